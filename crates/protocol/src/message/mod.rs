@@ -1,1 +1,81 @@
-//! Every message, one module per group.
+//! Every message, one module per group. A request knows its [`Kind`] and its response's layout, so that the two
+//! cannot be paired wrongly.
+
+use crate::{Group, Kind, Layout};
+
+pub mod comm;
+pub mod counter;
+pub mod crypto;
+pub mod key;
+pub mod nvm;
+
+/// The fixed part of a request of a group whose messages begin right at the payload (all but the CRYPTO groups).
+pub trait Request: Layout {
+    /// Group and action.
+    const KIND: Kind;
+    /// The fixed part of the response.
+    type Response: Layout;
+}
+
+/// Ties requests to their kind and response.
+macro_rules! requests {
+    ($group:expr; $( $request:ty = $action:expr => $response:ty; )*) => {$(
+        impl $crate::message::Request for $request {
+            const KIND: $crate::Kind = $crate::Kind::new($group, $action);
+            type Response = $response;
+        }
+    )*};
+}
+pub(crate) use requests;
+
+/// How a refusal of a request looks: a response of the usual fixed size, all zeros but its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Size of the response's fixed part in bytes.
+    pub size: usize,
+    /// Where its status stands, in bytes from the start of the payload.
+    pub status_offset: usize,
+    /// Whether the first four bytes of the request (the algorithm) are repeated at the start.
+    pub echoes_algorithm: bool,
+}
+
+/// The shape of a refusal of `kind`, if responses of that kind can carry a status at all (document 01, §5.1; the
+/// sizes are those that existing clients demand, so that they see the status and not a size error).
+pub const fn refusal(kind: Kind) -> Option<Refusal> {
+    let size = match (kind.group, kind.action) {
+        (Group::CRYPTO | Group::CRYPTO_DMA, _) => {
+            return Some(Refusal { size: 12, status_offset: 4, echoes_algorithm: true });
+        }
+        (Group::NVM, nvm::action::INIT) => 12,
+        (Group::NVM, nvm::action::AVAILABLE) => 16,
+        (Group::NVM, nvm::action::LIST) => 8,
+        (Group::NVM, nvm::action::METADATA) => 36,
+        (
+            Group::NVM,
+            nvm::action::CLEANUP
+            | nvm::action::ADD
+            | nvm::action::DESTROY
+            | nvm::action::READ
+            | nvm::action::ADD_DMA
+            | nvm::action::READ_DMA,
+        ) => 4,
+        (Group::KEY, key::action::CACHE | key::action::CACHE_RANDOM) => 12,
+        (Group::KEY, key::action::EVICT | key::action::COMMIT | key::action::ERASE) => 12,
+        (Group::KEY, key::action::EXPORT | key::action::EXPORT_PUBLIC) => 36,
+        (
+            Group::KEY,
+            key::action::REVOKE | key::action::WRAP | key::action::UNWRAP_CACHE | key::action::WRAP_EXPORT,
+        ) => 8,
+        (Group::KEY, key::action::UNWRAP_EXPORT) => 40,
+        (Group::KEY, key::action::DATA_WRAP | key::action::DATA_UNWRAP) => 12,
+        (Group::KEY, key::action::CACHE_DMA) => {
+            return Some(Refusal { size: 24, status_offset: 16, echoes_algorithm: false });
+        }
+        (Group::KEY, key::action::EXPORT_DMA | key::action::EXPORT_PUBLIC_DMA) => {
+            return Some(Refusal { size: 48, status_offset: 16, echoes_algorithm: false });
+        }
+        (Group::COUNTER, 0..=3) => 8,
+        _ => return None,
+    };
+    Some(Refusal { size, status_offset: 0, echoes_algorithm: false })
+}

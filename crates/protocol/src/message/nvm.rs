@@ -1,0 +1,229 @@
+//! Messages for non-volatile objects (document 02, §6). Identifiers are raw: no translation.
+
+use super::requests;
+use crate::codec::layout;
+use crate::{ByteOrder, Flags, Group, Label, Malformed, Metadata, ObjectId, Reader, Status};
+
+/// Actions of the group.
+pub mod action {
+    /// Announce use of the store; keeps no state.
+    pub const INIT: u8 = 0x01;
+    /// End use of the store; no effect.
+    pub const CLEANUP: u8 = 0x02;
+    /// Ask for free and reclaimable space.
+    pub const AVAILABLE: u8 = 0x03;
+    /// Store an object.
+    pub const ADD: u8 = 0x04;
+    /// Enumerate objects.
+    pub const LIST: u8 = 0x05;
+    /// Ask for an object's metadata.
+    pub const METADATA: u8 = 0x06;
+    /// Destroy objects, or compact the store.
+    pub const DESTROY: u8 = 0x07;
+    /// Read an object's data.
+    pub const READ: u8 = 0x08;
+    /// Store an object from client memory.
+    pub const ADD_DMA: u8 = 0x24;
+    /// Read an object's data into client memory.
+    pub const READ_DMA: u8 = 0x28;
+}
+
+/// How many identifiers one DESTROY carries at most.
+pub const DESTROY_LIST_LENGTH: usize = 19;
+
+layout! {
+    /// INIT request.
+    InitRequest: 4 {
+        /// Any number; the response repeats it.
+        client_nvm_id: u32;
+    }
+
+    /// INIT response.
+    InitResponse: 12 {
+        /// Outcome.
+        status: Status;
+        /// The server's identifier.
+        server_nvm_id: u32;
+        /// The request's number.
+        client_nvm_id: u32;
+    }
+
+    /// CLEANUP request: empty.
+    CleanupRequest: 0 {}
+
+    /// A response that carries an outcome only.
+    StatusResponse: 4 {
+        /// Outcome.
+        status: Status;
+    }
+
+    /// AVAILABLE request: empty.
+    AvailableRequest: 0 {}
+
+    /// AVAILABLE response.
+    AvailableResponse: 16 {
+        /// Outcome.
+        status: Status;
+        /// Free bytes.
+        free_size: u32;
+        /// Bytes that compaction would free.
+        reclaimable_size: u32;
+        /// Free directory entries.
+        free_objects: u16;
+        /// Directory entries that compaction would free.
+        reclaimable_objects: u16;
+    }
+
+    /// ADD request; the data follows and its length must match [`Metadata::length`].
+    AddRequest: 32 {
+        /// What to store.
+        metadata: Metadata;
+    }
+
+    /// LIST request.
+    ListRequest: 6 {
+        /// Not used by any server.
+        access: u16;
+        /// Not used by any server.
+        flags: Flags;
+        /// The object after which to go on; 0 to begin.
+        start: ObjectId;
+    }
+
+    /// LIST response.
+    ListResponse: 8 {
+        /// Outcome.
+        status: Status;
+        /// Objects from this one to the end, this one included; 0 at the end.
+        count: u16;
+        /// The object; 0 at the end.
+        id: ObjectId;
+    }
+
+    /// METADATA request.
+    MetadataRequest: 2 {
+        /// The object.
+        id: ObjectId;
+    }
+
+    /// METADATA response.
+    MetadataResponse: 36 {
+        /// Outcome.
+        status: Status;
+        /// The record; all zeros unless the outcome is success.
+        metadata: Metadata;
+    }
+
+    /// DESTROY request.
+    DestroyRequest: 40 {
+        /// How many of the identifiers count; 0 asks for compaction.
+        count: u16;
+        /// The objects.
+        ids: [u16; 19];
+    }
+
+    /// READ request.
+    ReadRequest: 6 {
+        /// The object.
+        id: ObjectId;
+        /// First byte wanted.
+        offset: u16;
+        /// How many bytes are wanted; the server clamps it to the object's end.
+        length: u16;
+    }
+}
+
+requests! { Group::NVM;
+    InitRequest = action::INIT => InitResponse;
+    CleanupRequest = action::CLEANUP => StatusResponse;
+    AvailableRequest = action::AVAILABLE => AvailableResponse;
+    AddRequest = action::ADD => StatusResponse;
+    ListRequest = action::LIST => ListResponse;
+    MetadataRequest = action::METADATA => MetadataResponse;
+    DestroyRequest = action::DESTROY => StatusResponse;
+    ReadRequest = action::READ => StatusResponse;
+}
+
+impl AddRequest {
+    /// The object's data.
+    ///
+    /// # Errors
+    /// [`Malformed`] if `tail` is not exactly as long as the metadata says.
+    pub fn data<'a>(&self, tail: &'a [u8]) -> Result<&'a [u8], Malformed> {
+        if tail.len() == usize::from(self.metadata.length) { Ok(tail) } else { Err(Malformed) }
+    }
+}
+
+impl DestroyRequest {
+    /// A request for `ids`, if there are at most [`DESTROY_LIST_LENGTH`].
+    pub fn new(ids: &[ObjectId]) -> Option<Self> {
+        let mut list = [0; DESTROY_LIST_LENGTH];
+        if ids.len() > list.len() {
+            return None;
+        }
+        for (to, from) in list.iter_mut().zip(ids) {
+            *to = from.0;
+        }
+        Some(Self { count: u16::try_from(ids.len()).ok()?, ids: list })
+    }
+
+    /// The identifiers that count.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the count exceeds [`DESTROY_LIST_LENGTH`].
+    pub fn ids(&self) -> Result<impl ExactSizeIterator<Item = ObjectId> + use<>, Malformed> {
+        if usize::from(self.count) > self.ids.len() {
+            return Err(Malformed);
+        }
+        Ok(self.ids.into_iter().take(usize::from(self.count)).map(ObjectId))
+    }
+}
+
+/// The label of a SHE key holds its counter and flags, both big-endian (document 02, §5.2).
+pub fn she_label(counter: u32, flags: u32) -> Label {
+    let mut label = [0; 24];
+    for (to, from) in label.iter_mut().zip(counter.to_be_bytes().into_iter().chain(flags.to_be_bytes())) {
+        *to = from;
+    }
+    Label(label)
+}
+
+/// The value in a counter object's label: its first four bytes, in the order in which the server's CPU keeps them,
+/// which is little-endian for every image this project makes (document 02, §7).
+pub fn counter_value(label: &Label) -> u32 {
+    Reader::new(&label.0, ByteOrder::Little).get().unwrap_or(0)
+}
+
+/// `label` with `value` as the counter; the other bytes are kept.
+#[must_use]
+pub fn with_counter_value(label: &Label, value: u32) -> Label {
+    let mut bytes = label.0;
+    for (to, from) in bytes.iter_mut().zip(value.to_le_bytes()) {
+        *to = from;
+    }
+    Label(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+
+    #[test]
+    fn destroy_counts_at_most_nineteen() {
+        assert!(DestroyRequest::new(&[ObjectId(1); 20]).is_none());
+        let request = DestroyRequest::new(&[ObjectId(0x0102), ObjectId(3)]).unwrap();
+        let mut out = [0xEE; 40];
+        request.encode(ByteOrder::Little, &mut out).unwrap();
+        assert_eq!(out[..8], [2, 0, 2, 1, 3, 0, 0, 0]);
+        assert!(request.ids().unwrap().eq([ObjectId(0x0102), ObjectId(3)]));
+        assert!(DestroyRequest { count: 20, ..request }.ids().is_err());
+    }
+
+    #[test]
+    fn counters_live_in_the_first_four_label_bytes() {
+        let label = with_counter_value(&Label([7; 24]), 0x0403_0201);
+        assert_eq!(label.0[..6], [1, 2, 3, 4, 7, 7]);
+        assert_eq!(counter_value(&label), 0x0403_0201);
+    }
+}
