@@ -1,1 +1,132 @@
-//! Placeholder while the workspace is laid.
+//! The cryptographic driver seam, and the portable software driver behind it.
+//!
+//! Whoever needs cryptography asks a [`Driver`]; nobody else names an algorithm's implementation. The interface is
+//! cut into families ([`Random`], [`Hash`], [`Mac`], [`Cipher`], [`Aead`]), each an object-safe trait whose methods
+//! take `&self`, work on borrowed slices and answer [`Error::Unsupported`] unless a driver implements them.
+//! `Unsupported` is a promise that nothing was read into state and nothing was written; so drivers compose:
+//! [`Prefer<A, B>`](Prefer) asks `A` and, when `A` declines, `B`.
+//!
+//! [`Software`] implements every operation with `core` alone. It takes its random numbers from a [`Random`] of the
+//! port's choice, normally a [`Drbg`] over the port's [`Entropy`].
+//!
+//! Key derivation ([`hkdf`], [`cmac_kdf`]), one-shot hashing ([`hash`]) and the streaming [`Hasher`] are functions
+//! over any driver.
+//!
+//! # Writing a driver
+//!
+//! Implement the family traits, leaving out every method the device does not have, and put the result in front:
+//! `Prefer::new(device, Software::new(random))`. A method that has begun to change its arguments must not answer
+//! `Unsupported` any more. A device that is shared takes its lock inside the method.
+//!
+//! ```
+//! use casemate_crypto::{Aead, Cipher, Direction, Error, Hash, Mac, Prefer, Random, Software, hash, HashAlgorithm};
+//!
+//! /// A device with a noise source and an AES-128 engine.
+//! struct Device;
+//!
+//! impl Random for Device {
+//!     fn fill(&self, output: &mut [u8]) -> Result<(), Error> {
+//!         output.fill(0x5a); // A real device reads its generator here.
+//!         Ok(())
+//!     }
+//! }
+//! impl Cipher for Device {
+//!     fn ecb(&self, _direction: Direction, key: &[u8], _data: &mut [u8]) -> Result<(), Error> {
+//!         if key.len() != 16 {
+//!             return Err(Error::Unsupported);
+//!         }
+//!         Err(Error::Hardware) // A real device runs its engine here.
+//!     }
+//! }
+//! impl Hash for Device {}
+//! impl Mac for Device {}
+//! impl Aead for Device {}
+//!
+//! let driver = Prefer::new(Device, Software::new(Device));
+//! let mut digest = [0; 32];
+//! hash(&driver, HashAlgorithm::Sha256, &[b"abc"], &mut digest)?;
+//! assert_eq!(digest[..4], [0xba, 0x78, 0x16, 0xbf]);
+//!
+//! // AES-256 is declined by the device and done by the software.
+//! let mut block = [0; 16];
+//! driver.ecb(Direction::Encrypt, &[0; 32], &mut block)?;
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # Security notes
+//!
+//! - AES here is bitsliced or uses the processor's AES instructions: no table is indexed by a secret. Tags are
+//!   compared in constant time; on a mismatch the data has not been decrypted.
+//! - GHASH (inside GCM) is constant-time where integer multiplication is, or where carry-less multiply
+//!   instructions are found at run time. **The multiplier of a Cortex-M3 (and of some Cortex-A and PowerPC cores)
+//!   ends early on small operands**, so there the time of GCM leaks information about the hash key to whoever can
+//!   measure it finely. Use a hardware engine, CCM, or a channel an attacker cannot time.
+//! - Key schedules, chaining values and keystream kept by this crate are wiped when dropped. The compiler may
+//!   leave copies of temporaries on the stack; no portable code can prevent that.
+//! - GCM and CCM are broken by two messages under one key and nonce. This crate does not choose nonces.
+//!
+//! # Small builds
+//!
+//! The libraries underneath choose their back ends by configuration flags of the *final* build, not by cargo
+//! features. For a small flash put into the port's `.cargo/config.toml`:
+//!
+//! ```toml
+//! [build]
+//! rustflags = ["--cfg", "aes_backend_soft=\"compact\"", "--cfg", "sha2_backend_soft=\"compact\""]
+//! ```
+//!
+//! `aes_backend="soft"`, `sha1_backend="soft"`, `sha2_backend="soft"` and `polyval_backend="soft"` leave out
+//! run-time detection of instruction sets on hosts; tests use them to run the portable code on a host.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_possible_wrap
+    )
+)]
+
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod aead;
+mod cipher;
+mod drbg;
+mod driver;
+mod entropy;
+mod error;
+mod hash;
+mod kdf;
+mod mac;
+mod random;
+mod software;
+
+pub use aead::Aead;
+pub use cipher::{Cipher, CtrState, Direction};
+pub use drbg::Drbg;
+pub use driver::{Driver, Prefer};
+pub use entropy::{Entropy, HealthTested};
+pub use error::Error;
+pub use hash::{Chain, Hash, HashAlgorithm, HashState, Hasher, hash};
+pub use kdf::{cmac_kdf, hkdf, hkdf_expand, hkdf_extract};
+pub use mac::{CmacState, Mac, cmac, hmac_from_hash};
+pub use random::Random;
+pub use software::Software;
+
+/// Size of an AES block, of a CBC initialisation vector and of a full CMAC, GCM or CCM tag, in bytes.
+pub const AES_BLOCK: usize = 16;
+
+/// Compares two byte strings in a time that depends on their lengths only.
+///
+/// Strings of different lengths are unequal.
+#[must_use]
+pub fn constant_time_equal(left: &[u8], right: &[u8]) -> bool {
+    subtle::ConstantTimeEq::ct_eq(left, right).into()
+}

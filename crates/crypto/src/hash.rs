@@ -1,0 +1,382 @@
+//! The hash family: resumable states, streaming and one-shot hashing.
+
+use crate::Error;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// A hash function or extendable-output function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HashAlgorithm {
+    /// SHA-1 (FIPS 180-4). Not collision resistant: for old formats only.
+    Sha1,
+    /// SHA-224 (FIPS 180-4).
+    Sha224,
+    /// SHA-256 (FIPS 180-4).
+    Sha256,
+    /// SHA-384 (FIPS 180-4).
+    Sha384,
+    /// SHA-512 (FIPS 180-4).
+    Sha512,
+    /// SHA-512/224 (FIPS 180-4).
+    Sha512_224,
+    /// SHA-512/256 (FIPS 180-4).
+    Sha512_256,
+    /// SHA3-224 (FIPS 202).
+    Sha3_224,
+    /// SHA3-256 (FIPS 202).
+    Sha3_256,
+    /// SHA3-384 (FIPS 202).
+    Sha3_384,
+    /// SHA3-512 (FIPS 202).
+    Sha3_512,
+    /// SHAKE128 (FIPS 202): output of any length.
+    Shake128,
+    /// SHAKE256 (FIPS 202): output of any length.
+    Shake256,
+}
+
+/// Largest block size of any [`HashAlgorithm`], in bytes (SHAKE128).
+pub(crate) const MAX_BLOCK: usize = 168;
+
+/// Largest digest size of any [`HashAlgorithm`], in bytes.
+pub(crate) const MAX_DIGEST: usize = 64;
+
+impl HashAlgorithm {
+    /// Number of bytes that one compression takes in: 64 for SHA-1 to SHA-256, 128 for SHA-384 and SHA-512, the
+    /// rate (72 to 168) for SHA-3 and SHAKE.
+    #[must_use]
+    pub const fn block_size(self) -> usize {
+        match self {
+            Self::Sha1 | Self::Sha224 | Self::Sha256 => 64,
+            Self::Sha384 | Self::Sha512 | Self::Sha512_224 | Self::Sha512_256 => 128,
+            Self::Sha3_224 => 144,
+            Self::Sha3_256 | Self::Shake256 => 136,
+            Self::Sha3_384 => 104,
+            Self::Sha3_512 => 72,
+            Self::Shake128 => 168,
+        }
+    }
+
+    /// Size of the digest in bytes; `None` for SHAKE, whose output has any length.
+    #[must_use]
+    pub const fn digest_size(self) -> Option<usize> {
+        match self {
+            Self::Sha1 => Some(20),
+            Self::Sha224 | Self::Sha512_224 | Self::Sha3_224 => Some(28),
+            Self::Sha256 | Self::Sha512_256 | Self::Sha3_256 => Some(32),
+            Self::Sha384 | Self::Sha3_384 => Some(48),
+            Self::Sha512 | Self::Sha3_512 => Some(64),
+            Self::Shake128 | Self::Shake256 => None,
+        }
+    }
+
+    /// Checks the length of an output against [`digest_size`](Self::digest_size).
+    ///
+    /// # Errors
+    /// [`Error::OutputLength`] unless `length` is the digest size, or the algorithm has none.
+    pub const fn check_output(self, length: usize) -> Result<(), Error> {
+        match self.digest_size() {
+            Some(size) if size != length => Err(Error::OutputLength),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The words that a hash keeps between blocks. They may leave the driver and come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// SHA-1 (five words used, the rest zero), SHA-224 and SHA-256.
+    Words32 {
+        /// The chaining variables a, b, c, ...
+        words: [u32; 8],
+        /// Number of bytes compressed so far.
+        length: u64,
+    },
+    /// SHA-384, SHA-512, SHA-512/224 and SHA-512/256.
+    Words64 {
+        /// The chaining variables a to h.
+        words: [u64; 8],
+        /// Number of bytes compressed so far.
+        length: u128,
+    },
+    /// SHA-3 and SHAKE: the 25 lanes of the permutation, lane (x, y) at index x + 5y.
+    Lanes([u64; 25]),
+}
+
+impl Zeroize for Chain {
+    fn zeroize(&mut self) {
+        match self {
+            Self::Words32 { words, length } => {
+                words.zeroize();
+                length.zeroize();
+            }
+            Self::Words64 { words, length } => {
+                words.zeroize();
+                length.zeroize();
+            }
+            Self::Lanes(lanes) => lanes.zeroize(),
+        }
+    }
+}
+
+/// The state of a hash between blocks: the algorithm and its [`Chain`]. Bytes of an incomplete block are not part
+/// of it; [`Hasher`] keeps them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HashState {
+    algorithm: HashAlgorithm,
+    chain: Chain,
+}
+
+impl HashState {
+    /// The state before the first block.
+    #[must_use]
+    pub const fn new(algorithm: HashAlgorithm) -> Self {
+        const fn narrow(words: [u32; 8]) -> Chain {
+            Chain::Words32 { words, length: 0 }
+        }
+        const fn wide(words: [u64; 8]) -> Chain {
+            Chain::Words64 { words, length: 0 }
+        }
+        let chain = match algorithm {
+            HashAlgorithm::Sha1 => narrow(initial::SHA1),
+            HashAlgorithm::Sha224 => narrow(initial::SHA224),
+            HashAlgorithm::Sha256 => narrow(initial::SHA256),
+            HashAlgorithm::Sha384 => wide(initial::SHA384),
+            HashAlgorithm::Sha512 => wide(initial::SHA512),
+            HashAlgorithm::Sha512_224 => wide(initial::SHA512_224),
+            HashAlgorithm::Sha512_256 => wide(initial::SHA512_256),
+            _ => Chain::Lanes([0; 25]),
+        };
+        Self { algorithm, chain }
+    }
+
+    /// Resumes from words that were exported with [`chain`](Self::chain).
+    ///
+    /// # Errors
+    /// [`Error::State`] if the algorithm keeps words of another shape.
+    pub fn from_chain(algorithm: HashAlgorithm, chain: Chain) -> Result<Self, Error> {
+        let fits = core::mem::discriminant(&chain) == core::mem::discriminant(&Self::new(algorithm).chain);
+        if fits { Ok(Self { algorithm, chain }) } else { Err(Error::State) }
+    }
+
+    /// The algorithm that this state belongs to.
+    #[must_use]
+    pub const fn algorithm(&self) -> HashAlgorithm {
+        self.algorithm
+    }
+
+    /// The words, for export or for a driver.
+    #[must_use]
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The words, for a driver to update. The shape must stay the same.
+    pub const fn chain_mut(&mut self) -> &mut Chain {
+        &mut self.chain
+    }
+}
+
+impl Drop for HashState {
+    fn drop(&mut self) {
+        self.chain.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for HashState {}
+
+impl core::fmt::Debug for HashState {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // The chain can be derived from a secret (HMAC), so it does not belong into a log.
+        formatter.debug_struct("HashState").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// Initial values of FIPS 180-4, §5.3.
+mod initial {
+    pub(super) const SHA1: [u32; 8] = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0, 0, 0, 0];
+    pub(super) const SHA224: [u32; 8] =
+        [0xc1059ed8, 0x367cd507, 0x3070dd17, 0xf70e5939, 0xffc00b31, 0x68581511, 0x64f98fa7, 0xbefa4fa4];
+    pub(super) const SHA256: [u32; 8] =
+        [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+    pub(super) const SHA384: [u64; 8] = [
+        0xcbbb9d5dc1059ed8,
+        0x629a292a367cd507,
+        0x9159015a3070dd17,
+        0x152fecd8f70e5939,
+        0x67332667ffc00b31,
+        0x8eb44a8768581511,
+        0xdb0c2e0d64f98fa7,
+        0x47b5481dbefa4fa4,
+    ];
+    pub(super) const SHA512: [u64; 8] = [
+        0x6a09e667f3bcc908,
+        0xbb67ae8584caa73b,
+        0x3c6ef372fe94f82b,
+        0xa54ff53a5f1d36f1,
+        0x510e527fade682d1,
+        0x9b05688c2b3e6c1f,
+        0x1f83d9abfb41bd6b,
+        0x5be0cd19137e2179,
+    ];
+    pub(super) const SHA512_224: [u64; 8] = [
+        0x8c3d37c819544da2,
+        0x73e1996689dcd4d6,
+        0x1dfab7ae32ff9c82,
+        0x679dd514582f9fcf,
+        0x0f6d2b697bd44da8,
+        0x77e36f7304c48942,
+        0x3f9d85a86a1d36c8,
+        0x1112e6ad91d692a1,
+    ];
+    pub(super) const SHA512_256: [u64; 8] = [
+        0x22312194fc2bf72c,
+        0x9f555fa3c84c64c2,
+        0x2393b86b6f53b151,
+        0x963877195940eabd,
+        0x96283ee8a88d92fa,
+        0xbe5e1a2553863992,
+        0x2b0199fc2c85b8aa,
+        0x0eb72ddc81c52ca2,
+    ];
+}
+
+/// Hash functions, block by block and at once.
+pub trait Hash {
+    /// Compresses whole blocks into `state`.
+    ///
+    /// `blocks` is a multiple of the algorithm's [block size](HashAlgorithm::block_size), possibly empty.
+    ///
+    /// # Errors
+    /// [`Error::DataLength`] if `blocks` is no multiple of the block size; [`Error::State`] if the state's words
+    /// do not fit its algorithm. The state is unchanged in both cases.
+    fn compress(&self, state: &mut HashState, blocks: &[u8]) -> Result<(), Error> {
+        let _ = (state, blocks);
+        Err(Error::Unsupported)
+    }
+
+    /// Pads and compresses the last, incomplete block (0 bytes up to one less than the block size) and writes the
+    /// digest.
+    ///
+    /// `output` has exactly the digest size; for SHAKE, any size. The state is read only, so that a caller may
+    /// continue a common prefix.
+    ///
+    /// # Errors
+    /// [`Error::DataLength`] if `tail` is a block or more; [`Error::OutputLength`]; [`Error::State`] as for
+    /// [`compress`](Self::compress).
+    fn finish(&self, state: &HashState, tail: &[u8], output: &mut [u8]) -> Result<(), Error> {
+        let _ = (state, tail, output);
+        Err(Error::Unsupported)
+    }
+
+    /// Hashes the concatenation of `parts` at once: for devices that keep their state to themselves. A driver that
+    /// has [`compress`](Self::compress) and [`finish`](Self::finish) need not implement it; callers use the
+    /// function [`hash`], which takes either way.
+    ///
+    /// # Errors
+    /// [`Error::OutputLength`] as for [`finish`](Self::finish).
+    fn digest(&self, algorithm: HashAlgorithm, parts: &[&[u8]], output: &mut [u8]) -> Result<(), Error> {
+        let _ = (algorithm, parts, output);
+        Err(Error::Unsupported)
+    }
+}
+
+/// Hashes data that arrives in pieces, through any driver.
+pub struct Hasher<'a, D: Hash + ?Sized> {
+    driver: &'a D,
+    state: HashState,
+    pending: [u8; MAX_BLOCK],
+    /// Always less than the block size between calls.
+    pending_length: usize,
+}
+
+impl<'a, D: Hash + ?Sized> Hasher<'a, D> {
+    /// Starts hashing with `algorithm`.
+    pub const fn new(driver: &'a D, algorithm: HashAlgorithm) -> Self {
+        Self { driver, state: HashState::new(algorithm), pending: [0; MAX_BLOCK], pending_length: 0 }
+    }
+
+    /// Adds `data` to the message.
+    ///
+    /// # Errors
+    /// What the driver answers. The hasher must not be used further after an error.
+    pub fn update(&mut self, mut data: &[u8]) -> Result<(), Error> {
+        let block_size = self.state.algorithm.block_size();
+        if self.pending_length > 0 {
+            let free = self.pending.get_mut(self.pending_length..block_size).ok_or(Error::State)?;
+            let count = free.len().min(data.len());
+            let (now, later) = data.split_at_checked(count).ok_or(Error::State)?;
+            free.get_mut(..count).ok_or(Error::State)?.copy_from_slice(now);
+            self.pending_length = self.pending_length.saturating_add(count);
+            data = later;
+            if self.pending_length < block_size {
+                return Ok(());
+            }
+            let block = self.pending.get(..block_size).ok_or(Error::State)?;
+            self.driver.compress(&mut self.state, block)?;
+            self.pending_length = 0;
+        }
+        let remainder = data.len().checked_rem(block_size).ok_or(Error::State)?;
+        let (blocks, tail) =
+            data.split_at_checked(data.len().saturating_sub(remainder)).ok_or(Error::State)?;
+        if !blocks.is_empty() {
+            self.driver.compress(&mut self.state, blocks)?;
+        }
+        self.pending.get_mut(..remainder).ok_or(Error::State)?.copy_from_slice(tail);
+        self.pending_length = remainder;
+        Ok(())
+    }
+
+    /// Ends the message and writes its digest; `output` as in [`Hash::finish`].
+    ///
+    /// # Errors
+    /// [`Error::OutputLength`], or what the driver answers.
+    pub fn finish(self, output: &mut [u8]) -> Result<(), Error> {
+        let tail = self.pending.get(..self.pending_length).ok_or(Error::State)?;
+        self.driver.finish(&self.state, tail, output)
+    }
+}
+
+impl<D: Hash + ?Sized> Clone for Hasher<'_, D> {
+    fn clone(&self) -> Self {
+        Self {
+            driver: self.driver,
+            state: self.state.clone(),
+            pending: self.pending,
+            pending_length: self.pending_length,
+        }
+    }
+}
+
+impl<D: Hash + ?Sized> Drop for Hasher<'_, D> {
+    fn drop(&mut self) {
+        self.pending.zeroize();
+    }
+}
+
+impl<D: Hash + ?Sized> core::fmt::Debug for Hasher<'_, D> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_struct("Hasher").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// Hashes the concatenation of `parts` with any driver. `output` has the digest size; for SHAKE, any size.
+///
+/// # Errors
+/// [`Error::OutputLength`]; [`Error::Unsupported`] if the driver does not have the algorithm.
+pub fn hash<D: Hash + ?Sized>(
+    driver: &D,
+    algorithm: HashAlgorithm,
+    parts: &[&[u8]],
+    output: &mut [u8],
+) -> Result<(), Error> {
+    match driver.digest(algorithm, parts, output) {
+        Err(Error::Unsupported) => {}
+        answer => return answer,
+    }
+    let mut hasher = Hasher::new(driver, algorithm);
+    for part in parts {
+        hasher.update(part)?;
+    }
+    hasher.finish(output)
+}

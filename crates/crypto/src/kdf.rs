@@ -1,0 +1,103 @@
+//! Key derivation over any driver. The output is a slice of its own, so it never overlaps an input.
+
+use crate::hash::MAX_DIGEST;
+use crate::{AES_BLOCK, Error, HashAlgorithm, Mac, cmac};
+use zeroize::Zeroizing;
+
+/// HKDF-Extract (RFC 5869, §2.2): writes the pseudorandom key, of the digest size. An empty salt stands for as many
+/// zeros as the digest has bytes.
+///
+/// # Errors
+/// [`Error::OutputLength`] if `output` does not have the digest size; [`Error::Unsupported`] if the driver does not
+/// have HMAC over `algorithm`.
+pub fn hkdf_extract<D: Mac + ?Sized>(
+    driver: &D,
+    algorithm: HashAlgorithm,
+    salt: &[u8],
+    ikm: &[u8],
+    output: &mut [u8],
+) -> Result<(), Error> {
+    let size = algorithm.digest_size().ok_or(Error::Unsupported)?;
+    if output.len() != size {
+        return Err(Error::OutputLength);
+    }
+    // HMAC pads its key with zeros, so an empty salt already is the prescribed string of zeros.
+    driver.hmac(algorithm, salt, &[ikm], output)
+}
+
+/// HKDF-Expand (RFC 5869, §2.3): fills `output`, 0 to 255 times the digest size, from a pseudorandom key.
+///
+/// # Errors
+/// [`Error::OutputLength`] above that limit; [`Error::Unsupported`] if the driver does not have HMAC over
+/// `algorithm`.
+pub fn hkdf_expand<D: Mac + ?Sized>(
+    driver: &D,
+    algorithm: HashAlgorithm,
+    key: &[u8],
+    info: &[u8],
+    output: &mut [u8],
+) -> Result<(), Error> {
+    let size = algorithm.digest_size().ok_or(Error::Unsupported)?;
+    if output.len() > size.saturating_mul(255) {
+        return Err(Error::OutputLength);
+    }
+    let mut block = Zeroizing::new([0; MAX_DIGEST]);
+    let block = block.get_mut(..size).ok_or(Error::State)?;
+    let mut previous: &[u8] = &[];
+    let mut held = Zeroizing::new([0; MAX_DIGEST]);
+    for (counter, chunk) in (1_u8..=255).zip(output.chunks_mut(size)) {
+        driver.hmac(algorithm, key, &[previous, info, &[counter]], block)?;
+        chunk.copy_from_slice(block.get(..chunk.len()).ok_or(Error::State)?);
+        let kept = held.get_mut(..size).ok_or(Error::State)?;
+        kept.copy_from_slice(block);
+        previous = kept;
+    }
+    Ok(())
+}
+
+/// HKDF (RFC 5869): extract, then expand. `output` has 0 to 255 times the digest size.
+///
+/// # Errors
+/// As for [`hkdf_expand`].
+pub fn hkdf<D: Mac + ?Sized>(
+    driver: &D,
+    algorithm: HashAlgorithm,
+    salt: &[u8],
+    ikm: &[u8],
+    info: &[u8],
+    output: &mut [u8],
+) -> Result<(), Error> {
+    let size = algorithm.digest_size().ok_or(Error::Unsupported)?;
+    if output.len() > size.saturating_mul(255) {
+        return Err(Error::OutputLength);
+    }
+    let mut key = Zeroizing::new([0; MAX_DIGEST]);
+    let key = key.get_mut(..size).ok_or(Error::State)?;
+    hkdf_extract(driver, algorithm, salt, ikm, key)?;
+    hkdf_expand(driver, algorithm, key, info, output)
+}
+
+/// Two-step key derivation with AES-CMAC (NIST SP 800-56C; document 04, §8.2).
+///
+/// The key-derivation key is AES-CMAC(`salt`, `shared_secret`), where `salt` has 16, 24 or 32 bytes. Output block
+/// i, counted from 1, is AES-128-CMAC(key-derivation key, i as 32-bit big-endian ‖ `fixed_info`).
+///
+/// # Errors
+/// [`Error::KeyLength`] for another salt length; [`Error::OutputLength`] if more than 2^32 - 1 blocks are asked for.
+pub fn cmac_kdf<D: Mac + ?Sized>(
+    driver: &D,
+    salt: &[u8],
+    shared_secret: &[u8],
+    fixed_info: &[u8],
+    output: &mut [u8],
+) -> Result<(), Error> {
+    if u32::try_from(output.len().div_ceil(AES_BLOCK)).is_err() {
+        return Err(Error::OutputLength);
+    }
+    let mut key = Zeroizing::new([0; AES_BLOCK]);
+    cmac(driver, salt, &[shared_secret], key.as_mut_slice())?;
+    for (counter, chunk) in (1_u32..=u32::MAX).zip(output.chunks_mut(AES_BLOCK)) {
+        cmac(driver, key.as_slice(), &[&counter.to_be_bytes(), fixed_info], chunk)?;
+    }
+    Ok(())
+}
