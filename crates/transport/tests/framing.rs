@@ -74,7 +74,7 @@ proptest! {
             Ok(packets) => prop_assert!(stream.starts_with(&stream_of(&packets))),
             Err(FrameError::BadLength { found, maximum }) => {
                 prop_assert_eq!(maximum, MAXIMUM);
-                prop_assert!(found < 8 || found > 96);
+                prop_assert!(!(8..=96).contains(&found));
             }
             Err(other) => prop_assert!(false, "{other:?}"),
         }

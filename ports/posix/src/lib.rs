@@ -1,1 +1,7 @@
-//! Placeholder while the workspace is laid.
+//! Casemate on POSIX systems: packets over TCP, flash in a file, entropy and time from the operating system.
+#![forbid(unsafe_code)]
+
+mod clock;
+pub mod tcp;
+
+pub use clock::MonotonicClock;
