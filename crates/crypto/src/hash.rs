@@ -1,6 +1,7 @@
 //! The hash family: resumable states, streaming and one-shot hashing.
 
 use crate::Error;
+use crate::secret::{Secret, wipe};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// A hash function or extendable-output function.
@@ -107,14 +108,14 @@ impl Zeroize for Chain {
     fn zeroize(&mut self) {
         match self {
             Self::Words32 { words, length } => {
-                words.zeroize();
-                length.zeroize();
+                wipe(words);
+                *length = 0;
             }
             Self::Words64 { words, length } => {
-                words.zeroize();
-                length.zeroize();
+                wipe(words);
+                *length = 0;
             }
-            Self::Lanes(lanes) => lanes.zeroize(),
+            Self::Lanes(lanes) => wipe(lanes),
         }
     }
 }
@@ -285,7 +286,7 @@ pub trait Hash {
 pub struct Hasher<'a, D: Hash + ?Sized> {
     driver: &'a D,
     state: HashState,
-    pending: [u8; MAX_BLOCK],
+    pending: Secret<MAX_BLOCK>,
     /// Always less than the block size between calls.
     pending_length: usize,
 }
@@ -293,7 +294,7 @@ pub struct Hasher<'a, D: Hash + ?Sized> {
 impl<'a, D: Hash + ?Sized> Hasher<'a, D> {
     /// Starts hashing with `algorithm`.
     pub const fn new(driver: &'a D, algorithm: HashAlgorithm) -> Self {
-        Self { driver, state: HashState::new(algorithm), pending: [0; MAX_BLOCK], pending_length: 0 }
+        Self { driver, state: HashState::new(algorithm), pending: Secret::zero(), pending_length: 0 }
     }
 
     /// Adds `data` to the message.
@@ -342,15 +343,9 @@ impl<D: Hash + ?Sized> Clone for Hasher<'_, D> {
         Self {
             driver: self.driver,
             state: self.state.clone(),
-            pending: self.pending,
+            pending: self.pending.clone(),
             pending_length: self.pending_length,
         }
-    }
-}
-
-impl<D: Hash + ?Sized> Drop for Hasher<'_, D> {
-    fn drop(&mut self) {
-        self.pending.zeroize();
     }
 }
 

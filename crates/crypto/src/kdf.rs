@@ -1,8 +1,8 @@
 //! Key derivation over any driver. The output is a slice of its own, so it never overlaps an input.
 
 use crate::hash::MAX_DIGEST;
+use crate::secret::Secret;
 use crate::{AES_BLOCK, Error, HashAlgorithm, Mac, cmac};
-use zeroize::Zeroizing;
 
 /// HKDF-Extract (RFC 5869, §2.2): writes the pseudorandom key, of the digest size. An empty salt stands for as many
 /// zeros as the digest has bytes.
@@ -41,10 +41,10 @@ pub fn hkdf_expand<D: Mac + ?Sized>(
     if output.len() > size.saturating_mul(255) {
         return Err(Error::OutputLength);
     }
-    let mut block = Zeroizing::new([0; MAX_DIGEST]);
+    let mut block = Secret::<MAX_DIGEST>::zero();
     let block = block.get_mut(..size).ok_or(Error::State)?;
     let mut previous: &[u8] = &[];
-    let mut held = Zeroizing::new([0; MAX_DIGEST]);
+    let mut held = Secret::<MAX_DIGEST>::zero();
     for (counter, chunk) in (1_u8..=255).zip(output.chunks_mut(size)) {
         driver.hmac(algorithm, key, &[previous, info, &[counter]], block)?;
         chunk.copy_from_slice(block.get(..chunk.len()).ok_or(Error::State)?);
@@ -71,7 +71,7 @@ pub fn hkdf<D: Mac + ?Sized>(
     if output.len() > size.saturating_mul(255) {
         return Err(Error::OutputLength);
     }
-    let mut key = Zeroizing::new([0; MAX_DIGEST]);
+    let mut key = Secret::<MAX_DIGEST>::zero();
     let key = key.get_mut(..size).ok_or(Error::State)?;
     hkdf_extract(driver, algorithm, salt, ikm, key)?;
     hkdf_expand(driver, algorithm, key, info, output)
@@ -94,7 +94,7 @@ pub fn cmac_kdf<D: Mac + ?Sized>(
     if u32::try_from(output.len().div_ceil(AES_BLOCK)).is_err() {
         return Err(Error::OutputLength);
     }
-    let mut key = Zeroizing::new([0; AES_BLOCK]);
+    let mut key = Secret::<AES_BLOCK>::zero();
     cmac(driver, salt, &[shared_secret], key.as_mut_slice())?;
     for (counter, chunk) in (1_u32..=u32::MAX).zip(output.chunks_mut(AES_BLOCK)) {
         cmac(driver, key.as_slice(), &[&counter.to_be_bytes(), fixed_info], chunk)?;

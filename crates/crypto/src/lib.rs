@@ -106,6 +106,7 @@ mod hash;
 mod kdf;
 mod mac;
 mod random;
+mod secret;
 mod software;
 
 pub use aead::Aead;

@@ -1,8 +1,9 @@
 //! The message authentication family: CMAC with a resumable state, and HMAC.
 
 use crate::hash::{MAX_BLOCK, MAX_DIGEST};
+use crate::secret::Secret;
 use crate::{AES_BLOCK, Error, Hash, HashAlgorithm, Hasher, hash};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The state of an AES-CMAC between calls. It starts as all zero and holds no key, but is **as secret as the key**
 /// where a client may choose it: finishing a made-up state encrypts a chosen block.
@@ -137,8 +138,8 @@ pub fn hmac_from_hash<D: Hash + ?Sized>(
         return Err(Error::TagLength);
     }
     let block_size = algorithm.block_size();
-    let mut padded = Zeroizing::new([0; MAX_BLOCK]);
-    let mut digest = Zeroizing::new([0; MAX_DIGEST]);
+    let mut padded = Secret::<MAX_BLOCK>::zero();
+    let mut digest = Secret::<MAX_DIGEST>::zero();
     let padded = padded.get_mut(..block_size).ok_or(Error::State)?;
     let digest = digest.get_mut(..digest_size).ok_or(Error::State)?;
 

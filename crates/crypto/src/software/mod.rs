@@ -1,6 +1,14 @@
 //! The portable driver.
 
-use crate::{Aead, Cipher, Error, Hash, Mac, Random};
+mod aead;
+pub(crate) mod aes;
+mod cipher;
+mod hash;
+mod mac;
+
+pub(crate) use aead::CbcMac;
+
+use crate::{Error, Random};
 
 /// The portable driver: every operation, with `core` alone. Random numbers come from `R`.
 ///
@@ -28,7 +36,19 @@ impl<R: Random> Random for Software<R> {
     }
 }
 
-impl<R> Hash for Software<R> {}
-impl<R> Mac for Software<R> {}
-impl<R> Cipher for Software<R> {}
-impl<R> Aead for Software<R> {}
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A driver without random numbers.
+    pub(crate) struct NoRandom;
+    impl Random for NoRandom {}
+
+    pub(crate) fn driver() -> Software<NoRandom> {
+        Software::new(NoRandom)
+    }
+
+    pub(crate) fn bytes(text: &str) -> std::vec::Vec<u8> {
+        hex::decode(text).unwrap()
+    }
+}
