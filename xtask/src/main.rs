@@ -1,1 +1,182 @@
-fn main() {}
+//! Repository tasks: `cargo xtask test` runs every check of this project, `cargo xtask STEP` one of them.
+//!
+//! Only the standard library is used, so that the checks start on a fresh clone without a download.
+
+mod command;
+mod steps;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// How a step ended, with one line of text for the final table.
+pub(crate) enum Outcome {
+    /// Everything that the step covers was checked and is right. The text may be empty.
+    Pass(String),
+    /// The step could not run here; the text names what is missing.
+    Skip(String),
+    /// The step ran and found a fault; the text says which.
+    Fail(String),
+}
+
+/// One check, run alone by `cargo xtask NAME`.
+struct Step {
+    name: &'static str,
+    description: &'static str,
+    run: fn(&Context, &[String]) -> Outcome,
+}
+
+/// What every step needs to know.
+pub(crate) struct Context {
+    /// The repository's root.
+    root: PathBuf,
+    /// Cargo's target directory; tools and separate builds live in folders of it.
+    target: PathBuf,
+    /// True under CI rules: lock files are binding, and a skipped step is a failed one.
+    ci: bool,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", description: "formatting (cargo fmt --check)", run: steps::fmt },
+    Step { name: "clippy", description: "lints on all targets, warnings are errors", run: steps::clippy },
+    Step { name: "docs", description: "rustdoc, warnings are errors", run: steps::docs },
+    Step { name: "unit", description: "unit, integration and documentation tests", run: steps::unit },
+    Step {
+        name: "embedded",
+        description: "device crates for thumbv7m-none-eabi, core only",
+        run: steps::embedded,
+    },
+    Step { name: "deny", description: "licences, sources, banned and duplicate crates", run: steps::deny },
+    Step {
+        name: "bench-smoke",
+        description: "compile the benchmarks, run each once",
+        run: steps::bench_smoke,
+    },
+    Step { name: "demo", description: "cargo run --release -- demo", run: steps::demo },
+    Step {
+        name: "fuzz",
+        description: "each fuzz target for XTASK_FUZZ_SECONDS (20); fuzz TARGET [INPUT] runs one",
+        run: steps::fuzz,
+    },
+];
+
+const HELP: &str = "\
+Usage: cargo xtask test [STEP...]   run every step, or those named
+       cargo xtask test --list      list the steps
+       cargo xtask ci               as `test`, by CI's rules (as with CI=true in the environment):
+                                    lock files are binding, and a skipped step is a failed one
+       cargo xtask STEP             run one step
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let root = repository_root();
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    let ci = matches!(std::env::var("CI").as_deref(), Ok("true" | "1"));
+    let mut context = Context { root, target, ci };
+
+    match arguments.split_first() {
+        Some((first, rest)) if first == "test" || first == "ci" => {
+            context.ci |= first == "ci";
+            if rest.iter().any(|argument| argument == "--list") {
+                list();
+                return ExitCode::SUCCESS;
+            }
+            let mut chosen = Vec::new();
+            for name in rest {
+                match STEPS.iter().find(|step| step.name == name) {
+                    Some(step) => chosen.push(step),
+                    None => {
+                        return usage(&format!("there is no step `{name}`; see `cargo xtask test --list`"));
+                    }
+                }
+            }
+            if chosen.is_empty() {
+                chosen.extend(STEPS);
+            }
+            run(&context, &chosen, &[])
+        }
+        Some((first, rest)) => match STEPS.iter().find(|step| step.name == first) {
+            // Only `fuzz` takes arguments of its own.
+            Some(step) if rest.is_empty() || step.name == "fuzz" => run(&context, &[step], rest),
+            Some(_) => usage(&format!("`{first}` takes no arguments")),
+            None if matches!(first.as_str(), "help" | "--help" | "-h") => {
+                println!("{HELP}");
+                list();
+                ExitCode::SUCCESS
+            }
+            None => usage(&format!("there is no command `{first}`")),
+        },
+        None => usage("a command is missing"),
+    }
+}
+
+fn usage(fault: &str) -> ExitCode {
+    eprintln!("xtask: {fault}\n\n{HELP}");
+    ExitCode::from(2)
+}
+
+fn list() {
+    println!("Steps:");
+    for step in STEPS {
+        println!("  {:<12} {}", step.name, step.description);
+    }
+}
+
+fn run(context: &Context, chosen: &[&Step], arguments: &[String]) -> ExitCode {
+    let mut rows = Vec::new();
+    for step in chosen {
+        println!("\n=== {}: {}", step.name, step.description);
+        let start = Instant::now();
+        let outcome = match (step.run)(context, arguments) {
+            Outcome::Skip(reason) if context.ci => {
+                Outcome::Fail(format!("skipped, which CI forbids: {reason}"))
+            }
+            outcome => outcome,
+        };
+        rows.push(Row { name: step.name, outcome, time: start.elapsed() });
+    }
+    report(&rows)
+}
+
+struct Row {
+    name: &'static str,
+    outcome: Outcome,
+    time: Duration,
+}
+
+/// Prints the table and the closing line; fails when a step failed or nothing was checked.
+fn report(rows: &[Row]) -> ExitCode {
+    let (mut passed, mut failed, mut skipped) = (0_usize, 0_usize, 0_usize);
+    println!("\n{:<12} {:<6} {:>9}  note", "step", "result", "time");
+    for row in rows {
+        let (result, note) = match &row.outcome {
+            Outcome::Pass(note) => {
+                passed += 1;
+                ("pass", note)
+            }
+            Outcome::Skip(note) => {
+                skipped += 1;
+                ("skip", note)
+            }
+            Outcome::Fail(note) => {
+                failed += 1;
+                ("FAIL", note)
+            }
+        };
+        let line = format!("{:<12} {:<6} {:>7.1} s  {note}", row.name, result, row.time.as_secs_f64());
+        println!("{}", line.trim_end());
+    }
+    println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The folder above this package's own.
+fn repository_root() -> PathBuf {
+    // `cargo run` sets the variable at run time, which still holds when the binary was built elsewhere.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}

@@ -1,0 +1,202 @@
+//! The tools that steps need beside cargo: found, or installed by package name.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Context;
+use crate::command::Task;
+
+/// The version of cargo-deny that the configuration files are written for.
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+/// The oldest compiler of Debian's that the crates build with, as a minor version of Rust 1.
+const MINIMUM_RUST_MINOR: u32 = 95;
+
+/// The device target of the `embedded` step: Arm Cortex-M3, no operating system.
+pub(crate) const DEVICE_TARGET: &str = "thumbv7m-none-eabi";
+
+/// Returns the path of cargo-deny, which is installed below the target directory if the one on the path has
+/// another version: a developer's own tools stay as they are.
+pub(crate) fn cargo_deny(context: &Context) -> Result<PathBuf, String> {
+    let root = context.target.join("xtask-tools");
+    let own = root.join("bin").join("cargo-deny");
+    for candidate in [PathBuf::from("cargo-deny"), own.clone()] {
+        let version = Task::new(&candidate).arguments(["--version"]).query();
+        if version.is_some_and(|text| text.trim().ends_with(CARGO_DENY_VERSION)) {
+            return Ok(candidate);
+        }
+    }
+    println!("cargo-deny {CARGO_DENY_VERSION} is installed once in {} (about two minutes)", root.display());
+    let build = root.join("build");
+    Task::cargo(context)
+        .arguments([
+            "install",
+            "--quiet",
+            "--locked",
+            "--debug",
+            "cargo-deny",
+            "--version",
+            CARGO_DENY_VERSION,
+        ])
+        .arguments(["--root".as_ref(), root.as_os_str()])
+        // An unoptimized build is several times faster to make and fast enough to run.
+        .variable("CARGO_PROFILE_DEV_DEBUG", "0")
+        .variable("CARGO_TARGET_DIR", &build)
+        .limit(Duration::from_secs(20 * 60))
+        .run()?;
+    // The folder only saves time on a repeated installation.
+    let _ = std::fs::remove_dir_all(build);
+    Ok(own)
+}
+
+/// A compiler that can build for [`DEVICE_TARGET`].
+pub(crate) enum DeviceCompiler {
+    /// The toolchain that runs this program has the target's libraries.
+    Installed,
+    /// Debian's compiler with the source of `core`, which is then built as well.
+    Debian,
+}
+
+const DEBIAN_COMPILER: &str = "/usr/bin/rustc";
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+
+/// Finds or installs a compiler for [`DEVICE_TARGET`]; the error says what to install by hand.
+///
+/// `XTASK_EMBEDDED_COMPILER` set to `rustup` or `debian` allows only that one.
+pub(crate) fn device_compiler(context: &Context) -> Result<DeviceCompiler, String> {
+    let choice = std::env::var("XTASK_EMBEDDED_COMPILER").unwrap_or_default();
+    let mut reasons = Vec::new();
+    if choice != "debian" {
+        match installed_target(context) {
+            Ok(()) => return Ok(DeviceCompiler::Installed),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    if choice != "rustup" {
+        match debian_compiler() {
+            Ok(()) => return Ok(DeviceCompiler::Debian),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    Err(format!("no compiler for {DEVICE_TARGET}: {}", reasons.join("; ")))
+}
+
+fn installed_target(context: &Context) -> Result<(), String> {
+    if has_device_libraries() {
+        return Ok(());
+    }
+    let advice = format!("run `rustup target add {DEVICE_TARGET}`");
+    if Task::new("rustup").arguments(["--version"]).query().is_none() {
+        return Err(format!("rustup was not found ({advice})"));
+    }
+    Task::new("rustup")
+        .arguments(["target", "add", DEVICE_TARGET])
+        .directory(&context.root)
+        .limit(Duration::from_secs(300))
+        .run()
+        .map_err(|error| format!("{error} ({advice})"))?;
+    if has_device_libraries() {
+        Ok(())
+    } else {
+        Err(format!("the target's libraries were not found ({advice})"))
+    }
+}
+
+fn has_device_libraries() -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    Task::new(rustc)
+        .arguments(["--print", "target-libdir", "--target", DEVICE_TARGET])
+        .query()
+        .and_then(|path| std::fs::read_dir(path.trim()).ok())
+        .is_some_and(|mut entries| {
+            entries.any(|entry| {
+                entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+            })
+        })
+}
+
+fn debian_compiler() -> Result<(), String> {
+    if debian_compiler_minor().is_some_and(|minor| minor >= MINIMUM_RUST_MINOR) && installed("rust-web-src") {
+        return Ok(());
+    }
+    install(&["rustc-web", "cargo-web", "rust-web-src"])?;
+    match debian_compiler_minor() {
+        Some(minor) if minor >= MINIMUM_RUST_MINOR => Ok(()),
+        Some(minor) => Err(format!("Debian's rustc is 1.{minor}, and 1.{MINIMUM_RUST_MINOR} is needed")),
+        None => Err(format!("{DEBIAN_COMPILER} does not run")),
+    }
+}
+
+fn debian_compiler_minor() -> Option<u32> {
+    let text = debian(Task::new(DEBIAN_COMPILER)).arguments(["--version"]).query()?;
+    text.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
+}
+
+/// Clears what cargo and rustup set for the toolchain that runs this program.
+fn debian(task: Task) -> Task {
+    task.without(&["LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "CARGO", "RUSTC_WRAPPER", "RUSTFLAGS", "RUSTDOC"])
+}
+
+impl DeviceCompiler {
+    /// The name for the table.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Installed => "the toolchain's own core",
+            Self::Debian => "Debian's rustc, core built from source",
+        }
+    }
+
+    /// A `cargo build` for the device.
+    pub(crate) fn build(&self, context: &Context) -> Task {
+        match self {
+            Self::Installed => Task::cargo(context).arguments(["build", "--target", DEVICE_TARGET]),
+            Self::Debian => debian(Task::new(DEBIAN_CARGO))
+                .directory(&context.root)
+                .arguments(["build", "-Zbuild-std=core,alloc", "--target", DEVICE_TARGET])
+                .variable("CARGO_TARGET_DIR", context.target.join("xtask-debian"))
+                // `-Zbuild-std` is an unstable option, which this variable allows on a stable compiler.
+                .variable("RUSTC_BOOTSTRAP", "1")
+                .variable("RUSTC", DEBIAN_COMPILER),
+        }
+    }
+}
+
+/// Installs Debian packages if they are missing; the error names them.
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
+    let list = packages.join(" ");
+    if Task::new("apt-get").arguments(["--version"]).query().is_none() {
+        return Err(format!("needs what Debian's packages {list} hold; this system has no apt-get"));
+    }
+    let root = Task::new("id").arguments(["-u"]).query().is_some_and(|user| user.trim() == "0");
+    if !root && Task::new("sudo").arguments(["-n", "true"]).query().is_none() {
+        return Err(format!("no right to install packages: run `apt-get install {list}` as root"));
+    }
+    let apt_get = || {
+        let task = if root {
+            Task::new("apt-get")
+        } else {
+            Task::new("sudo").arguments(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"])
+        };
+        task.variable("DEBIAN_FRONTEND", "noninteractive")
+            .arguments(["-q", "-o", "DPkg::Lock::Timeout=300"])
+            .limit(Duration::from_secs(900))
+    };
+    // Old package lists name versions that are no longer there, or too old a compiler.
+    apt_get().arguments(["update"]).run()?;
+    apt_get().arguments(["install", "--yes", "--no-install-recommends"]).arguments(packages).run()
+}
+
+fn installed(package: &str) -> bool {
+    Task::new("dpkg-query")
+        .arguments(["--show", "--showformat=${db:Status-Status}", package])
+        .query()
+        .is_some_and(|status| status.trim() == "installed")
+}
+
+/// Makes sure that a C++ compiler is there: libFuzzer is C++.
+pub(crate) fn cpp_compiler() -> Result<(), String> {
+    if std::env::var_os("CXX").is_some() || Task::new("c++").arguments(["--version"]).query().is_some() {
+        return Ok(());
+    }
+    install(&["g++"])
+}
