@@ -1,1 +1,55 @@
-//! Placeholder while the workspace is laid.
+//! The HSM server as a function: a session and the bytes of a request go in, the bytes of a response come out.
+//!
+//! The crate knows no socket, no thread and no clock. A port owns the transports and calls [`Server::handle`] for
+//! each packet that arrives; it supplies an object store, a driver for cryptography and a lock through
+//! [`Platform`]. Nothing here allocates while a request is handled.
+//!
+//! * [`Server`] is what all sessions share: the object store, the cache of global keys, the configuration.
+//! * [`Session`] is one client's connection: who it is, and its own key cache. It ends with the connection.
+//! * One module per message group does the work; the key store stands between them and the object store and
+//!   enforces every policy on keys (document 03).
+//!
+//! # Isolation
+//!
+//! By default ([`Isolation::Strict`]) a session must say INIT before anything but connection messages, keeps its
+//! client identifier until it ends, and reaches another client's keys, counters and SHE slots through no message,
+//! the raw object messages included. [`Isolation::Original`] restores the laxity of the server that this protocol
+//! comes from. A client identifier is what the client claims: it separates clients that err from each other, and
+//! clients that attack each other only where the transport proves who they are.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_possible_wrap
+    )
+)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod cache;
+mod config;
+mod error;
+mod group;
+mod keys;
+mod lock;
+mod server;
+
+#[cfg(feature = "alloc")]
+pub use cache::HeapCache;
+pub use cache::{ArrayCache, CacheShape, CacheStorage, Slot};
+pub use config::{Config, ConfigError, Isolation};
+#[cfg(feature = "std")]
+pub use lock::ThreadSafe;
+pub use lock::{Lock, SingleThread};
+pub use server::{Affinity, Disconnect, Platform, Reply, Server, Session};

@@ -1,0 +1,319 @@
+//! The key cache: a fixed number of small and of big slots (document 03, §2).
+//!
+//! A key goes to the class that its size asks for; classes never borrow from each other. In its class it takes the
+//! first free slot, else the first whose key also lies in the object store, else there is no space. This is the
+//! original's rule, which clients can observe.
+
+use casemate_protocol::{Metadata, ObjectId, Status};
+use zeroize::Zeroize;
+
+/// What a slot holds besides the key's bytes. A slot whose metadata names no object is free.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Slot {
+    metadata: Metadata,
+    committed: bool,
+}
+
+impl Slot {
+    const fn is_free(&self) -> bool {
+        self.metadata.id.0 == 0
+    }
+}
+
+/// How many slots a cache has, and how big they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheShape {
+    /// Small slots.
+    pub small_slots: usize,
+    /// Data size of a small slot in bytes.
+    pub small_size: usize,
+    /// Big slots.
+    pub big_slots: usize,
+    /// Data size of a big slot in bytes.
+    pub big_size: usize,
+}
+
+impl Default for CacheShape {
+    /// The shape of the original's POSIX example server.
+    fn default() -> Self {
+        Self { small_slots: 9, small_size: 256, big_slots: 3, big_size: 8192 }
+    }
+}
+
+/// Memory for a key cache. Slots are numbered from 0: the small ones, then the big ones.
+pub trait CacheStorage {
+    /// The shape; always the same.
+    fn shape(&self) -> CacheShape;
+    /// A slot and its data area.
+    fn slot(&self, index: usize) -> Option<(&Slot, &[u8])>;
+    /// A slot and its data area, to change.
+    fn slot_mut(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])>;
+}
+
+/// Cache memory of a size known at compile time.
+#[derive(Debug)]
+pub struct ArrayCache<const SMALL: usize, const SMALL_SIZE: usize, const BIG: usize, const BIG_SIZE: usize> {
+    small: [(Slot, [u8; SMALL_SIZE]); SMALL],
+    big: [(Slot, [u8; BIG_SIZE]); BIG],
+}
+
+impl<const SMALL: usize, const SMALL_SIZE: usize, const BIG: usize, const BIG_SIZE: usize> Default
+    for ArrayCache<SMALL, SMALL_SIZE, BIG, BIG_SIZE>
+{
+    fn default() -> Self {
+        Self {
+            small: [(Slot::default(), [0; SMALL_SIZE]); SMALL],
+            big: [(Slot::default(), [0; BIG_SIZE]); BIG],
+        }
+    }
+}
+
+impl<const SMALL: usize, const SMALL_SIZE: usize, const BIG: usize, const BIG_SIZE: usize> CacheStorage
+    for ArrayCache<SMALL, SMALL_SIZE, BIG, BIG_SIZE>
+{
+    fn shape(&self) -> CacheShape {
+        CacheShape { small_slots: SMALL, small_size: SMALL_SIZE, big_slots: BIG, big_size: BIG_SIZE }
+    }
+
+    fn slot(&self, index: usize) -> Option<(&Slot, &[u8])> {
+        match index.checked_sub(SMALL) {
+            None => self.small.get(index).map(|(slot, data)| (slot, data.as_slice())),
+            Some(index) => self.big.get(index).map(|(slot, data)| (slot, data.as_slice())),
+        }
+    }
+
+    fn slot_mut(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])> {
+        match index.checked_sub(SMALL) {
+            None => self.small.get_mut(index).map(|(slot, data)| (slot, data.as_mut_slice())),
+            Some(index) => self.big.get_mut(index).map(|(slot, data)| (slot, data.as_mut_slice())),
+        }
+    }
+}
+
+/// Cache memory of a size chosen at run time, allocated once.
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+pub struct HeapCache {
+    shape: CacheShape,
+    slots: alloc::vec::Vec<(Slot, alloc::boxed::Box<[u8]>)>,
+}
+
+#[cfg(feature = "alloc")]
+impl HeapCache {
+    /// Memory of this shape.
+    pub fn new(shape: CacheShape) -> Self {
+        let class = |count, size| {
+            (0..count).map(move |_| (Slot::default(), alloc::vec![0_u8; size].into_boxed_slice()))
+        };
+        let slots = class(shape.small_slots, shape.small_size)
+            .chain(class(shape.big_slots, shape.big_size))
+            .collect();
+        Self { shape, slots }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl CacheStorage for HeapCache {
+    fn shape(&self) -> CacheShape {
+        self.shape
+    }
+
+    fn slot(&self, index: usize) -> Option<(&Slot, &[u8])> {
+        self.slots.get(index).map(|(slot, data)| (slot, &**data))
+    }
+
+    fn slot_mut(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])> {
+        self.slots.get_mut(index).map(|(slot, data)| (slot, &mut **data))
+    }
+}
+
+/// A cached key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cached<'a> {
+    pub(crate) metadata: &'a Metadata,
+    /// Whether the object store holds the same key.
+    pub(crate) committed: bool,
+    pub(crate) key: &'a [u8],
+}
+
+/// A cached key, to change.
+#[derive(Debug)]
+pub(crate) struct CachedMut<'a> {
+    pub(crate) metadata: &'a mut Metadata,
+    pub(crate) committed: &'a mut bool,
+    pub(crate) key: &'a mut [u8],
+}
+
+/// The key cache over its memory. Keys are wiped when they leave it and when it is dropped.
+#[derive(Debug)]
+pub(crate) struct KeyCache<S: CacheStorage> {
+    storage: S,
+}
+
+impl<S: CacheStorage> KeyCache<S> {
+    pub(crate) const fn new(storage: S) -> Self {
+        Self { storage }
+    }
+
+    pub(crate) fn shape(&self) -> CacheShape {
+        self.storage.shape()
+    }
+
+    fn indices(&self) -> core::ops::Range<usize> {
+        let shape = self.shape();
+        0..shape.small_slots.saturating_add(shape.big_slots)
+    }
+
+    fn position(&self, id: ObjectId) -> Option<usize> {
+        if id == ObjectId::INVALID {
+            return None;
+        }
+        self.indices().find(|&index| self.storage.slot(index).is_some_and(|(slot, _)| slot.metadata.id == id))
+    }
+
+    pub(crate) fn get(&self, id: ObjectId) -> Option<Cached<'_>> {
+        let (slot, data) = self.storage.slot(self.position(id)?)?;
+        let key = data.get(..usize::from(slot.metadata.length))?;
+        Some(Cached { metadata: &slot.metadata, committed: slot.committed, key })
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ObjectId) -> Option<CachedMut<'_>> {
+        let index = self.position(id)?;
+        let (slot, data) = self.storage.slot_mut(index)?;
+        let key = data.get_mut(..usize::from(slot.metadata.length))?;
+        Some(CachedMut { metadata: &mut slot.metadata, committed: &mut slot.committed, key })
+    }
+
+    /// Whether any class of slots could hold `size` bytes.
+    pub(crate) fn fits(&self, size: usize) -> bool {
+        let shape = self.shape();
+        size <= shape.small_size.max(shape.big_size)
+    }
+
+    /// Gives `metadata.id` a slot and returns its data area, `metadata.length` bytes of zeros, for the caller to
+    /// fill. A key cached before under this identifier is wiped, but only once a slot is certain.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENTS if the key is larger than every slot, NO_SPACE if all slots of its class are taken.
+    pub(crate) fn insert(&mut self, metadata: Metadata, committed: bool) -> Result<&mut [u8], Status> {
+        let shape = self.shape();
+        let length = usize::from(metadata.length);
+        let class = if length <= shape.small_size {
+            0..shape.small_slots
+        } else if length <= shape.big_size {
+            shape.small_slots..shape.small_slots.saturating_add(shape.big_slots)
+        } else {
+            return Err(Status::BAD_ARGUMENTS);
+        };
+        let first = |wanted: &dyn Fn(&Slot) -> bool| {
+            class.clone().find(|&index| self.storage.slot(index).is_some_and(|(slot, _)| wanted(slot)))
+        };
+        let index = first(&|slot| slot.is_free() || slot.metadata.id == metadata.id)
+            .or_else(|| first(&|slot| slot.committed))
+            .ok_or(Status::NO_SPACE)?;
+        self.remove(metadata.id);
+        self.clear(index);
+        let (slot, data) = self.storage.slot_mut(index).ok_or(Status::NO_SPACE)?;
+        *slot = Slot { metadata, committed };
+        data.get_mut(..length).ok_or(Status::BAD_ARGUMENTS)
+    }
+
+    /// Wipes and frees the slot of `id`; whether there was one.
+    pub(crate) fn remove(&mut self, id: ObjectId) -> bool {
+        match self.position(id) {
+            Some(index) => {
+                self.clear(index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn clear(&mut self, index: usize) {
+        if let Some((slot, data)) = self.storage.slot_mut(index) {
+            data.zeroize();
+            *slot = Slot::default();
+        }
+    }
+}
+
+impl<S: CacheStorage> Drop for KeyCache<S> {
+    fn drop(&mut self) {
+        for index in self.indices() {
+            self.clear(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Small = KeyCache<ArrayCache<2, 4, 1, 8>>;
+
+    fn cache() -> Small {
+        KeyCache::new(ArrayCache::default())
+    }
+
+    fn metadata(number: u16, length: u16) -> Metadata {
+        Metadata { id: ObjectId(0x1100 | number), length, ..Metadata::default() }
+    }
+
+    fn insert(cache: &mut Small, number: u16, key: &[u8], committed: bool) -> Result<(), Status> {
+        let length = u16::try_from(key.len()).unwrap();
+        cache.insert(metadata(number, length), committed)?.copy_from_slice(key);
+        Ok(())
+    }
+
+    #[test]
+    fn classes_do_not_borrow_from_each_other() {
+        let mut cache = cache();
+        insert(&mut cache, 1, b"a", false).unwrap();
+        insert(&mut cache, 2, b"b", false).unwrap();
+        assert_eq!(insert(&mut cache, 3, b"c", false), Err(Status::NO_SPACE));
+        insert(&mut cache, 4, b"12345", false).unwrap();
+        assert_eq!(insert(&mut cache, 5, b"12345", false), Err(Status::NO_SPACE));
+        assert_eq!(insert(&mut cache, 6, b"123456789", false), Err(Status::BAD_ARGUMENTS));
+    }
+
+    #[test]
+    fn committed_keys_make_room_lowest_slot_first() {
+        let mut cache = cache();
+        insert(&mut cache, 1, b"a", true).unwrap();
+        insert(&mut cache, 2, b"b", true).unwrap();
+        insert(&mut cache, 3, b"c", false).unwrap();
+        assert!(cache.get(ObjectId(0x1101)).is_none());
+        insert(&mut cache, 4, b"d", false).unwrap();
+        assert!(cache.get(ObjectId(0x1102)).is_none());
+        assert_eq!(insert(&mut cache, 5, b"e", false), Err(Status::NO_SPACE));
+    }
+
+    #[test]
+    fn replacing_a_key_never_loses_it_for_want_of_space() {
+        let mut cache = cache();
+        insert(&mut cache, 1, b"a", false).unwrap();
+        insert(&mut cache, 2, b"b", false).unwrap();
+        insert(&mut cache, 1, b"A", false).unwrap();
+        assert_eq!(cache.get(ObjectId(0x1101)).unwrap().key, b"A");
+        insert(&mut cache, 4, b"12345", false).unwrap();
+        assert_eq!(insert(&mut cache, 1, b"12345", false), Err(Status::NO_SPACE));
+        assert_eq!(cache.get(ObjectId(0x1101)).unwrap().key, b"A");
+    }
+
+    #[test]
+    fn a_key_may_change_its_class_and_leaves_nothing_behind() {
+        let mut cache = cache();
+        insert(&mut cache, 1, b"abcd", false).unwrap();
+        insert(&mut cache, 1, b"12345", false).unwrap();
+        assert_eq!(cache.storage.small[0].1, [0; 4]);
+        assert_eq!(cache.get(ObjectId(0x1101)).unwrap().key, b"12345");
+        assert!(cache.remove(ObjectId(0x1101)));
+        assert!(!cache.remove(ObjectId(0x1101)));
+        assert_eq!(cache.storage.big[0].1, [0; 8]);
+    }
+
+    #[test]
+    fn identifier_zero_names_no_slot() {
+        assert!(cache().get(ObjectId(0)).is_none());
+    }
+}

@@ -1,0 +1,67 @@
+//! Monotonic counters (document 02, §7). A counter is an object without data whose label holds the value.
+
+use crate::keys::KeyStore;
+use crate::server::{Context, Platform};
+use casemate_protocol::message::counter::{
+    DestroyRequest, DestroyResponse, IncrementRequest, InitRequest, ReadRequest, ValueResponse, action,
+    object_id,
+};
+use casemate_protocol::message::nvm::{counter_value, with_counter_value};
+use casemate_protocol::{Flags, Label, Layout, Metadata, ObjectId, Status};
+
+pub(crate) fn handle<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let order = context.order;
+    let client = context.client();
+    let value = match action {
+        action::INIT => {
+            InitRequest::decode(payload, order).map_err(|_| Status::BAD_ARGUMENTS).and_then(|(request, _)| {
+                context.locked(|keys| set(keys, object_id(client, request.id), request.value))
+            })
+        }
+        action::INCREMENT => IncrementRequest::decode(payload, order)
+            .map_err(|_| Status::BAD_ARGUMENTS)
+            .and_then(|(request, _)| context.locked(|keys| increment(keys, object_id(client, request.id)))),
+        action::READ => ReadRequest::decode(payload, order)
+            .map_err(|_| Status::BAD_ARGUMENTS)
+            .and_then(|(request, _)| context.locked(|keys| read(keys, object_id(client, request.id)))),
+        action::DESTROY => {
+            let status = DestroyRequest::decode(payload, order)
+                .map_err(|_| Status::BAD_ARGUMENTS)
+                .and_then(|(request, _)| context.locked(|keys| keys.destroy(object_id(client, request.id))))
+                .err()
+                .unwrap_or(Status::OK);
+            return context.put(&DestroyResponse { status }, out);
+        }
+        _ => return 0,
+    };
+    let response = match value {
+        Ok(value) => ValueResponse { status: Status::OK, value },
+        Err(status) => ValueResponse { status, value: 0 },
+    };
+    context.put(&response, out)
+}
+
+fn set<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId, value: u32) -> Result<u32, Status> {
+    let label = with_counter_value(&Label::EMPTY, value);
+    keys.store(&Metadata { id, access: 0, flags: Flags::NONE, length: 0, label }, &[])?;
+    Ok(value)
+}
+
+fn read<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId) -> Result<u32, Status> {
+    keys.stored(id).map(|metadata| counter_value(&metadata.label))
+}
+
+/// A counter at its end stays there, and nothing is written.
+fn increment<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId) -> Result<u32, Status> {
+    let mut metadata = keys.stored(id)?;
+    let Some(value) = counter_value(&metadata.label).checked_add(1) else { return Ok(u32::MAX) };
+    metadata.label = with_counter_value(&metadata.label, value);
+    metadata.length = 0;
+    keys.store(&metadata, &[])?;
+    Ok(value)
+}

@@ -1,0 +1,130 @@
+//! AES in CBC, ECB, CTR and GCM mode (document 04, §5).
+
+use super::{KeyBytes, Operation, append, place};
+use crate::error::crypto_status;
+use crate::keys::Usage;
+use crate::server::{Context, Platform};
+use casemate_crypto::{AES_BLOCK, CtrState, Direction};
+use casemate_protocol::message::crypto::{
+    CbcRequest, CbcResponse, CtrRequest, CtrResponse, EcbRequest, EcbResponse, GcmRequest, GcmResponse,
+};
+use casemate_protocol::{Flags, KeyId, Layout, Status};
+
+type AesKey = KeyBytes<32>;
+
+const fn direction(encrypt: u32) -> Direction {
+    if encrypt == 0 { Direction::Decrypt } else { Direction::Encrypt }
+}
+
+/// The key of an operation: the one named, even if there are inline bytes too; else the inline bytes.
+fn aes_key<P: Platform>(
+    context: &mut Context<'_, P>,
+    encrypt: u32,
+    named: KeyId,
+    inline: &[u8],
+) -> Result<AesKey, Status> {
+    let key = if named.is_some() {
+        let usage = if encrypt == 0 { Flags::USAGE_DECRYPT } else { Flags::USAGE_ENCRYPT };
+        AesKey::stored(context, named, Usage::All(usage))?
+    } else {
+        AesKey::inline(inline, Status::BAD_ARGUMENTS)?
+    };
+    if matches!(key.length, 16 | 24 | 32) { Ok(key) } else { Err(Status::BAD_ARGUMENTS) }
+}
+
+pub(super) fn cbc<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        CbcRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let key = aes_key(context, request.encrypt, request.key, tails.key)?;
+    if !tails.input.len().is_multiple_of(AES_BLOCK) {
+        // The original lets the rest of the plaintext through when encrypting; no client sends such a length.
+        return Err(if request.encrypt == 0 { Status::CRYPTO_ARGUMENT } else { Status::BAD_ARGUMENTS });
+    }
+    let mut iv = tails.iv;
+    let (data, rest) = place(operation.out, CbcResponse::SIZE, tails.input)?;
+    let driver = context.crypto(operation.affinity);
+    driver.cbc(direction(request.encrypt), key.as_slice(), &mut iv, data).map_err(crypto_status)?;
+    append(rest, &iv)?;
+    let fixed = context.put(&CbcResponse { length: request.length }, operation.out);
+    Ok(fixed.saturating_add(tails.input.len()).saturating_add(iv.len()))
+}
+
+pub(super) fn ecb<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        EcbRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let key = aes_key(context, request.encrypt, request.key, tails.key)?;
+    if !tails.input.len().is_multiple_of(AES_BLOCK) {
+        return Err(Status::BAD_LENGTH);
+    }
+    let (data, _) = place(operation.out, EcbResponse::SIZE, tails.input)?;
+    let driver = context.crypto(operation.affinity);
+    driver.ecb(direction(request.encrypt), key.as_slice(), data).map_err(crypto_status)?;
+    let fixed = context.put(&EcbResponse { length: request.length }, operation.out);
+    Ok(fixed.saturating_add(tails.input.len()))
+}
+
+/// Both directions are the same computation. (The original computes something else for "decrypt", which its own
+/// clients therefore never ask for.)
+pub(super) fn ctr<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        CtrRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let key = aes_key(context, request.encrypt, request.key, tails.key)?;
+    let unused = usize::try_from(request.unused).ok().filter(|&unused| unused <= AES_BLOCK);
+    let mut state = CtrState::new(tails.counter);
+    state.keystream = tails.keystream;
+    state.unused = unused.ok_or(Status::BAD_ARGUMENTS)?;
+    let (data, rest) = place(operation.out, CtrResponse::SIZE, tails.input)?;
+    let driver = context.crypto(operation.affinity);
+    driver.ctr(key.as_slice(), &mut state, data).map_err(crypto_status)?;
+    let rest = append(rest, &state.counter)?;
+    append(rest, &state.keystream)?;
+    let response = CtrResponse { length: request.length, unused: u32::try_from(state.unused).unwrap_or(0) };
+    let fixed = context.put(&response, operation.out);
+    Ok(fixed.saturating_add(tails.input.len()).saturating_add(2 * AES_BLOCK))
+}
+
+/// The shortest tag that the original's clients can ask for.
+const SHORTEST_GCM_TAG: usize = 12;
+
+pub(super) fn gcm<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        GcmRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tag_length = usize::try_from(request.tag_length).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let encrypt = request.encrypt != 0;
+    let (data, rest) = place(operation.out, GcmResponse::SIZE, tails.input)?;
+    if encrypt && rest.len() < tag_length {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    let key = aes_key(context, request.encrypt, request.key, tails.key)?;
+    if tails.iv.is_empty() || !(SHORTEST_GCM_TAG..=AES_BLOCK).contains(&tag_length) {
+        return Err(Status::CRYPTO_ARGUMENT);
+    }
+    let driver = context.crypto(operation.affinity);
+    let tag_length = if encrypt {
+        let tag = rest.get_mut(..tag_length).ok_or(Status::BAD_ARGUMENTS)?;
+        driver.gcm_seal(key.as_slice(), tails.iv, tails.aad, data, tag).map_err(crypto_status)?;
+        tag_length
+    } else {
+        driver.gcm_open(key.as_slice(), tails.iv, tails.aad, data, tails.tag).map_err(crypto_status)?;
+        0
+    };
+    let response = GcmResponse { length: request.length, tag_length: u32::try_from(tag_length).unwrap_or(0) };
+    let fixed = context.put(&response, operation.out);
+    Ok(fixed.saturating_add(tails.input.len()).saturating_add(tag_length))
+}

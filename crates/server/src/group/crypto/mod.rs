@@ -1,0 +1,101 @@
+//! Cryptographic messages with the data inside the message (document 04). A failure is answered by the response
+//! header alone.
+//!
+//! A key named by identifier is copied out of the key store under the lock; the computation runs without it.
+
+use crate::keys::Usage;
+use crate::server::{Affinity, Context, Platform};
+use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher, kdf};
+use casemate_protocol::{KeyId, Layout, Status};
+use zeroize::Zeroizing;
+
+mod aes;
+mod cmac;
+mod derive;
+mod hash;
+mod random;
+
+/// The room behind the response header, and what is known of the request.
+pub(crate) struct Operation<'a> {
+    algorithm: u32,
+    affinity: Affinity,
+    body: &'a [u8],
+    out: &'a mut [u8],
+}
+
+pub(crate) fn handle<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let Some((head, out)) = out.split_at_mut_checked(ResponseHeader::SIZE) else { return 0 };
+    let Ok((header, body)) = RequestHeader::decode(payload, context.order) else {
+        return context.put(&ResponseHeader { algorithm: 0, status: Status::BAD_ARGUMENTS }, head);
+    };
+    let affinity = match header.affinity {
+        affinity::HARDWARE => Affinity::Accelerated,
+        _ => Affinity::Software,
+    };
+    let operation = Operation { algorithm: header.algorithm, affinity, body, out };
+    let result = match (action, header.algorithm, header.sub_algorithm) {
+        (action::RANDOM, _, _) => random::random(context, operation),
+        (action::CIPHER, cipher::AES_CBC, _) => aes::cbc(context, operation),
+        (action::CIPHER, cipher::AES_ECB, _) => aes::ecb(context, operation),
+        (action::CIPHER, cipher::AES_CTR, _) => aes::ctr(context, operation),
+        (action::CIPHER, cipher::AES_GCM, _) => aes::gcm(context, operation),
+        (action::HASH, _, _) => hash::hash(context, operation),
+        (action::CMAC, _, _) => cmac::cmac(context, operation),
+        (action::KDF, _, kdf::HKDF) => derive::hkdf(context, operation),
+        (action::KDF, _, kdf::TWO_STEP_CMAC) => derive::cmac_kdf(context, operation),
+        _ => Err(Status::NOT_COMPILED_IN),
+    };
+    let (status, length) = match result {
+        Ok(length) => (Status::OK, length),
+        Err(status) => (status, 0),
+    };
+    context.put(&ResponseHeader { algorithm: header.algorithm, status }, head).saturating_add(length)
+}
+
+/// A key for one operation, in a buffer of the size that the operation can use at most.
+pub(crate) struct KeyBytes<const N: usize> {
+    bytes: Zeroizing<[u8; N]>,
+    length: usize,
+}
+
+impl<const N: usize> KeyBytes<N> {
+    /// # Errors
+    /// `too_long` if the key exceeds the buffer.
+    fn inline(key: &[u8], too_long: Status) -> Result<Self, Status> {
+        let mut bytes = Zeroizing::new([0; N]);
+        bytes.get_mut(..key.len()).ok_or(too_long)?.copy_from_slice(key);
+        Ok(Self { bytes, length: key.len() })
+    }
+
+    /// # Errors
+    /// As [`crate::keys::KeyStore::fetch`].
+    fn stored<P: Platform>(context: &mut Context<'_, P>, key: KeyId, usage: Usage) -> Result<Self, Status> {
+        let mut bytes = Zeroizing::new([0; N]);
+        let length = context.locked(|keys| keys.fetch(key, usage, bytes.as_mut_slice()))?;
+        Ok(Self { bytes, length })
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// Copies `input` to a place in the response where an operation then works on it.
+fn place<'o>(out: &'o mut [u8], offset: usize, input: &[u8]) -> Result<(&'o mut [u8], &'o mut [u8]), Status> {
+    let rest = out.get_mut(offset..).ok_or(Status::BAD_ARGUMENTS)?;
+    let (data, rest) = rest.split_at_mut_checked(input.len()).ok_or(Status::BAD_ARGUMENTS)?;
+    data.copy_from_slice(input);
+    Ok((data, rest))
+}
+
+/// Appends `bytes` to the response.
+fn append<'o>(rest: &'o mut [u8], bytes: &[u8]) -> Result<&'o mut [u8], Status> {
+    let (to, rest) = rest.split_at_mut_checked(bytes.len()).ok_or(Status::BAD_ARGUMENTS)?;
+    to.copy_from_slice(bytes);
+    Ok(rest)
+}

@@ -1,0 +1,176 @@
+//! Key messages (document 03, §5 and §6).
+
+use crate::error::crypto_status;
+use crate::keys::{KeyStore, NewKey, is_stateful_private};
+use crate::server::{Affinity, Context, Platform};
+use casemate_protocol::message::key::{
+    CacheRandomRequest, CacheRequest, CacheResponse, CommitRequest, DoneResponse, EraseRequest, EvictRequest,
+    ExportPublicRequest, ExportRequest, ExportResponse, RevokeRequest, RevokeResponse, action,
+};
+use casemate_protocol::{Flags, KeyId, Label, Layout, Metadata, ObjectId, ObjectType, Status};
+
+mod wrap;
+
+pub(crate) fn handle<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let order = context.order;
+    match action {
+        action::CACHE => {
+            let result = cache(context, payload);
+            cached(context, result, out)
+        }
+        action::CACHE_RANDOM => {
+            let result = cache_random(context, payload);
+            cached(context, result, out)
+        }
+        action::EVICT => {
+            let id = EvictRequest::decode(payload, order).map(|(request, _)| request.id);
+            let result = on_key(context, id, |keys, id| keys.evict(id));
+            context.put(&DoneResponse { status: status(result) }, out)
+        }
+        action::COMMIT => {
+            let id = CommitRequest::decode(payload, order).map(|(request, _)| request.id);
+            let result = on_key(context, id, |keys, id| keys.commit(id));
+            context.put(&DoneResponse { status: status(result) }, out)
+        }
+        action::ERASE => {
+            let id = EraseRequest::decode(payload, order).map(|(request, _)| request.id);
+            let result = on_key(context, id, |keys, id| keys.erase(id));
+            context.put(&DoneResponse { status: status(result) }, out)
+        }
+        action::REVOKE => {
+            let id = RevokeRequest::decode(payload, order).map(|(request, _)| request.id);
+            let result = on_key(context, id, |keys, id| keys.revoke(id));
+            context.put(&RevokeResponse { status: status(result) }, out)
+        }
+        action::EXPORT => export(context, payload, out),
+        action::EXPORT_PUBLIC => export_public(context, payload, out),
+        action::WRAP => wrap::wrap(context, payload, out),
+        action::UNWRAP_EXPORT => wrap::unwrap_export(context, payload, out),
+        action::UNWRAP_CACHE => wrap::unwrap_cache(context, payload, out),
+        action::DATA_WRAP => wrap::data_wrap(context, payload, out),
+        action::DATA_UNWRAP => wrap::data_unwrap(context, payload, out),
+        action::WRAP_EXPORT => wrap::wrap_export(context, payload, out),
+        _ => 0,
+    }
+}
+
+fn status(result: Result<(), Status>) -> Status {
+    result.err().unwrap_or(Status::OK)
+}
+
+/// Runs an operation of the key store on the key that a request names.
+fn on_key<P: Platform, E>(
+    context: &mut Context<'_, P>,
+    id: Result<KeyId, E>,
+    operation: impl FnOnce(&mut KeyStore<'_, P>, ObjectId) -> Result<(), Status>,
+) -> Result<(), Status> {
+    let id = id.map_err(|_| Status::BAD_ARGUMENTS)?;
+    context.locked(|keys| {
+        let id = keys.resolve(id, ObjectType::CRYPTO);
+        operation(keys, id)
+    })
+}
+
+fn cached<P: Platform>(context: &Context<'_, P>, result: Result<KeyId, Status>, out: &mut [u8]) -> usize {
+    let response = match result {
+        Ok(id) => CacheResponse { status: Status::OK, id },
+        Err(status) => CacheResponse { status, id: KeyId::NONE },
+    };
+    context.put(&response, out)
+}
+
+fn cache<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<KeyId, Status> {
+    let (request, tail) = CacheRequest::decode(payload, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let key = request.key(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    context.locked(|keys| {
+        let new = NewKey {
+            id: keys.resolve(request.id, ObjectType::CRYPTO),
+            flags: Flags::from_client(request.flags),
+            label: request.label.truncated(request.label_length),
+            length: key.len(),
+        };
+        let id = keys.insert_from_client(new, key)?;
+        Ok(id.to_key(keys.features))
+    })
+}
+
+impl<P: Platform> KeyStore<'_, P> {
+    /// Caches a key that comes from outside.
+    fn insert_from_client(&mut self, new: NewKey, key: &[u8]) -> Result<ObjectId, Status> {
+        if is_stateful_private(key) {
+            return Err(Status::ACCESS);
+        }
+        self.insert(new, |slot| {
+            slot.copy_from_slice(key);
+            Ok(())
+        })
+    }
+}
+
+fn cache_random<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<KeyId, Status> {
+    let (request, _) =
+        CacheRandomRequest::decode(payload, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let server = context.server;
+    context.locked(|keys| {
+        if request.length == 0 {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        let new = NewKey {
+            id: keys.resolve(request.id, ObjectType::CRYPTO),
+            flags: Flags::from_client(request.flags),
+            label: request.label.truncated(request.label_length),
+            length: usize::from(request.length),
+        };
+        let id = keys.insert(new, |slot| {
+            server.platform().crypto(Affinity::Accelerated).fill(slot).map_err(crypto_status)
+        })?;
+        Ok(id.to_key(keys.features))
+    })
+}
+
+fn exported<P: Platform>(
+    context: &Context<'_, P>,
+    result: Result<Metadata, Status>,
+    out: &mut [u8],
+) -> usize {
+    match result {
+        Ok(Metadata { length, label, .. }) => {
+            let response = ExportResponse { status: Status::OK, length: u32::from(length), label };
+            context.put(&response, out).saturating_add(usize::from(length))
+        }
+        Err(status) => context.put(&ExportResponse { status, length: 0, label: Label::EMPTY }, out),
+    }
+}
+
+fn export<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let result = ExportRequest::decode(payload, context.order).map_err(|_| Status::BAD_ARGUMENTS).and_then(
+        |(request, _)| {
+            let key = out.get_mut(ExportResponse::SIZE..).unwrap_or_default();
+            context.locked(|keys| {
+                let id = keys.resolve(request.id, ObjectType::CRYPTO);
+                keys.export(id, key)
+            })
+        },
+    );
+    exported(context, result, out)
+}
+
+/// No public-key algorithm is on offer yet, so no key has a public half to export: BAD_ARGUMENTS, as the protocol has
+/// it for an algorithm that a server lacks, after the checks that come before.
+fn export_public<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let result = ExportPublicRequest::decode(payload, context.order)
+        .map_err(|_| Status::BAD_ARGUMENTS)
+        .and_then(|(request, _)| {
+            context.locked(|keys| {
+                let id = keys.resolve(request.id, ObjectType::CRYPTO);
+                keys.for_public_export(id)?;
+                Err(Status::BAD_ARGUMENTS)
+            })
+        });
+    exported(context, result, out)
+}

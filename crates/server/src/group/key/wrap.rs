@@ -1,0 +1,362 @@
+//! Wrapped keys and wrapped data (document 03, §7 and §9): AES-GCM under a key-encryption key (KEK) that the server
+//! holds. A blob is the initialisation vector, the tag, then the ciphertext; the additional authenticated data keeps
+//! wrapped keys and wrapped data apart.
+//!
+//! Every response repeats the request's cipher, failures included, because clients look at it before the status.
+//! Plaintext is only ever written to the response buffer, which is wiped again where it does not leave the server.
+
+use crate::error::crypto_status;
+use crate::keys::{KeyStore, NewKey, Usage};
+use crate::server::{Affinity, Context, Platform};
+use casemate_protocol::message::key::{
+    DATA_WRAP_CONTEXT, DataUnwrapRequest, DataWrapRequest, DataWrapResponse, KEY_WRAP_CONTEXT,
+    UnwrapCacheRequest, UnwrapCacheResponse, UnwrapExportRequest, UnwrapExportResponse, WRAP_CIPHER_AES_GCM,
+    WRAP_HEADER_SIZE, WRAPPED_KEY_OVERHEAD, WrapExportRequest, WrapRequest, WrapResponse,
+};
+use casemate_protocol::{
+    ByteOrder, ClientId, Field, Flags, KeyId, Layout, Metadata, ObjectType, Reader, Status, Writer,
+};
+use zeroize::{Zeroize, Zeroizing};
+
+const IV_SIZE: usize = 12;
+const TAG_SIZE: usize = 16;
+const _: () = assert!(IV_SIZE + TAG_SIZE == WRAP_HEADER_SIZE);
+
+/// A key-encryption key: its bytes and their number.
+type Kek = (Zeroizing<[u8; 32]>, usize);
+
+impl<P: Platform> KeyStore<'_, P> {
+    /// A key-encryption key. It need not be cached, so a full cache is no obstacle.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENTS, NOT_FOUND, USAGE, ACCESS, CRYPTO_ARGUMENT for a length that AES does not know, in this order
+    /// (document 03, §9).
+    fn kek(&mut self, key: KeyId, must_be_trusted: bool) -> Result<Kek, Status> {
+        let id = self.resolve(key, ObjectType::CRYPTO);
+        if id.object_type() == ObjectType::HARDWARE {
+            return Err(Status::NOT_FOUND);
+        }
+        let metadata = self.metadata(id)?;
+        Usage::All(Flags::USAGE_WRAP).check(metadata.flags)?;
+        if must_be_trusted && !metadata.flags.contains(Flags::TRUSTED) {
+            return Err(Status::ACCESS);
+        }
+        if !matches!(metadata.length, 16 | 24 | 32) {
+            return Err(Status::CRYPTO_ARGUMENT);
+        }
+        let mut bytes = Zeroizing::new([0; 32]);
+        let length = self.fetch(key, Usage::All(Flags::USAGE_WRAP), bytes.as_mut_slice())?;
+        Ok((bytes, length))
+    }
+}
+
+fn check_cipher(cipher: u16) -> Result<(), Status> {
+    if cipher == WRAP_CIPHER_AES_GCM { Ok(()) } else { Err(Status::BAD_ARGUMENTS) }
+}
+
+/// A blob in its three parts.
+struct Parts<'a> {
+    iv: &'a mut [u8],
+    tag: &'a mut [u8],
+    text: &'a mut [u8],
+}
+
+fn parts(blob: &mut [u8]) -> Result<Parts<'_>, Status> {
+    let (iv, rest) = blob.split_at_mut_checked(IV_SIZE).ok_or(Status::BUFFER_SIZE)?;
+    let (tag, text) = rest.split_at_mut_checked(TAG_SIZE).ok_or(Status::BUFFER_SIZE)?;
+    Ok(Parts { iv, tag, text })
+}
+
+/// Makes a blob of one whose text is still plain.
+fn seal<P: Platform>(context: &Context<'_, P>, kek: &Kek, aad: &[u8], blob: &mut [u8]) -> Result<(), Status> {
+    let Parts { iv, tag, text } = parts(blob)?;
+    let driver = context.crypto(Affinity::Accelerated);
+    let key = kek.0.get(..kek.1).unwrap_or_default();
+    driver.fill(iv).map_err(crypto_status)?;
+    driver.gcm_seal(key, iv, aad, text, tag).map_err(crypto_status)
+}
+
+/// Decrypts a blob into `text`, which has exactly the plaintext's length and holds nothing of it after an error.
+fn open<P: Platform>(
+    context: &Context<'_, P>,
+    kek: &Kek,
+    aad: &[u8],
+    blob: &[u8],
+    text: &mut [u8],
+) -> Result<(), Status> {
+    let (iv, rest) = blob.split_at_checked(IV_SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+    let (tag, ciphertext) = rest.split_at_checked(TAG_SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+    if ciphertext.len() != text.len() {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    text.copy_from_slice(ciphertext);
+    let key = kek.0.get(..kek.1).unwrap_or_default();
+    let result = context.crypto(Affinity::Accelerated).gcm_open(key, iv, aad, text, tag);
+    result.map_err(|error| {
+        text.zeroize();
+        crypto_status(error)
+    })
+}
+
+/// Inside a blob, metadata is little-endian whatever the client's order.
+fn write_metadata(metadata: Metadata, out: &mut [u8]) -> Result<(), Status> {
+    metadata.put(&mut Writer::new(out, ByteOrder::Little)).map_err(|_| Status::BUFFER_SIZE)
+}
+
+fn read_metadata(text: &[u8]) -> Result<Metadata, Status> {
+    Metadata::get(&mut Reader::new(text, ByteOrder::Little)).map_err(|_| Status::BAD_ARGUMENTS)
+}
+
+/// The room for a blob of `size` bytes behind a response's fixed part.
+fn room(out: &mut [u8], fixed: usize, size: usize) -> Result<&mut [u8], Status> {
+    out.get_mut(fixed..).and_then(|rest| rest.get_mut(..size)).ok_or(Status::BUFFER_SIZE)
+}
+
+fn wrapped<P: Platform>(
+    context: &Context<'_, P>,
+    cipher: u16,
+    result: Result<usize, Status>,
+    out: &mut [u8],
+) -> usize {
+    let (status, size) = match result {
+        Ok(size) => (Status::OK, size),
+        Err(status) => (status, 0),
+    };
+    let length = u16::try_from(size).unwrap_or(0);
+    context.put(&WrapResponse { status, length, cipher }, out).saturating_add(size)
+}
+
+pub(super) fn wrap<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let order = context.order;
+    let Ok((request, tail)) = WrapRequest::decode(payload, order) else {
+        return wrapped(context, 0, Err(Status::BAD_ARGUMENTS), out);
+    };
+    let result = (|| {
+        if usize::from(request.length) > context.server.config().wrap_key_limit {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        let (metadata, key) = request.tails(Reader::new(tail, order)).map_err(|_| Status::BUFFER_SIZE)?;
+        if metadata.id.object_type() != ObjectType::WRAPPED {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        check_cipher(request.cipher)?;
+        let size = key.len().saturating_add(WRAPPED_KEY_OVERHEAD);
+        let blob = room(out, WrapResponse::SIZE, size)?;
+        // A blob names its owner; one client must not make keys that another takes for its own.
+        let owner = metadata.id.owner();
+        if owner != context.client() && owner != ClientId::NONE {
+            return Err(Status::ACCESS);
+        }
+        let kek = context.locked(|keys| keys.kek(request.kek, false))?;
+        let Parts { text, .. } = parts(blob)?;
+        let (record, rest) = text.split_at_mut_checked(Metadata::SIZE).ok_or(Status::BUFFER_SIZE)?;
+        write_metadata(metadata, record)?;
+        rest.copy_from_slice(key);
+        seal(context, &kek, KEY_WRAP_CONTEXT, blob)?;
+        Ok(size)
+    })();
+    wrapped(context, request.cipher, result, out)
+}
+
+pub(super) fn wrap_export<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let Ok((request, _)) = WrapExportRequest::decode(payload, context.order) else {
+        return wrapped(context, 0, Err(Status::BAD_ARGUMENTS), out);
+    };
+    let limit = context.server.config().wrap_key_limit;
+    let result = (|| {
+        let rest = out.get_mut(WrapResponse::SIZE..).unwrap_or_default();
+        let Parts { text, .. } = parts(rest)?;
+        let (record, key) = text.split_at_mut_checked(Metadata::SIZE).ok_or(Status::BUFFER_SIZE)?;
+        let (kek, length) = context.locked(|keys| {
+            let [_, low] = request.object_type.to_be_bytes();
+            let id = keys.resolve(request.id, ObjectType(low & 0x0F));
+            if !matches!(id.object_type(), ObjectType::CRYPTO | ObjectType::WRAPPED) {
+                return Err(Status::BAD_ARGUMENTS);
+            }
+            let room = key.len().min(limit);
+            let metadata = keys.export(id, key.get_mut(..room).unwrap_or_default())?;
+            check_cipher(request.cipher)?;
+            let kek = keys.kek(request.kek, true)?;
+            write_metadata(Metadata { id: id.with_type(ObjectType::WRAPPED), ..metadata }, record)?;
+            Ok((kek, metadata.length))
+        })?;
+        let size = usize::from(length).saturating_add(WRAPPED_KEY_OVERHEAD);
+        seal(context, &kek, KEY_WRAP_CONTEXT, room(out, WrapResponse::SIZE, size)?)?;
+        Ok(size)
+    })();
+    if result.is_err() {
+        out.zeroize();
+    }
+    wrapped(context, request.cipher, result, out)
+}
+
+pub(super) fn unwrap_export<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let failed =
+        |status, cipher| UnwrapExportResponse { status, length: 0, cipher, metadata: Metadata::default() };
+    let Ok((request, tail)) = UnwrapExportRequest::decode(payload, context.order) else {
+        return context.put(&failed(Status::BAD_ARGUMENTS, 0), out);
+    };
+    let fixed = UnwrapExportResponse::SIZE.saturating_sub(Metadata::SIZE);
+    let result = (|| {
+        let blob = tail.get(..usize::from(request.length)).ok_or(Status::BUFFER_SIZE)?;
+        check_cipher(request.cipher)?;
+        let length = blob.len().checked_sub(WRAPPED_KEY_OVERHEAD).ok_or(Status::BAD_ARGUMENTS)?;
+        let text = room(out, fixed, length.saturating_add(Metadata::SIZE))?;
+        let kek = context.locked(|keys| keys.kek(request.kek, false))?;
+        if length > context.server.config().wrap_key_limit {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        open(context, &kek, KEY_WRAP_CONTEXT, blob, text)?;
+        let metadata = read_metadata(text)?;
+        check_unwrapped(&metadata)?;
+        if metadata.flags.contains(Flags::NONEXPORTABLE) {
+            return Err(Status::ACCESS);
+        }
+        check_owner(context, &metadata)?;
+        Ok((metadata, length))
+    })();
+    match result {
+        Ok((metadata, size)) => {
+            let length = u16::try_from(size).unwrap_or(0);
+            let response =
+                UnwrapExportResponse { status: Status::OK, length, cipher: request.cipher, metadata };
+            context.put(&response, out).saturating_add(size)
+        }
+        Err(status) => {
+            out.zeroize();
+            context.put(&failed(status, request.cipher), out)
+        }
+    }
+}
+
+fn check_unwrapped(metadata: &Metadata) -> Result<(), Status> {
+    if metadata.id.is_unassigned() {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    if metadata.id.object_type() != ObjectType::WRAPPED {
+        return Err(Status::ABORTED);
+    }
+    Ok(())
+}
+
+/// A wrapped key opens for its owner, and for everyone if it is global and the server has global keys.
+fn check_owner<P: Platform>(context: &Context<'_, P>, metadata: &Metadata) -> Result<(), Status> {
+    let owner = metadata.id.owner();
+    let is_global = owner == ClientId::NONE && context.server.config().features.global_keys;
+    if owner == context.client() || is_global { Ok(()) } else { Err(Status::ACCESS) }
+}
+
+pub(super) fn unwrap_cache<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let Ok((request, tail)) = UnwrapCacheRequest::decode(payload, context.order) else {
+        let response = UnwrapCacheResponse { status: Status::BAD_ARGUMENTS, id: KeyId::NONE, cipher: 0 };
+        return context.put(&response, out);
+    };
+    let result = (|| {
+        let blob = tail.get(..usize::from(request.length)).ok_or(Status::BUFFER_SIZE)?;
+        check_cipher(request.cipher)?;
+        let length = blob.len().checked_sub(WRAPPED_KEY_OVERHEAD).ok_or(Status::BAD_ARGUMENTS)?;
+        let kek = context.locked(|keys| keys.kek(request.kek, true))?;
+        if length > context.server.config().wrap_key_limit {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        let text = room(out, 0, length.saturating_add(Metadata::SIZE))?;
+        open(context, &kek, KEY_WRAP_CONTEXT, blob, text)?;
+        let metadata = read_metadata(text)?;
+        let key = text.get(Metadata::SIZE..).unwrap_or_default();
+        if usize::from(metadata.length) != length {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        check_unwrapped(&metadata)?;
+        check_owner(context, &metadata)?;
+        context.locked(|keys| {
+            if keys.is_cached(metadata.id) {
+                return Err(Status::ABORTED);
+            }
+            let new = NewKey {
+                id: metadata.id,
+                flags: metadata.flags.without(Flags::SERVER_ONLY),
+                label: metadata.label,
+                length,
+            };
+            let id = keys.insert_from_client(new, key)?;
+            Ok(id.to_key(keys.features))
+        })
+    })();
+    out.zeroize();
+    let (status, id) = match result {
+        Ok(id) => (Status::OK, id),
+        Err(status) => (status, KeyId::NONE),
+    };
+    context.put(&UnwrapCacheResponse { status, id, cipher: request.cipher }, out)
+}
+
+fn data_response<P: Platform>(
+    context: &Context<'_, P>,
+    cipher: u16,
+    result: Result<usize, Status>,
+    out: &mut [u8],
+) -> usize {
+    let (status, size) = match result {
+        Ok(size) => (Status::OK, size),
+        Err(status) => (status, 0),
+    };
+    let length = u32::try_from(size).unwrap_or(0);
+    context.put(&DataWrapResponse { status, length, cipher }, out).saturating_add(size)
+}
+
+pub(super) fn data_wrap<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let Ok((request, tail)) = DataWrapRequest::decode(payload, context.order) else {
+        return data_response(context, 0, Err(Status::BAD_ARGUMENTS), out);
+    };
+    let result = (|| {
+        let length = usize::try_from(request.length).map_err(|_| Status::BAD_ARGUMENTS)?;
+        if length > context.server.config().wrap_data_limit {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        let data = tail.get(..length).ok_or(Status::BUFFER_SIZE)?;
+        check_cipher(request.cipher)?;
+        let size = length.saturating_add(WRAP_HEADER_SIZE);
+        let blob = room(out, DataWrapResponse::SIZE, size)?;
+        let kek = context.locked(|keys| keys.kek(request.kek, false))?;
+        parts(blob)?.text.copy_from_slice(data);
+        seal(context, &kek, DATA_WRAP_CONTEXT, blob)?;
+        Ok(size)
+    })();
+    data_response(context, request.cipher, result, out)
+}
+
+pub(super) fn data_unwrap<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let Ok((request, tail)) = DataUnwrapRequest::decode(payload, context.order) else {
+        return data_response(context, 0, Err(Status::BAD_ARGUMENTS), out);
+    };
+    let result = (|| {
+        let length = usize::try_from(request.length).map_err(|_| Status::BUFFER_SIZE)?;
+        let blob = tail.get(..length).ok_or(Status::BUFFER_SIZE)?;
+        check_cipher(request.cipher)?;
+        let size = length.checked_sub(WRAP_HEADER_SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+        let text = room(out, DataWrapResponse::SIZE, size)?;
+        let kek = context.locked(|keys| keys.kek(request.kek, false))?;
+        if size > context.server.config().wrap_data_limit {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        open(context, &kek, DATA_WRAP_CONTEXT, blob, text)?;
+        Ok(size)
+    })();
+    data_response(context, request.cipher, result, out)
+}

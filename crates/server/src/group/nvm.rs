@@ -1,0 +1,238 @@
+//! Messages for non-volatile objects (document 02, §6).
+
+use crate::config::Isolation;
+use crate::keys::{KeyStore, is_stateful_private};
+use crate::server::{Context, Platform};
+use casemate_nvm::ObjectStore;
+use casemate_protocol::message::nvm::{
+    AddRequest, AvailableRequest, AvailableResponse, CleanupRequest, DESTROY_LIST_LENGTH, DestroyRequest,
+    InitRequest, InitResponse, ListRequest, ListResponse, MetadataRequest, MetadataResponse, ReadRequest,
+    StatusResponse, action,
+};
+use casemate_protocol::{ClientId, Flags, Layout, Metadata, ObjectId, ObjectType, Status};
+use core::ops::ControlFlow;
+
+pub(crate) fn handle<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    match action {
+        action::INIT => init(context, payload, out),
+        action::CLEANUP => {
+            let status = CleanupRequest::decode_exact(payload, context.order).map(|_| ());
+            done(context, status.map_err(|_| Status::ABORTED), out)
+        }
+        action::AVAILABLE => available(context, payload, out),
+        action::ADD => {
+            let result = add(context, payload);
+            done(context, result, out)
+        }
+        action::LIST => list(context, payload, out),
+        action::METADATA => metadata(context, payload, out),
+        action::DESTROY => {
+            let result = destroy(context, payload);
+            done(context, result, out)
+        }
+        action::READ => read(context, payload, out),
+        _ => 0,
+    }
+}
+
+fn done<P: Platform>(context: &Context<'_, P>, result: Result<(), Status>, out: &mut [u8]) -> usize {
+    context.put(&StatusResponse { status: result.err().unwrap_or(Status::OK) }, out)
+}
+
+/// Whether messages of `client` may name this object: every plain object, and its own keys, counters and SHE slots;
+/// not those of other clients or of all clients, and not the records of the user database.
+fn is_reachable(isolation: Isolation, client: ClientId, id: ObjectId) -> bool {
+    match isolation {
+        Isolation::Original => true,
+        Isolation::Strict => match id.object_type() {
+            ObjectType::CRYPTO
+            | ObjectType::SHE
+            | ObjectType::COUNTER
+            | ObjectType::WRAPPED
+            | ObjectType::HARDWARE => id.owner() == client,
+            _ => id.0 >> 8 != 0xFE,
+        },
+    }
+}
+
+impl<P: Platform> Context<'_, P> {
+    fn reachable(&self) -> impl Fn(ObjectId) -> bool + use<P> {
+        let (isolation, client) = (self.server.config().isolation, self.client());
+        move |id| is_reachable(isolation, client, id)
+    }
+}
+
+fn init<P: Platform>(context: &Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let response = match InitRequest::decode_exact(payload, context.order) {
+        Ok(request) => InitResponse {
+            status: Status::OK,
+            server_nvm_id: u32::from(context.server.config().server_id),
+            client_nvm_id: request.client_nvm_id,
+        },
+        Err(_) => InitResponse { status: Status::ABORTED, server_nvm_id: 0, client_nvm_id: 0 },
+    };
+    context.put(&response, out)
+}
+
+fn available<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let available = AvailableRequest::decode_exact(payload, context.order)
+        .map_err(|_| Status::ABORTED)
+        .and_then(|_| context.locked(|keys| keys.shared.store.available().map_err(|error| error.status())));
+    let response = match available {
+        Ok(available) => AvailableResponse {
+            status: Status::OK,
+            free_size: available.size,
+            reclaimable_size: available.reclaimable_size,
+            free_objects: available.objects,
+            reclaimable_objects: available.reclaimable_objects,
+        },
+        Err(status) => AvailableResponse {
+            status,
+            free_size: 0,
+            reclaimable_size: 0,
+            free_objects: 0,
+            reclaimable_objects: 0,
+        },
+    };
+    context.put(&response, out)
+}
+
+fn add<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
+    let (request, tail) = AddRequest::decode(payload, context.order).map_err(|_| Status::ABORTED)?;
+    let data = request.data(tail).map_err(|_| Status::ABORTED)?;
+    let metadata = request.metadata;
+    if is_stateful_private(data) || !context.reachable()(metadata.id) {
+        return Err(Status::ACCESS);
+    }
+    context.locked(|keys| {
+        keys.shared.store.add_checked(&metadata, data).map_err(|error| error.status())?;
+        keys.drop_stale_copy(metadata.id);
+        Ok(())
+    })
+}
+
+fn list<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let reachable = context.reachable();
+    let listed = ListRequest::decode_exact(payload, context.order)
+        .map_err(|_| Status::ABORTED)
+        .and_then(|request| context.locked(|keys| next_object(keys, request.start, &reachable)));
+    let response = match listed {
+        Ok((count, id)) => ListResponse { status: Status::OK, count, id },
+        Err(status) => ListResponse { status, count: 0, id: ObjectId::INVALID },
+    };
+    context.put(&response, out)
+}
+
+/// The first reachable object after `start` (from the beginning if that is 0) and how many reachable ones there are
+/// from it to the end; zeros at the end or if `start` is no reachable object.
+fn next_object<P: Platform>(
+    keys: &mut KeyStore<'_, P>,
+    start: ObjectId,
+    reachable: &impl Fn(ObjectId) -> bool,
+) -> Result<(u16, ObjectId), Status> {
+    let mut passed_start = start == ObjectId::INVALID;
+    let mut first = ObjectId::INVALID;
+    let mut count: u16 = 0;
+    keys.shared
+        .store
+        .visit(&mut |metadata| {
+            if !reachable(metadata.id) {
+            } else if !passed_start {
+                passed_start = metadata.id == start;
+            } else {
+                if count == 0 {
+                    first = metadata.id;
+                }
+                count = count.saturating_add(1);
+            }
+            ControlFlow::Continue(())
+        })
+        .map_err(|error| error.status())?;
+    Ok((count, first))
+}
+
+fn metadata<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let reachable = context.reachable();
+    let found = MetadataRequest::decode_exact(payload, context.order)
+        .map_err(|_| Status::ABORTED)
+        .and_then(|request| if reachable(request.id) { Ok(request.id) } else { Err(Status::ACCESS) })
+        .and_then(|id| context.locked(|keys| keys.stored(id)));
+    let response = match found {
+        Ok(metadata) => MetadataResponse { status: Status::OK, metadata },
+        Err(status) => MetadataResponse { status, metadata: Metadata::default() },
+    };
+    context.put(&response, out)
+}
+
+fn destroy<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
+    let request = DestroyRequest::decode_exact(payload, context.order).map_err(|_| Status::ABORTED)?;
+    let mut list = [ObjectId::INVALID; DESTROY_LIST_LENGTH];
+    let ids = request.ids().map_err(|_| Status::ABORTED)?;
+    let count = ids.len();
+    for (to, id) in list.iter_mut().zip(ids) {
+        *to = id;
+    }
+    let list = list.get(..count).unwrap_or_default();
+    if !list.iter().copied().all(context.reachable()) {
+        return Err(Status::ACCESS);
+    }
+    context.locked(|keys| {
+        keys.shared.store.destroy_checked(list).map_err(|error| error.status())?;
+        for &id in list {
+            keys.drop_stale_copy(id);
+        }
+        Ok(())
+    })
+}
+
+/// READ checks in the original's order: the length asked for, existence, offset, then the policy.
+fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let reachable = context.reachable();
+    let length = ReadRequest::decode_exact(payload, context.order).map_err(|_| Status::ABORTED).and_then(
+        |ReadRequest { id, offset, length }| {
+            let data = out.get_mut(StatusResponse::SIZE..).unwrap_or_default();
+            let data = data.get_mut(..usize::from(length)).ok_or(Status::ABORTED)?;
+            if !reachable(id) {
+                return Err(Status::ACCESS);
+            }
+            context.locked(|keys| {
+                let metadata = keys.stored(id)?;
+                let rest = metadata.length.checked_sub(offset).filter(|&rest| rest > 0);
+                let length = usize::from(rest.ok_or(Status::BAD_ARGUMENTS)?.min(length));
+                if metadata.flags.intersects(Flags::TRUSTED | Flags::NONEXPORTABLE) {
+                    return Err(Status::ACCESS);
+                }
+                let data = data.get_mut(..length).unwrap_or_default();
+                keys.shared.store.read(id, offset, data).map_err(|error| error.status())?;
+                Ok(length)
+            })
+        },
+    );
+    match length {
+        Ok(length) => done(context, Ok(()), out).saturating_add(length),
+        Err(status) => done(context, Err(status), out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_isolation_reaches_plain_objects_and_ones_own() {
+        let client = ClientId::new(3).unwrap();
+        let reach = |id| is_reachable(Isolation::Strict, client, ObjectId(id));
+        for id in [0x0001, 0x0FFF, 0x1305, 0x2300, 0x3301, 0x4301, 0x5301, 0x6405, 0xFF00] {
+            assert!(reach(id), "{id:#06x}");
+        }
+        for id in [0x1405, 0x1005, 0x2100, 0x3001, 0x4201, 0x5F01, 0xFE00, 0xFE05] {
+            assert!(!reach(id), "{id:#06x}");
+            assert!(is_reachable(Isolation::Original, client, ObjectId(id)));
+        }
+    }
+}

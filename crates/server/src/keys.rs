@@ -1,0 +1,391 @@
+//! The key store: the key caches and the object store as one, with every policy on keys (document 03, §1 to §4, §8).
+//!
+//! A key is looked for in the cache of its owner first, then among the stored objects; what is used from there is
+//! cached on the way. A [`KeyStore`] exists only while the server's lock is held, so each of its operations is atomic
+//! for the other sessions.
+
+use crate::cache::{Cached, KeyCache};
+use crate::server::{Platform, Shared};
+use casemate_nvm::{Error as StoreError, ObjectStore};
+use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
+
+/// The key store, seen from one session.
+pub(crate) struct KeyStore<'a, P: Platform> {
+    pub(crate) local: &'a mut KeyCache<P::Cache>,
+    pub(crate) shared: &'a mut Shared<P>,
+    pub(crate) features: IdFeatures,
+    pub(crate) client: ClientId,
+}
+
+/// What a key message wants to do with a key that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Replace,
+    Evict,
+    Export,
+    ExportPublic,
+    Commit,
+    Revoke,
+}
+
+/// Which usage flags a cryptographic operation demands of its key (document 03, §11).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Usage {
+    /// All of these.
+    All(Flags),
+    /// At least one of these.
+    Any(Flags),
+}
+
+impl Usage {
+    /// # Errors
+    /// USAGE if `flags` do not allow it.
+    pub(crate) const fn check(self, flags: Flags) -> Result<(), Status> {
+        let allowed = match self {
+            Self::All(needed) => flags.contains(needed),
+            Self::Any(needed) => flags.intersects(needed),
+        };
+        if allowed { Ok(()) } else { Err(Status::USAGE) }
+    }
+}
+
+/// A key to be cached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewKey {
+    /// Where; number 0 lets the store choose.
+    pub(crate) id: ObjectId,
+    /// Flags, already free of what only the server's owner may set.
+    pub(crate) flags: Flags,
+    pub(crate) label: Label,
+    pub(crate) length: usize,
+}
+
+/// Magic words of the containers of stateful signature keys (document 03, §12.4).
+const STATEFUL_MAGIC: [u32; 2] = [0x4C4D_5301, 0x584D_5301];
+
+/// Whether `key` is the private container of a stateful signature key: a copy of one that came back later would sign
+/// twice with the same one-time key, so none may enter from outside.
+pub(crate) fn is_stateful_private(key: &[u8]) -> bool {
+    let Some((&[m0, m1, m2, m3, _, _, p0, p1, ..], _)) = key.split_first_chunk::<12>() else { return false };
+    STATEFUL_MAGIC.contains(&u32::from_le_bytes([m0, m1, m2, m3])) && (p0 | p1) != 0
+}
+
+impl<P: Platform> KeyStore<'_, P> {
+    /// The identifier under which a key of this session is stored.
+    pub(crate) const fn resolve(&self, key: KeyId, object_type: ObjectType) -> ObjectId {
+        key.to_object(object_type, self.client, self.features)
+    }
+
+    /// The cache that a key of this owner lives in.
+    fn cache(&mut self, id: ObjectId) -> &mut KeyCache<P::Cache> {
+        if self.is_global(id) { &mut self.shared.global } else { self.local }
+    }
+
+    fn is_global(&self, id: ObjectId) -> bool {
+        self.features.global_keys && id.owner() == ClientId::NONE
+    }
+
+    fn cached(&self, id: ObjectId) -> Option<Cached<'_>> {
+        if self.is_global(id) { self.shared.global.get(id) } else { self.local.get(id) }
+    }
+
+    // ----- the object store -----
+
+    /// The metadata of a stored object.
+    ///
+    /// # Errors
+    /// NOT_FOUND, or what the store answers.
+    pub(crate) fn stored(&mut self, id: ObjectId) -> Result<Metadata, Status> {
+        self.shared.store.metadata(id).map_err(|error| error.status())
+    }
+
+    /// The metadata of a stored object, if there is one, and if there is a store. Wrapped and hardware keys never are.
+    fn find_stored(&mut self, id: ObjectId) -> Result<Option<Metadata>, Status> {
+        if matches!(id.object_type(), ObjectType::WRAPPED | ObjectType::HARDWARE) {
+            return Ok(None);
+        }
+        match self.shared.store.metadata(id) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(StoreError::NotFound | StoreError::NoStore) => Ok(None),
+            Err(error) => Err(error.status()),
+        }
+    }
+
+    /// Stores an object, with no check of what it replaces, after a compaction if that is needed.
+    ///
+    /// # Errors
+    /// NO_SPACE, or what the store answers.
+    pub(crate) fn store(&mut self, metadata: &Metadata, data: &[u8]) -> Result<(), Status> {
+        self.shared.store.add_with_reclaim(metadata, data).map_err(|error| error.status())
+    }
+
+    /// Destroys an object, with no check; an absent one is no error.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(crate) fn destroy(&mut self, id: ObjectId) -> Result<(), Status> {
+        self.shared.store.destroy(&[id]).map_err(|error| error.status())
+    }
+
+    /// Forgets a cached copy of a stored object that a message has just changed underneath it. A key that was never
+    /// committed is no copy and stays.
+    pub(crate) fn drop_stale_copy(&mut self, id: ObjectId) {
+        if self.cached(id).is_some_and(|cached| cached.committed) {
+            self.cache(id).remove(id);
+        }
+    }
+
+    // ----- finding keys -----
+
+    /// The metadata of a key, cached or stored, and whether the cached copy is committed.
+    fn find(&mut self, id: ObjectId) -> Result<(Metadata, bool), Status> {
+        if let Some(cached) = self.cached(id) {
+            return Ok((*cached.metadata, cached.committed));
+        }
+        self.find_stored(id)?.map(|metadata| (metadata, false)).ok_or(Status::NOT_FOUND)
+    }
+
+    /// The metadata of a key, cached or stored.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENTS, ACCESS, NOT_FOUND.
+    pub(crate) fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Status> {
+        self.named(id)?;
+        self.find(id).map(|(metadata, _)| metadata)
+    }
+
+    /// Whether a key is in the cache.
+    pub(crate) fn is_cached(&self, id: ObjectId) -> bool {
+        self.cached(id).is_some()
+    }
+
+    /// Checks that an identifier names a key that key messages may touch at all.
+    fn named(&self, id: ObjectId) -> Result<(), Status> {
+        if id.is_unassigned() {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        if id.object_type() == ObjectType::HARDWARE {
+            return Err(Status::ACCESS);
+        }
+        Ok(())
+    }
+
+    /// The policy on an existing key (document 03, §4).
+    fn gate(&mut self, id: ObjectId, operation: Operation) -> Result<Metadata, Status> {
+        self.named(id)?;
+        let (metadata, committed) = self.find(id)?;
+        let protection = match operation {
+            Operation::Replace => Flags::NONMODIFIABLE,
+            Operation::Evict if !committed => Flags::NONMODIFIABLE | Flags::NONDESTROYABLE,
+            Operation::Export => Flags::NONEXPORTABLE,
+            Operation::Evict | Operation::ExportPublic | Operation::Commit | Operation::Revoke => Flags::NONE,
+        };
+        if metadata.flags.intersects(protection | Flags::TRUSTED) {
+            return Err(Status::ACCESS);
+        }
+        Ok(metadata)
+    }
+
+    /// Brings a stored key into the cache.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENTS, ACCESS, NOT_FOUND, or NO_SPACE if the cache is full of keys that are nowhere else.
+    pub(crate) fn freshen(&mut self, id: ObjectId) -> Result<Cached<'_>, Status> {
+        self.named(id)?;
+        if self.cached(id).is_none() {
+            let metadata = self.find_stored(id)?.ok_or(Status::NOT_FOUND)?;
+            let global = self.is_global(id);
+            let Shared { store, global: global_cache } = &mut *self.shared;
+            let cache = if global { global_cache } else { &mut *self.local };
+            let slot = cache.insert(metadata, true)?;
+            if let Err(error) = store.read(id, 0, slot) {
+                cache.remove(id);
+                return Err(error.status());
+            }
+        }
+        self.cached(id).ok_or(Status::NOT_FOUND)
+    }
+
+    /// Copies a key to the front of `out`, from the cache or from the store; in the second case a copy is cached if
+    /// there is room for it.
+    ///
+    /// # Errors
+    /// NOT_FOUND, or NO_SPACE if `out` is too small.
+    fn read_through(&mut self, id: ObjectId, out: &mut [u8]) -> Result<Metadata, Status> {
+        if let Some(cached) = self.cached(id) {
+            out.get_mut(..cached.key.len()).ok_or(Status::NO_SPACE)?.copy_from_slice(cached.key);
+            return Ok(*cached.metadata);
+        }
+        let metadata = self.find_stored(id)?.ok_or(Status::NOT_FOUND)?;
+        let out = out.get_mut(..usize::from(metadata.length)).ok_or(Status::NO_SPACE)?;
+        self.shared.store.read(id, 0, out).map_err(|error| error.status())?;
+        if let Ok(slot) = self.cache(id).insert(metadata, true) {
+            slot.copy_from_slice(out);
+        }
+        Ok(metadata)
+    }
+
+    /// Copies a key to the front of `out` for use by a cryptographic operation, and returns its length.
+    ///
+    /// # Errors
+    /// In this order: ACCESS for a hardware key, NOT_FOUND, NO_SPACE if `out` is too small, USAGE (document 04,
+    /// §3.3).
+    pub(crate) fn fetch(&mut self, key: KeyId, usage: Usage, out: &mut [u8]) -> Result<usize, Status> {
+        let id = self.resolve(key, ObjectType::CRYPTO);
+        self.named(id)?;
+        let metadata = self.read_through(id, out)?;
+        usage.check(metadata.flags)?;
+        Ok(usize::from(metadata.length))
+    }
+
+    /// The first free identifier from number 255 downwards.
+    fn allocate(&mut self, id: ObjectId) -> Result<ObjectId, Status> {
+        if matches!(id.object_type(), ObjectType::WRAPPED | ObjectType::HARDWARE) {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        for number in (1..=u8::MAX).rev() {
+            let candidate = id.with_number(number);
+            if self.cached(candidate).is_none() && self.find_stored(candidate)?.is_none() {
+                return Ok(candidate);
+            }
+        }
+        Err(Status::NO_SPACE)
+    }
+
+    // ----- key messages -----
+
+    /// Caches a key whose bytes `fill` writes; returns its identifier.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENTS, NO_SPACE, ACCESS, or what `fill` answers.
+    pub(crate) fn insert(
+        &mut self,
+        new: NewKey,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), Status>,
+    ) -> Result<ObjectId, Status> {
+        let id = if new.id.is_unassigned() { self.allocate(new.id)? } else { new.id };
+        let length = u16::try_from(new.length).map_err(|_| Status::BAD_ARGUMENTS)?;
+        if !self.cache(id).fits(new.length) {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        match self.gate(id, Operation::Replace) {
+            Ok(_) | Err(Status::NOT_FOUND) => {}
+            Err(status) => return Err(status),
+        }
+        let metadata =
+            Metadata { id, access: Metadata::ACCESS_ANY, flags: new.flags, length, label: new.label };
+        let cache = self.cache(id);
+        match fill(cache.insert(metadata, false)?) {
+            Ok(()) => Ok(id),
+            Err(status) => {
+                cache.remove(id);
+                Err(status)
+            }
+        }
+    }
+
+    /// Drops a key from the cache.
+    ///
+    /// # Errors
+    /// As document 03, §6.3.
+    pub(crate) fn evict(&mut self, id: ObjectId) -> Result<(), Status> {
+        self.gate(id, Operation::Evict)?;
+        if self.cache(id).remove(id) { Ok(()) } else { Err(Status::NOT_FOUND) }
+    }
+
+    /// Stores a cached key.
+    ///
+    /// # Errors
+    /// As document 03, §6.3. The key stays cached in every case.
+    pub(crate) fn commit(&mut self, id: ObjectId) -> Result<(), Status> {
+        self.gate(id, Operation::Commit)?;
+        if id.object_type() == ObjectType::WRAPPED {
+            return Err(Status::ABORTED);
+        }
+        self.write_back(id)
+    }
+
+    /// Writes a cached key to the store and marks it as committed.
+    fn write_back(&mut self, id: ObjectId) -> Result<(), Status> {
+        let global = self.is_global(id);
+        let Shared { store, global: global_cache } = &mut *self.shared;
+        let cache = if global { global_cache } else { &mut *self.local };
+        let cached = cache.get_mut(id).ok_or(Status::NOT_FOUND)?;
+        store.add_with_reclaim(cached.metadata, cached.key).map_err(|error| error.status())?;
+        *cached.committed = true;
+        Ok(())
+    }
+
+    /// Removes a key from the cache and the store; an absent one is no error.
+    ///
+    /// # Errors
+    /// As document 03, §6.3.
+    pub(crate) fn erase(&mut self, id: ObjectId) -> Result<(), Status> {
+        if id.is_unassigned() {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        if id.object_type() == ObjectType::WRAPPED {
+            return Err(Status::ABORTED);
+        }
+        match self.evict(id) {
+            Ok(()) | Err(Status::NOT_FOUND) => {}
+            Err(status) => return Err(status),
+        }
+        match self.shared.store.destroy_checked(&[id]) {
+            Ok(()) | Err(StoreError::NoStore) => Ok(()),
+            Err(error) => Err(error.status()),
+        }
+    }
+
+    /// Takes all usage from a key and makes it unmodifiable, in the cache and in the store.
+    ///
+    /// # Errors
+    /// As document 03, §8. If only the store fails, the cached key is revoked already.
+    pub(crate) fn revoke(&mut self, id: ObjectId) -> Result<(), Status> {
+        self.gate(id, Operation::Revoke)?;
+        let is_stored = self.find_stored(id)?.is_some();
+        self.freshen(id)?;
+        let cached = self.cache(id).get_mut(id).ok_or(Status::NOT_FOUND)?;
+        let flags = &mut cached.metadata.flags;
+        let is_revoked = flags.contains(Flags::NONMODIFIABLE) && !flags.intersects(Flags::USAGE_ANY);
+        if is_revoked && *cached.committed {
+            return Ok(());
+        }
+        *flags = flags.with(Flags::NONMODIFIABLE).without(Flags::USAGE_ANY);
+        if is_stored { self.write_back(id) } else { Ok(()) }
+    }
+
+    /// Copies a key that may leave the server to the front of `out`.
+    ///
+    /// # Errors
+    /// As document 03, §6.4.
+    pub(crate) fn export(&mut self, id: ObjectId, out: &mut [u8]) -> Result<Metadata, Status> {
+        self.gate(id, Operation::Export)?;
+        self.read_through(id, out)
+    }
+
+    /// The key whose public half is wanted.
+    ///
+    /// # Errors
+    /// As document 03, §6.5.
+    pub(crate) fn for_public_export(&mut self, id: ObjectId) -> Result<Cached<'_>, Status> {
+        self.gate(id, Operation::ExportPublic)?;
+        self.freshen(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Document 03, §12.4: twelve bytes suffice, eleven do not, and a public container is an ordinary key.
+    #[test]
+    fn stateful_private_containers_are_recognized_by_their_header() {
+        let private = [0x01, 0x53, 0x4D, 0x4C, 60, 0, 64, 0, 3, 0, 0, 0];
+        assert!(is_stateful_private(&private));
+        assert!(!is_stateful_private(&private[..11]));
+        assert!(is_stateful_private(&[0x01, 0x53, 0x4D, 0x58, 0, 0, 0, 1, 0, 0, 0, 0]));
+        assert!(!is_stateful_private(&[0x01, 0x53, 0x4D, 0x4C, 60, 0, 0, 0, 3, 0, 0, 0]));
+        assert!(!is_stateful_private(&[0; 12]));
+    }
+}

@@ -1,0 +1,66 @@
+//! Mutual exclusion over what sessions share.
+
+use core::cell::RefCell;
+
+/// A value that one session at a time may touch.
+pub trait Lock<T> {
+    /// Wraps `value`.
+    fn new(value: T) -> Self;
+
+    /// Runs `work` with exclusive access, waiting for it if need be.
+    ///
+    /// `None` if access cannot be had: the lock is held by the caller itself, or a thread failed while it held the
+    /// lock, so that the value may be in disorder.
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R>;
+}
+
+/// A lock for servers that run on one thread: no more than a check that it is not taken twice.
+#[derive(Debug)]
+pub struct SingleThread<T>(RefCell<T>);
+
+impl<T> Lock<T> for SingleThread<T> {
+    fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.0.try_borrow_mut().ok().map(|mut value| work(&mut value))
+    }
+}
+
+/// A lock for servers whose sessions run on several threads.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+pub struct ThreadSafe<T>(std::sync::Mutex<T>);
+
+#[cfg(feature = "std")]
+impl<T> Lock<T> for ThreadSafe<T> {
+    fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.0.lock().ok().map(|mut value| work(&mut value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taking_a_lock_twice_is_an_answer_not_a_panic() {
+        let lock = SingleThread::new(1);
+        assert_eq!(lock.with(|value| *value + 1), Some(2));
+        assert_eq!(lock.with(|_| lock.with(|_| ())), Some(None));
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn a_lock_whose_holder_failed_stays_closed() {
+        let lock = std::sync::Arc::new(ThreadSafe::new(()));
+        let other = lock.clone();
+        assert!(std::thread::spawn(move || other.with(|()| panic!("on purpose"))).join().is_err());
+        assert_eq!(lock.with(|()| ()), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! What sessions share, a session, and the way of one request through the server.
+
+use crate::cache::{CacheStorage, KeyCache};
+use crate::config::{Config, ConfigError, Isolation};
+use crate::group;
+use crate::keys::KeyStore;
+use crate::lock::Lock;
+use casemate_crypto::Driver;
+use casemate_nvm::ObjectStore;
+use casemate_protocol::message::{Refusal, refusal};
+use casemate_protocol::{ByteOrder, ClientId, Field, Group, Header, Layout, Packet, Status, Writer};
+
+/// Which chain of drivers a client asks for (document 04, §3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affinity {
+    /// The accelerated chain, which falls back to software.
+    Accelerated,
+    /// The portable software.
+    Software,
+}
+
+/// What a port supplies. One implementation serves all sessions of a server.
+pub trait Platform {
+    /// The object store.
+    type Store: ObjectStore;
+    /// Memory of a key cache: one for each session and one for global keys.
+    type Cache: CacheStorage;
+    /// The lock over what sessions share.
+    type Lock<T>: Lock<T>;
+
+    /// The drivers for cryptography. They are called without the lock held, by several sessions at once where the
+    /// port runs several threads.
+    fn crypto(&self, affinity: Affinity) -> &dyn Driver;
+}
+
+/// What sessions touch one at a time.
+#[derive(Debug)]
+pub(crate) struct Shared<P: Platform> {
+    pub(crate) store: P::Store,
+    pub(crate) global: KeyCache<P::Cache>,
+}
+
+/// The server: everything that its sessions share.
+#[derive(Debug)]
+pub struct Server<P: Platform> {
+    platform: P,
+    config: Config,
+    shared: P::Lock<Shared<P>>,
+}
+
+/// One client's connection. Its key cache is wiped when it is dropped.
+#[derive(Debug)]
+pub struct Session<P: Platform> {
+    pub(crate) client: Option<ClientId>,
+    pub(crate) cache: KeyCache<P::Cache>,
+    pub(crate) closing: bool,
+}
+
+impl<P: Platform> Session<P> {
+    /// A session that has not said INIT.
+    pub const fn new(cache: P::Cache) -> Self {
+        Self { client: None, cache: KeyCache::new(cache), closing: false }
+    }
+
+    /// Who the client is; `None` before INIT.
+    pub const fn client(&self) -> Option<ClientId> {
+        self.client
+    }
+}
+
+/// A response that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// Length of the response packet in bytes.
+    pub length: usize,
+    /// Whether the session ends with this response.
+    pub close: bool,
+}
+
+/// The bytes received are no packet: there is no answer, and the connection must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Disconnect {
+    /// Shorter than a packet header, or an unknown magic.
+    Malformed,
+    /// Longer than the packet data length allows.
+    TooLong,
+    /// The buffer for the response is smaller than a packet of the configured data length.
+    ResponseBuffer,
+}
+
+impl core::fmt::Display for Disconnect {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "the packet has no valid header",
+            Self::TooLong => "the packet is longer than the packet data length allows",
+            Self::ResponseBuffer => "the response buffer is smaller than a packet",
+        })
+    }
+}
+
+impl core::error::Error for Disconnect {}
+
+impl<P: Platform> Server<P> {
+    /// A server over an object store and the memory for the cache of global keys.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the configuration is out of range.
+    pub fn new(
+        platform: P,
+        config: Config,
+        store: P::Store,
+        global_cache: P::Cache,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        let shared = Lock::new(Shared { store, global: KeyCache::new(global_cache) });
+        Ok(Self { platform, config, shared })
+    }
+
+    /// The configuration.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The port's part.
+    pub const fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    /// Size of the largest packet in bytes.
+    pub const fn packet_size(&self) -> usize {
+        self.config.data_length.saturating_add(Header::SIZE)
+    }
+
+    /// Gives the owner of the server the object store, between requests: to provision trusted keys, for instance.
+    ///
+    /// `None` if the lock cannot be had ([`Lock::with`]).
+    pub fn with_store<R>(&self, work: impl FnOnce(&mut P::Store) -> R) -> Option<R> {
+        self.shared.with(|shared| work(&mut shared.store))
+    }
+
+    /// Handles one request: writes the response packet to `response`, which must hold
+    /// [`packet_size`](Self::packet_size) bytes, and says how long it is.
+    ///
+    /// Every byte of the response that is counted was written for this response.
+    ///
+    /// # Errors
+    /// [`Disconnect`] if there is no answer to such bytes and the connection must end.
+    pub fn handle(
+        &self,
+        session: &mut Session<P>,
+        request: &[u8],
+        response: &mut [u8],
+    ) -> Result<Reply, Disconnect> {
+        if request.len() > self.packet_size() {
+            return Err(Disconnect::TooLong);
+        }
+        let Packet { header, payload } = Packet::decode(request).map_err(|_| Disconnect::Malformed)?;
+        let response = response.get_mut(..self.packet_size()).ok_or(Disconnect::ResponseBuffer)?;
+        let (head, out) = response.split_first_chunk_mut().ok_or(Disconnect::ResponseBuffer)?;
+        *head = header.encode();
+
+        let mut context = Context { server: self, session, order: header.order };
+        let length = context.dispatch(header, payload, out);
+        let close = context.session.closing;
+        Ok(Reply { length: length.min(out.len()).saturating_add(Header::SIZE), close })
+    }
+}
+
+/// What a message handler works with.
+pub(crate) struct Context<'a, P: Platform> {
+    pub(crate) server: &'a Server<P>,
+    pub(crate) session: &'a mut Session<P>,
+    pub(crate) order: ByteOrder,
+}
+
+impl<P: Platform> Context<'_, P> {
+    fn dispatch(&mut self, header: Header, payload: &[u8], out: &mut [u8]) -> usize {
+        let action = header.kind.action;
+        if header.kind.group == Group::COMM {
+            return group::comm::handle(self, action, payload, out);
+        }
+        if self.session.client.is_none() && self.server.config.isolation == Isolation::Strict {
+            return self.refuse(header, payload, Status::ACCESS, out);
+        }
+        match header.kind.group {
+            Group::NVM => group::nvm::handle(self, action, payload, out),
+            Group::KEY => group::key::handle(self, action, payload, out),
+            Group::CRYPTO => group::crypto::handle(self, action, payload, out),
+            Group::COUNTER => group::counter::handle(self, action, payload, out),
+            _ => 0,
+        }
+    }
+
+    /// A response of the usual size with nothing in it but `status`; empty where there is no such form.
+    fn refuse(&self, header: Header, payload: &[u8], status: Status, out: &mut [u8]) -> usize {
+        let Some(Refusal { size, status_offset, echoes_algorithm }) = refusal(header.kind) else { return 0 };
+        let Some(out) = out.get_mut(..size) else { return 0 };
+        out.fill(0);
+        if echoes_algorithm && let (Some(to), Some(from)) = (out.get_mut(..4), payload.get(..4)) {
+            to.copy_from_slice(from);
+        }
+        let at_status = out.get_mut(status_offset..).unwrap_or_default();
+        match status.put(&mut Writer::new(at_status, self.order)) {
+            Ok(()) => size,
+            Err(_) => 0,
+        }
+    }
+
+    /// The client that requests run as; 0 before INIT.
+    pub(crate) fn client(&self) -> ClientId {
+        self.session.client.unwrap_or(ClientId::NONE)
+    }
+
+    /// Works with the object store and the keys while no other session does.
+    ///
+    /// # Errors
+    /// What `work` answers, or ABORTED if the lock cannot be had.
+    pub(crate) fn locked<R>(
+        &mut self,
+        work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
+    ) -> Result<R, Status> {
+        let Self { server, session, .. } = self;
+        let client = session.client.unwrap_or(ClientId::NONE);
+        server
+            .shared
+            .with(|shared| {
+                work(&mut KeyStore {
+                    local: &mut session.cache,
+                    shared,
+                    features: server.config.features,
+                    client,
+                })
+            })
+            .unwrap_or(Err(Status::ABORTED))
+    }
+
+    /// The drivers that the server prefers.
+    pub(crate) fn crypto(&self, affinity: Affinity) -> &dyn Driver {
+        self.server.platform.crypto(affinity)
+    }
+
+    /// Writes the fixed part of a response and returns its size.
+    pub(crate) fn put<L: Layout>(&self, message: &L, out: &mut [u8]) -> usize {
+        match message.encode(self.order, out) {
+            Ok(_) => L::SIZE,
+            Err(_) => 0,
+        }
+    }
+}
