@@ -3,6 +3,7 @@
 //! Only the standard library is used, so that the checks start on a fresh clone without a download.
 
 mod command;
+mod record;
 mod steps;
 mod tools;
 
@@ -67,6 +68,9 @@ Usage: cargo xtask test [STEP...]   run every step, or those named
        cargo xtask ci               as `test`, by CI's rules (as with CI=true in the environment):
                                     lock files are binding, and a skipped step is a failed one
        cargo xtask STEP             run one step
+       cargo xtask record PORT SERVER_PORT FILE
+                                    write down the packets between a client that connects to PORT and the
+                                    server at SERVER_PORT, both on this machine
 ";
 
 fn main() -> ExitCode {
@@ -97,6 +101,22 @@ fn main() -> ExitCode {
                 chosen.extend(STEPS);
             }
             run(&context, &chosen, &[])
+        }
+        Some((first, rest)) if first == "record" => {
+            let ports = (
+                rest.first().and_then(|port| port.parse().ok()),
+                rest.get(1).and_then(|port| port.parse().ok()),
+            );
+            let ([_, _, file], (Some(listen), Some(server))) = (rest, ports) else {
+                return usage("`record` takes two port numbers and a file to make");
+            };
+            match record::record(listen, server, file) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(fault) => {
+                    eprintln!("xtask: {fault}");
+                    ExitCode::FAILURE
+                }
+            }
         }
         Some((first, rest)) => match STEPS.iter().find(|step| step.name == first) {
             // Only `fuzz` takes arguments of its own.
