@@ -156,8 +156,21 @@ impl HashState {
     /// # Errors
     /// [`Error::State`] if the algorithm keeps words of another shape.
     pub fn from_chain(algorithm: HashAlgorithm, chain: Chain) -> Result<Self, Error> {
-        let fits = core::mem::discriminant(&chain) == core::mem::discriminant(&Self::new(algorithm).chain);
-        if fits { Ok(Self { algorithm, chain }) } else { Err(Error::State) }
+        let state = Self { algorithm, chain };
+        state.check()?;
+        Ok(state)
+    }
+
+    /// Checks that the words have the algorithm's shape, which [`chain_mut`](Self::chain_mut) can break.
+    ///
+    /// # Errors
+    /// [`Error::State`] if they do not.
+    pub const fn check(&self) -> Result<(), Error> {
+        match (self.algorithm.block_size(), &self.chain) {
+            (64, Chain::Words32 { .. }) | (128, Chain::Words64 { .. }) => Ok(()),
+            (64 | 128, _) | (_, Chain::Words32 { .. } | Chain::Words64 { .. }) => Err(Error::State),
+            (_, Chain::Lanes(_)) => Ok(()),
+        }
     }
 
     /// The algorithm that this state belongs to.
@@ -172,7 +185,7 @@ impl HashState {
         &self.chain
     }
 
-    /// The words, for a driver to update. The shape must stay the same.
+    /// The words, for a driver to update. Their shape must stay the same.
     pub const fn chain_mut(&mut self) -> &mut Chain {
         &mut self.chain
     }
@@ -235,8 +248,8 @@ mod initial {
         0x9f555fa3c84c64c2,
         0x2393b86b6f53b151,
         0x963877195940eabd,
-        0x96283ee8a88d92fa,
-        0xbe5e1a2553863992,
+        0x96283ee2a88effe3,
+        0xbe5e1e2553863992,
         0x2b0199fc2c85b8aa,
         0x0eb72ddc81c52ca2,
     ];
@@ -374,4 +387,163 @@ pub fn hash<D: Hash + ?Sized>(
         hasher.update(part)?;
     }
     hasher.finish(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::software::tests::driver;
+    use std::vec::Vec;
+
+    const ALL: [HashAlgorithm; 13] = [
+        HashAlgorithm::Sha1,
+        HashAlgorithm::Sha224,
+        HashAlgorithm::Sha256,
+        HashAlgorithm::Sha384,
+        HashAlgorithm::Sha512,
+        HashAlgorithm::Sha512_224,
+        HashAlgorithm::Sha512_256,
+        HashAlgorithm::Sha3_224,
+        HashAlgorithm::Sha3_256,
+        HashAlgorithm::Sha3_384,
+        HashAlgorithm::Sha3_512,
+        HashAlgorithm::Shake128,
+        HashAlgorithm::Shake256,
+    ];
+
+    /// The message of document 04, §11.
+    fn message(length: usize) -> Vec<u8> {
+        (0..length).map(|index| ((7 * index + 3) % 256) as u8).collect()
+    }
+
+    /// Document 04, §11: state words leave, come back, and lead to the digest.
+    #[test]
+    fn sha256_state_travels() {
+        let driver = driver();
+        let message = message(170);
+        let mut state = HashState::new(HashAlgorithm::Sha256);
+        driver.compress(&mut state, &message[..128]).unwrap();
+        let Chain::Words32 { words, length } = state.chain().clone() else { panic!("wrong shape") };
+        assert_eq!(
+            hex::encode(words.map(u32::to_le_bytes).as_flattened()),
+            "b6ce64cb58d3b7c5da0cdddb3b3662c82ba354de1198f75a2403e6178f031107"
+        );
+        assert_eq!(length, 128);
+        let resumed = HashState::from_chain(HashAlgorithm::Sha256, Chain::Words32 { words, length }).unwrap();
+        let mut digest = [0; 32];
+        driver.finish(&resumed, &message[128..], &mut digest).unwrap();
+        assert_eq!(hex::encode(digest), "acf89d6c62a39a041a1a8a83ebb43924517dbea5c5f45c379a54e81459d5c624");
+    }
+
+    /// Document 04, §11.
+    #[test]
+    fn sha512_and_sha3_states() {
+        let driver = driver();
+        let mut state = HashState::new(HashAlgorithm::Sha512);
+        driver.compress(&mut state, &message(128)).unwrap();
+        let Chain::Words64 { words, length } = state.chain().clone() else { panic!("wrong shape") };
+        assert_eq!(
+            hex::encode(words.map(u64::to_le_bytes).as_flattened()),
+            "cd44ba405c6ba896b64a133439b42d21a4d6482c3b6815a118e841e8750670d0\
+             3b7d92241d19ef2d9d3fcef80af800e9b715864bd26a20803bc30d4439b3276a"
+        );
+        assert_eq!(length, 128);
+
+        let mut state = HashState::new(HashAlgorithm::Sha3_512);
+        driver.compress(&mut state, &message(72)).unwrap();
+        let Chain::Lanes(lanes) = state.chain().clone() else { panic!("wrong shape") };
+        let lanes = lanes.map(u64::to_le_bytes);
+        assert_eq!(
+            hex::encode(lanes[..3].as_flattened()),
+            "7dd2349fe7034eaaedbbe89aff6220284deee622e2a3ccb0"
+        );
+        assert_eq!(hex::encode(lanes[24]), "16a29b678a27fe8b");
+    }
+
+    /// FIPS 180-4 counts to 2^64 and 2^128 bits; a client's counter may be anything.
+    #[test]
+    fn counters_wrap() {
+        let driver = driver();
+        let mut digest = [0; 64];
+        let chain = Chain::Words32 { words: [1; 8], length: u64::MAX - 63 };
+        let mut state = HashState::from_chain(HashAlgorithm::Sha256, chain).unwrap();
+        driver.compress(&mut state, &[0; 64]).unwrap();
+        assert!(matches!(state.chain(), Chain::Words32 { length: 0, .. }));
+        driver.finish(&state, &[0; 63], &mut digest[..32]).unwrap();
+
+        let chain = Chain::Words64 { words: [1; 8], length: u128::MAX };
+        let mut state = HashState::from_chain(HashAlgorithm::Sha512, chain).unwrap();
+        driver.finish(&state, &[0; 127], &mut digest).unwrap();
+        driver.compress(&mut state, &[0; 128]).unwrap();
+        assert!(matches!(state.chain(), Chain::Words64 { length: 127, .. }));
+    }
+
+    /// The length in the padding reaches beyond 2^32 bytes: the digest of 4 GiB of zeros, resumed at its last block.
+    #[test]
+    fn more_than_four_gibibytes() {
+        let driver = driver();
+        let finish = |length| {
+            let chain = Chain::Words64 { words: [7; 8], length };
+            let state = HashState::from_chain(HashAlgorithm::Sha512, chain).unwrap();
+            let mut digest = [0; 64];
+            driver.finish(&state, &[], &mut digest).unwrap();
+            digest
+        };
+        assert_ne!(finish(1 << 32), finish(0));
+        assert_ne!(finish(1 << 70), finish(0));
+    }
+
+    #[test]
+    fn wrong_lengths_are_refused() {
+        let driver = driver();
+        for algorithm in ALL {
+            let block = algorithm.block_size();
+            let mut state = HashState::new(algorithm);
+            let before = state.clone();
+            let size = algorithm.digest_size().unwrap_or(10);
+            let mut digest = std::vec![0; size];
+            assert_eq!(driver.compress(&mut state, &std::vec![0; block - 1]), Err(Error::DataLength));
+            assert_eq!(driver.compress(&mut state, &std::vec![0; block + 1]), Err(Error::DataLength));
+            assert_eq!(driver.compress(&mut state, &[]), Ok(()));
+            assert_eq!(state, before);
+            assert_eq!(driver.finish(&state, &std::vec![0; block], &mut digest), Err(Error::DataLength));
+            assert_eq!(driver.finish(&state, &std::vec![0; block - 1], &mut digest), Ok(()));
+            if algorithm.digest_size().is_some() {
+                assert_eq!(driver.finish(&state, &[], &mut digest[1..]), Err(Error::OutputLength));
+                digest.push(0);
+                assert_eq!(driver.finish(&state, &[], &mut digest), Err(Error::OutputLength));
+            } else {
+                assert_eq!(driver.finish(&state, &[], &mut []), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_foreign_state_is_refused() {
+        let chain = HashState::new(HashAlgorithm::Sha512).chain().clone();
+        assert_eq!(HashState::from_chain(HashAlgorithm::Sha256, chain.clone()), Err(Error::State));
+        assert_eq!(HashState::from_chain(HashAlgorithm::Sha3_256, chain.clone()), Err(Error::State));
+        assert!(HashState::from_chain(HashAlgorithm::Sha384, chain).is_ok());
+        // A state bent through chain_mut neither panics nor is computed upon.
+        for algorithm in ALL {
+            for other in ALL {
+                let mut state = HashState::new(algorithm);
+                *state.chain_mut() = HashState::new(other).chain().clone();
+                let fits = HashState::from_chain(algorithm, state.chain().clone()).is_ok();
+                let mut digest = [0; 64];
+                let digest = &mut digest[..algorithm.digest_size().unwrap_or(64)];
+                let expected = if fits { Ok(()) } else { Err(Error::State) };
+                assert_eq!(driver().finish(&state, b"x", digest), expected);
+                let blocks = std::vec![0; algorithm.block_size()];
+                assert_eq!(driver().compress(&mut state, &blocks), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let driver = driver();
+        let hasher = Hasher::new(&driver, HashAlgorithm::Sha256);
+        assert_eq!(std::format!("{hasher:?}"), "Hasher { state: HashState { algorithm: Sha256, .. }, .. }");
+    }
 }

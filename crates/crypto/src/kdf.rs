@@ -101,3 +101,75 @@ pub fn cmac_kdf<D: Mac + ?Sized>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::software::tests::{bytes, driver};
+
+    /// Document 04, §11.
+    #[test]
+    fn cmac_kdf_captured() {
+        let salt = bytes("000102030405060708090a0b0c0d0e0f");
+        let secret: std::vec::Vec<u8> = (0x20..0x40).collect();
+        let mut output = [0; 40];
+        cmac_kdf(&driver(), &salt, &secret, b"fixed-info", &mut output).unwrap();
+        assert_eq!(
+            hex::encode(output),
+            "acd1522e88039a50c4ded2258edb10002e5dbefee63d32cca2830ab2d60167984c077d9e8f305732"
+        );
+    }
+
+    #[test]
+    fn cmac_kdf_salt_selects_the_cipher() {
+        let mut outputs = [[0; 16]; 3];
+        for (output, length) in outputs.iter_mut().zip([16, 24, 32]) {
+            cmac_kdf(&driver(), &std::vec![0; length], b"z", b"", output).unwrap();
+        }
+        assert!(outputs[0] != outputs[1] && outputs[1] != outputs[2] && outputs[0] != outputs[2]);
+        for length in [0, 1, 15, 17, 33] {
+            let answer = cmac_kdf(&driver(), &std::vec![0; length], b"z", b"", &mut [0; 16]);
+            assert_eq!(answer, Err(Error::KeyLength));
+        }
+    }
+
+    /// Document 04, §11 (RFC 5869, case 1).
+    #[test]
+    fn hkdf_captured() {
+        let (salt, info) = (bytes("000102030405060708090a0b0c"), bytes("f0f1f2f3f4f5f6f7f8f9"));
+        let mut output = [0; 42];
+        hkdf(&driver(), HashAlgorithm::Sha256, &salt, &[0x0b; 22], &info, &mut output).unwrap();
+        assert_eq!(
+            hex::encode(output),
+            "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
+        );
+    }
+
+    #[test]
+    fn hkdf_output_limits() {
+        let driver = driver();
+        for (algorithm, size) in [(HashAlgorithm::Sha256, 32), (HashAlgorithm::Sha3_512, 64)] {
+            let mut output = std::vec![0; 255 * size + 1];
+            assert_eq!(hkdf(&driver, algorithm, b"", b"", b"", &mut output), Err(Error::OutputLength));
+            assert_eq!(hkdf_expand(&driver, algorithm, b"", b"", &mut output), Err(Error::OutputLength));
+            output.pop();
+            hkdf(&driver, algorithm, b"", b"", b"", &mut output).unwrap();
+            assert_ne!(output[254 * size..], std::vec![0; size]);
+            hkdf(&driver, algorithm, b"", b"", b"", &mut []).unwrap();
+            let wrong = hkdf_extract(&driver, algorithm, b"", b"", &mut [0; 20]);
+            assert_eq!(wrong, Err(Error::OutputLength));
+        }
+        let shake = hkdf(&driver, HashAlgorithm::Shake128, b"", b"", b"", &mut [0; 16]);
+        assert_eq!(shake, Err(Error::Unsupported));
+    }
+
+    /// An empty salt is a string of zeros of the digest size.
+    #[test]
+    fn hkdf_without_salt() {
+        let mut without = [0; 32];
+        let mut zeros = [0; 32];
+        hkdf_extract(&driver(), HashAlgorithm::Sha256, b"", b"key", &mut without).unwrap();
+        hkdf_extract(&driver(), HashAlgorithm::Sha256, &[0; 32], b"key", &mut zeros).unwrap();
+        assert_eq!(without, zeros);
+    }
+}

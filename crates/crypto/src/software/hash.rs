@@ -15,6 +15,7 @@ impl<R> Hash for Software<R> {
         if blocks.len().checked_rem(algorithm.block_size()) != Some(0) {
             return Err(Error::DataLength);
         }
+        state.check()?;
         match state.chain_mut() {
             Chain::Words32 { words, length } => {
                 let (whole, _) = blocks.as_chunks::<64>();
