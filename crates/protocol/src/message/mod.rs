@@ -8,6 +8,7 @@ pub mod counter;
 pub mod crypto;
 pub mod key;
 pub mod nvm;
+pub mod public_key;
 
 /// The fixed part of a request of a group whose messages begin right at the payload (all but the CRYPTO groups).
 pub trait Request: Layout {
