@@ -29,12 +29,19 @@
     )
 )]
 
+mod checksum;
 mod error;
 mod flash;
+mod flash_store;
+mod log_store;
+mod medium;
 mod object_store;
 mod ram_flash;
+mod record;
 
 pub use error::{Error, Geometry, Unusable};
 pub use flash::Flash;
+pub use flash_store::{DirectoryEntry, FlashOptions, FlashStore};
+pub use log_store::{LogOptions, LogStore};
 pub use object_store::{Available, Listed, NoStore, ObjectStore};
 pub use ram_flash::{RamFlash, RamFlashError};

@@ -1,0 +1,853 @@
+//! The layout with a directory and a data area (document 02, §3).
+//!
+//! A partition begins with three state words, then come the directory's entries, then the data. Every word and every
+//! entry is written once; what is written last (the *count* word of an entry or of a partition) makes it valid. An
+//! object is replaced by a newer entry further down the directory. Compaction copies what is alive to the other
+//! partition and makes that one valid.
+
+use crate::checksum::Checksum;
+use crate::medium::{CHUNK, Medium, Side, newer, to_u32, to_usize};
+use crate::object_store::{Available, ObjectStore};
+use crate::{Error, Flash, Geometry, Unusable, record};
+use casemate_protocol::{Metadata, ObjectId};
+use core::ops::ControlFlow;
+use zeroize::Zeroizing;
+
+/// Bytes in a unit: a state word, and the granularity of data.
+const UNIT: u32 = 8;
+const WORD: usize = 8;
+/// Units in the partition's state.
+const STATE_UNITS: u32 = 3;
+/// Units in a directory entry.
+const ENTRY_UNITS: u32 = 7;
+/// Bytes in a directory entry.
+const ENTRY: usize = 56;
+/// Upper half of every state word that carries no checksum.
+const MAGIC: u32 = 0x1234_5678;
+
+/// How to mount a [`FlashStore`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FlashOptions {
+    /// Size of one partition in bytes; half the flash's capacity if not given.
+    pub partition_size: Option<u32>,
+    /// Whether entries carry checksums of metadata and data (document 02, §3.9). Has to match the image.
+    pub checksums: bool,
+}
+
+impl FlashOptions {
+    /// Half the flash for each partition, no checksums.
+    pub const fn new() -> Self {
+        Self { partition_size: None, checksums: false }
+    }
+
+    /// The same, with partitions of `size` bytes.
+    #[must_use]
+    pub const fn with_partition_size(mut self, size: u32) -> Self {
+        self.partition_size = Some(size);
+        self
+    }
+
+    /// The same, with or without checksums.
+    #[must_use]
+    pub const fn with_checksums(mut self, checksums: bool) -> Self {
+        self.checksums = checksums;
+        self
+    }
+}
+
+/// What a [`FlashStore`] remembers of one directory entry.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DirectoryEntry {
+    metadata: Metadata,
+    /// Version of the object: 0 when new, one more with every replacement.
+    epoch: u32,
+    /// Where its data begin, in units from the start of the data area.
+    start: u32,
+    /// Checksum of the data, if the image has checksums.
+    checksum: u16,
+    /// Whether the entry holds an object that can be found. Entries that were cut short, replaced or damaged do not.
+    live: bool,
+}
+
+impl DirectoryEntry {
+    /// An unused entry, to fill arrays with.
+    pub const EMPTY: Self = Self {
+        metadata: Metadata {
+            id: ObjectId::INVALID,
+            access: 0,
+            flags: casemate_protocol::Flags::NONE,
+            length: 0,
+            label: casemate_protocol::Label::EMPTY,
+        },
+        epoch: 0,
+        start: 0,
+        checksum: 0,
+        live: false,
+    };
+
+    /// Units that the data take.
+    const fn units(&self) -> u32 {
+        units(self.metadata.length)
+    }
+}
+
+/// Units that `length` bytes take.
+#[allow(clippy::cast_possible_truncation)] // Widens.
+const fn units(length: u16) -> u32 {
+    (length as u32).div_ceil(UNIT)
+}
+
+/// The sizes of a partition.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// Units in a partition.
+    units: u32,
+    /// Entries in the directory.
+    entries: u32,
+    /// Unit at which the data area begins.
+    data: u32,
+}
+
+impl Shape {
+    /// Units in the data area.
+    const fn data_units(&self) -> u32 {
+        self.units.saturating_sub(self.data)
+    }
+
+    /// Byte offset of an entry.
+    const fn entry(index: u32) -> u32 {
+        index.saturating_mul(ENTRY_UNITS).saturating_add(STATE_UNITS).saturating_mul(UNIT)
+    }
+
+    /// Byte offset of a unit of the data area.
+    const fn data_offset(&self, unit: u32) -> u32 {
+        self.data.saturating_add(unit).saturating_mul(UNIT)
+    }
+}
+
+/// A state word: value, then the upper half.
+fn word(value: u32, upper: u32) -> [u8; WORD] {
+    (u64::from(upper) << 32 | u64::from(value)).to_le_bytes()
+}
+
+/// Upper half of a word with a checksum.
+fn upper_with(checksum: u16) -> u32 {
+    MAGIC & 0xFFFF_0000 | u32::from(checksum)
+}
+
+/// A state word as read.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    blank: bool,
+    value: u32,
+    upper: u32,
+}
+
+impl Word {
+    fn new(bytes: [u8; WORD], erased_byte: u8) -> Self {
+        let [a, b, c, d, e, f, g, h] = bytes;
+        Self {
+            blank: bytes == [erased_byte; WORD],
+            value: u32::from_le_bytes([a, b, c, d]),
+            upper: u32::from_le_bytes([e, f, g, h]),
+        }
+    }
+
+    /// The value, if the word was written completely. The highest byte is the last to be written.
+    fn complete(self) -> Option<u32> {
+        (!self.blank && self.upper == MAGIC).then_some(self.value)
+    }
+
+    /// The same for a word that may carry a checksum.
+    fn complete_or_checksum(self) -> Option<u32> {
+        (!self.blank && self.upper >> 16 == MAGIC >> 16).then_some(self.value)
+    }
+
+    /// The checksum that the word carries, if it carries one.
+    fn checksum(self) -> u16 {
+        let [a, b, ..] = self.upper.to_le_bytes();
+        u16::from_le_bytes([a, b])
+    }
+}
+
+/// The state of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// All three words are blank.
+    Blank,
+    /// All three words are complete and fit this store.
+    Valid { epoch: u32 },
+    /// Complete, but made for another store.
+    Mismatch(Unusable),
+    /// Begun like a partition, but not complete.
+    Begun,
+    /// Neither.
+    Foreign,
+}
+
+/// A directory entry as found in flash.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    /// Entirely blank.
+    Free,
+    /// Complete.
+    Live(DirectoryEntry),
+    /// Something else. Its data, if any, end before unit `end`.
+    Burnt {
+        /// First unit behind what the entry reserved.
+        end: u32,
+        /// Which kind.
+        reason: Burnt,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Burnt {
+    /// The power failed, or the flash, before the entry was complete.
+    Unfinished,
+    /// The first word is blank, but others are not, and the last one is: an unfinished entry of which the flash kept
+    /// the later writes only. Readers of this layout take such an entry for the end of the directory.
+    Disordered,
+    /// All words are there, but they or the checksum are wrong.
+    Damaged,
+    /// Damaged in just the way of an entry without checksums.
+    Unchecked,
+    /// Every byte is what other flash erases to.
+    OtherErased,
+}
+
+/// An object store with a directory in flash, its copy in RAM, and data in flash only.
+///
+/// `F` is the flash; its units of programming and reading have to divide 8 bytes. `D` is the storage of the directory
+/// in RAM, `[DirectoryEntry; 32]` or a vector, for instance; its length is the number of entries in an image and
+/// has to match images that already exist. A partition takes `24 + 56 * entries` bytes plus the objects' data, each
+/// rounded up to 8 bytes.
+///
+/// An entry that a power failure or a flash error left incomplete is skipped until the next compaction.
+#[derive(Debug)]
+pub struct FlashStore<F, D> {
+    medium: Medium<F>,
+    directory: D,
+    shape: Shape,
+    checksums: bool,
+    active: Side,
+    epoch: u32,
+    /// Values of the active partition's start and count words, which a compaction copies.
+    state: (u32, u32),
+    /// First entry that can be written; the number of entries if none can.
+    next_entry: u32,
+    /// First unit of the data area that can be written.
+    next_unit: u32,
+    failed: bool,
+}
+
+impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<F, D> {
+    /// Mounts the store that the flash holds. Blank flash (both partitions, entirely) becomes an empty store.
+    ///
+    /// Interrupted operations are cleaned up: an inactive partition is erased, and a directory that cannot take
+    /// entries because of an interrupted write is compacted.
+    ///
+    /// # Errors
+    /// [`Error::Geometry`] if flash, directory and layout do not fit each other; [`Error::Unusable`] if the flash
+    /// holds something else or a damaged store, and then nothing has been written; the flash's errors.
+    pub fn mount(flash: F, directory: D, options: FlashOptions) -> Result<Self, Error<F::Error>> {
+        let mut store = Self::prepare(flash, directory, options)?;
+        let first = store.partition_state(Side::First)?;
+        let second = store.partition_state(Side::Second)?;
+        let (side, epoch) = match (first, second) {
+            (State::Valid { epoch: first }, State::Valid { epoch: second }) => {
+                let erased = store.medium.flash.erased_byte();
+                let side = newer(first, second, erased, Side::First);
+                // Only the older partition is ever erased while both are valid.
+                let side = if store.is_damaged(side)? && !store.is_damaged(side.other())? {
+                    side.other()
+                } else {
+                    side
+                };
+                (side, if side == Side::First { first } else { second })
+            }
+            (State::Valid { epoch }, _) => (Side::First, epoch),
+            (_, State::Valid { epoch }) => (Side::Second, epoch),
+            (State::Mismatch(unusable), _) | (_, State::Mismatch(unusable)) => {
+                return Err(Error::Unusable(unusable));
+            }
+            _ if store.may_format()? => {
+                store.medium.unlock()?;
+                store.medium.clear(Side::First)?;
+                store.initialize()?;
+                return Ok(store);
+            }
+            (State::Begun, _) | (_, State::Begun) => return Err(Error::Unusable(Unusable::Corrupt)),
+            _ => return Err(Error::Unusable(Unusable::Foreign)),
+        };
+        store.active = side;
+        store.epoch = epoch;
+        let disordered = store.load()?;
+        store.medium.unlock()?;
+        store.medium.clear(side.other())?;
+        if disordered {
+            store.compact(&[])?;
+        }
+        Ok(store)
+    }
+
+    /// Erases both partitions, whatever they hold, and mounts the empty store.
+    ///
+    /// # Errors
+    /// [`Error::Geometry`]; the flash's errors.
+    pub fn format(flash: F, directory: D, options: FlashOptions) -> Result<Self, Error<F::Error>> {
+        let mut store = Self::prepare(flash, directory, options)?;
+        store.medium.unlock()?;
+        store.medium.clear(Side::First)?;
+        store.medium.clear(Side::Second)?;
+        store.initialize()?;
+        Ok(store)
+    }
+
+    /// Locks the flash and gives it back.
+    ///
+    /// # Errors
+    /// The flash's.
+    pub fn unmount(mut self) -> Result<F, Error<F::Error>> {
+        self.medium.lock()?;
+        Ok(self.medium.flash)
+    }
+
+    /// The flash.
+    pub const fn flash(&self) -> &F {
+        &self.medium.flash
+    }
+
+    fn prepare(flash: F, mut directory: D, options: FlashOptions) -> Result<Self, Error<F::Error>> {
+        let medium = Medium::new(flash, options.partition_size, WORD)?;
+        let entries = directory.as_ref().len();
+        let entries = match u16::try_from(entries) {
+            Ok(entries) if entries > 0 => u32::from(entries),
+            _ => return Err(Error::Geometry(Geometry::Directory { entries })),
+        };
+        let data = entries.saturating_mul(ENTRY_UNITS).saturating_add(STATE_UNITS);
+        let shape = Shape { units: medium.partition_size() >> 3, entries, data };
+        if shape.units < data {
+            return Err(Error::Geometry(Geometry::Partition {
+                partition: medium.partition_size(),
+                minimum: data.saturating_mul(UNIT),
+            }));
+        }
+        directory.as_mut().fill(DirectoryEntry::EMPTY);
+        Ok(Self {
+            medium,
+            directory,
+            shape,
+            checksums: options.checksums,
+            active: Side::First,
+            epoch: 0,
+            state: (shape.data, shape.units),
+            next_entry: 0,
+            next_unit: 0,
+            failed: false,
+        })
+    }
+
+    /// Makes the blank first partition an empty store.
+    fn initialize(&mut self) -> Result<(), Error<F::Error>> {
+        self.active = Side::First;
+        self.epoch = 0;
+        let (start, count) = self.state;
+        self.write_word(Side::First, 0, 0, MAGIC)?;
+        self.write_word(Side::First, 8, start, MAGIC)?;
+        self.medium.commit()?;
+        self.write_word(Side::First, 16, count, MAGIC)?;
+        self.medium.commit()
+    }
+
+    fn read_words(&mut self, side: Side) -> Result<[Word; 3], Error<F::Error>> {
+        let erased = self.medium.flash.erased_byte();
+        let mut words = [[0; WORD]; 3];
+        for (bytes, offset) in words.iter_mut().zip([0, 8, 16]) {
+            self.medium.read(side, offset, bytes)?;
+        }
+        Ok(words.map(|bytes| Word::new(bytes, erased)))
+    }
+
+    fn partition_state(&mut self, side: Side) -> Result<State, Error<F::Error>> {
+        let words = self.read_words(side)?;
+        let [epoch, start, count] = words;
+        if words.iter().all(|word| word.blank) {
+            return Ok(State::Blank);
+        }
+        let (Some(epoch), Some(start), Some(count)) = (epoch.complete(), start.complete(), count.complete())
+        else {
+            return Ok(match epoch.complete() {
+                Some(_) => State::Begun,
+                None => State::Foreign,
+            });
+        };
+        if start != self.shape.data {
+            let entries = start.saturating_sub(STATE_UNITS);
+            return Ok(match (entries.checked_div(ENTRY_UNITS), entries.checked_rem(ENTRY_UNITS)) {
+                (Some(image @ 1..), Some(0)) => {
+                    State::Mismatch(Unusable::DirectorySize { image, store: self.shape.entries })
+                }
+                _ => State::Begun,
+            });
+        }
+        // Images made for smaller partitions are accepted, as the original does.
+        if count < start {
+            return Ok(State::Begun);
+        }
+        if count > self.shape.units {
+            return Ok(State::Mismatch(Unusable::PartitionSize {
+                image: u64::from(count).saturating_mul(u64::from(UNIT)),
+                store: self.medium.partition_size(),
+            }));
+        }
+        Ok(State::Valid { epoch })
+    }
+
+    /// Whether nothing can be lost by formatting: all is blank, but perhaps for the first partition's state, of which
+    /// an interrupted formatting may have written a part.
+    fn may_format(&mut self) -> Result<bool, Error<F::Error>> {
+        let erased = self.medium.flash.erased_byte();
+        let (start, count) = self.state;
+        for (offset, value) in [(0, 0), (8, start), (16, count)] {
+            let mut bytes = [0; WORD];
+            self.medium.read(Side::First, offset, &mut bytes)?;
+            let mut pairs = bytes.iter().zip(word(value, MAGIC));
+            if !pairs.all(|(&byte, formatted)| byte == erased || byte == formatted) {
+                return Ok(false);
+            }
+        }
+        let rest = self.medium.partition_size().saturating_sub(24);
+        Ok(self.medium.is_blank(Side::First, 24, rest)? && self.medium.is_partition_blank(Side::Second)?)
+    }
+
+    /// Reads one directory entry and judges it.
+    fn find(&mut self, side: Side, index: u32) -> Result<Found, Error<F::Error>> {
+        let mut bytes = [0; ENTRY];
+        self.medium.read(side, Shape::entry(index), &mut bytes)?;
+        let erased = self.medium.flash.erased_byte();
+        let uniform = |value| bytes.iter().all(|&byte| byte == value);
+        if uniform(erased) {
+            return Ok(Found::Free);
+        }
+        if uniform(0x00) || uniform(0xFF) {
+            return Ok(Found::Burnt { end: 0, reason: Burnt::OtherErased });
+        }
+        let mut parts = bytes.chunks_exact(WORD);
+        let mut next = || {
+            let part = parts.next().and_then(|part| part.try_into().ok()).unwrap_or([erased; WORD]);
+            Word::new(part, erased)
+        };
+        let (epoch, start, count) = (next(), next(), next());
+        let record = bytes.get(24..).unwrap_or_default();
+        let metadata = record::decode(record);
+        let units = units(metadata.length);
+
+        let metadata_matches = !self.checksums || start.checksum() == Checksum::of(record);
+        // Where the data end, if the start is to be trusted.
+        let end = start
+            .complete_or_checksum()
+            .filter(|_| metadata_matches)
+            .and_then(|start| start.checked_add(units).filter(|&end| end <= self.shape.data_units()));
+        let burnt = |reason| Ok(Found::Burnt { end: end.unwrap_or(0), reason });
+        if count.blank {
+            return burnt(if epoch.blank { Burnt::Disordered } else { Burnt::Unfinished });
+        }
+        let checksum = if self.checksums { count.checksum() } else { 0 };
+        match (epoch.complete(), end, count.complete_or_checksum()) {
+            (Some(epoch), Some(_), Some(count)) if count == units && metadata.id != ObjectId::INVALID => {
+                Ok(Found::Live(DirectoryEntry { metadata, epoch, start: start.value, checksum, live: true }))
+            }
+            _ if start.complete().is_some() && count.complete() == Some(units) => burnt(Burnt::Unchecked),
+            _ => burnt(Burnt::Damaged),
+        }
+    }
+
+    /// Whether a partition has scars that no interrupted addition leaves: entries that are wrong, or blank, before
+    /// the last one.
+    fn is_damaged(&mut self, side: Side) -> Result<bool, Error<F::Error>> {
+        let mut suspicious = false;
+        for index in 0..self.shape.entries {
+            let wrong = match self.find(side, index)? {
+                Found::Live(_) | Found::Burnt { reason: Burnt::Unfinished, .. } => false,
+                Found::Free => {
+                    suspicious = true;
+                    continue;
+                }
+                Found::Burnt { .. } => true,
+            };
+            if suspicious {
+                return Ok(true);
+            }
+            suspicious = wrong;
+        }
+        Ok(false)
+    }
+
+    /// Reads the active partition's directory into RAM. Returns whether entries cannot be added because of an
+    /// interrupted one.
+    fn load(&mut self) -> Result<bool, Error<F::Error>> {
+        let [_, start, count] = self.read_words(self.active)?;
+        self.state = (start.value, count.value);
+        self.directory.as_mut().fill(DirectoryEntry::EMPTY);
+        self.next_unit = 0;
+        // The first blank entry, and the one behind the last that is not.
+        let mut free = None;
+        let mut behind = 0;
+        let mut disordered = false;
+        let mut damaged_behind = false;
+        let mut verified = false;
+        let mut unchecked = false;
+        for index in 0..self.shape.entries {
+            let found = self.find(self.active, index)?;
+            match found {
+                Found::Free => {}
+                Found::Live(_) => verified = true,
+                Found::Burnt { reason: Burnt::Unchecked, .. } => unchecked = true,
+                Found::Burnt { reason: Burnt::OtherErased, .. } => {
+                    return Err(Error::Unusable(Unusable::Foreign));
+                }
+                Found::Burnt { .. } => {}
+            }
+            let end = match found {
+                Found::Free => {
+                    free = free.or(Some(index));
+                    continue;
+                }
+                // Behind a blank entry nothing was ever written in order: neither is such an entry an object.
+                Found::Live(entry) if free.is_some() => {
+                    damaged_behind = true;
+                    entry.start.saturating_add(entry.units())
+                }
+                Found::Live(entry) => {
+                    self.insert(index, entry);
+                    entry.start.saturating_add(entry.units())
+                }
+                Found::Burnt { end, reason } => {
+                    let in_order = reason != Burnt::Disordered && free.is_none();
+                    disordered |= !in_order;
+                    damaged_behind |= !in_order && matches!(reason, Burnt::Damaged | Burnt::Unchecked);
+                    if reason == Burnt::Disordered {
+                        free = free.or(Some(index));
+                    }
+                    end
+                }
+            };
+            behind = index.saturating_add(1);
+            self.next_unit = self.next_unit.max(end);
+        }
+        if self.checksums && unchecked && !verified {
+            return Err(Error::Unusable(Unusable::NoChecksums));
+        }
+        // Other readers stop at the first blank entry, so nothing may be added behind one.
+        self.next_entry = match free {
+            Some(free) if free < behind => self.shape.entries,
+            _ => behind,
+        };
+        let offset = self.shape.data_offset(self.next_unit);
+        if let Some(end) = self.medium.last_used(self.active, offset, UNIT)? {
+            let units = end.checked_div(UNIT).unwrap_or_default();
+            self.next_unit = units.saturating_sub(self.shape.data);
+        }
+        Ok(disordered && !damaged_behind)
+    }
+
+    /// Takes an entry into the directory in RAM; an older version of the object goes out.
+    fn insert(&mut self, index: u32, entry: DirectoryEntry) {
+        let directory = self.directory.as_mut();
+        for old in directory.iter_mut().filter(|old| old.metadata.id == entry.metadata.id) {
+            old.live = false;
+        }
+        if let Some(slot) = directory.get_mut(to_usize(index)) {
+            *slot = entry;
+        }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &DirectoryEntry> {
+        self.directory.as_ref().iter().filter(|entry| entry.live)
+    }
+
+    fn entry(&self, id: ObjectId) -> Option<&DirectoryEntry> {
+        self.entries().find(|entry| entry.metadata.id == id)
+    }
+
+    const fn usable(&self) -> Result<(), Error<F::Error>> {
+        if self.failed { Err(Error::Failed) } else { Ok(()) }
+    }
+
+    fn write_word(&mut self, side: Side, offset: u32, value: u32, upper: u32) -> Result<(), Error<F::Error>> {
+        self.medium.program(side, offset, &word(value, upper))
+    }
+
+    /// Writes what comes before the data of an entry.
+    fn begin_entry(&mut self, side: Side, index: u32, entry: &DirectoryEntry) -> Result<(), Error<F::Error>> {
+        let offset = Shape::entry(index);
+        let record = record::encode(&entry.metadata);
+        let upper = if self.checksums { upper_with(Checksum::of(&record)) } else { MAGIC };
+        self.write_word(side, offset, entry.epoch, MAGIC)?;
+        self.medium.program(side, offset.saturating_add(24), &record)?;
+        self.write_word(side, offset.saturating_add(8), entry.start, upper)
+    }
+
+    /// Writes the word that makes an entry valid.
+    fn finish_entry(
+        &mut self,
+        side: Side,
+        index: u32,
+        entry: &DirectoryEntry,
+    ) -> Result<(), Error<F::Error>> {
+        let upper = if self.checksums { upper_with(entry.checksum) } else { MAGIC };
+        self.write_word(side, Shape::entry(index).saturating_add(16), entry.units(), upper)
+    }
+
+    /// Writes data: whole units first, then the last one padded with zeros.
+    fn write_data(&mut self, side: Side, unit: u32, data: &[u8]) -> Result<(), Error<F::Error>> {
+        let offset = self.shape.data_offset(unit);
+        let (whole, tail) = data.split_at_checked(data.len() & !7).unwrap_or_default();
+        if !whole.is_empty() {
+            self.medium.program(side, offset, whole)?;
+        }
+        if !tail.is_empty() {
+            let mut last = Zeroizing::new([0; WORD]);
+            last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
+            self.medium.program(side, offset.saturating_add(to_u32(whole.len())), last.as_slice())?;
+        }
+        Ok(())
+    }
+
+    fn write_object(
+        &mut self,
+        index: u32,
+        entry: &DirectoryEntry,
+        data: &[u8],
+    ) -> Result<(), Error<F::Error>> {
+        self.begin_entry(self.active, index, entry)?;
+        self.write_data(self.active, entry.start, data)?;
+        self.medium.commit()?;
+        self.finish_entry(self.active, index, entry)?;
+        self.medium.commit()
+    }
+
+    /// Brings RAM in line with flash after writing an entry failed.
+    fn after_failed_write(&mut self, index: u32, entry: &DirectoryEntry) {
+        let behind = index.saturating_add(1);
+        match self.find(self.active, index) {
+            Ok(Found::Free) => {}
+            Ok(Found::Live(found)) => {
+                self.insert(index, found);
+                self.next_entry = behind;
+                self.next_unit = found.start.saturating_add(found.units());
+            }
+            Ok(Found::Burnt { reason: Burnt::Disordered, .. }) => self.next_entry = self.shape.entries,
+            Ok(Found::Burnt { .. }) => {
+                self.next_entry = behind;
+                let offset = self.shape.data_offset(entry.start);
+                let size = entry.units().saturating_mul(UNIT);
+                match self.medium.is_blank(self.active, offset, size) {
+                    Ok(true) => {}
+                    Ok(false) => self.next_unit = entry.start.saturating_add(entry.units()),
+                    Err(_) => self.failed = true,
+                }
+            }
+            Err(_) => self.failed = true,
+        }
+    }
+
+    /// Copies an object from the active partition to the other one.
+    fn copy(&mut self, from: &DirectoryEntry, index: u32, start: u32) -> Result<(), Error<F::Error>> {
+        let to = DirectoryEntry { start, ..*from };
+        let side = self.active.other();
+        self.begin_entry(side, index, &to)?;
+        let mut buffer = Zeroizing::new([0; CHUNK]);
+        let mut rest = usize::from(from.metadata.length);
+        let mut moved = 0_u32;
+        let mut checksum = Checksum::new();
+        while rest > 0 {
+            let size = rest.min(CHUNK);
+            let piece = buffer.get_mut(..size.next_multiple_of(WORD)).unwrap_or_default();
+            let offset = self.shape.data_offset(from.start.saturating_add(moved));
+            self.medium.read(self.active, offset, piece)?;
+            let piece = buffer.get(..size).unwrap_or_default();
+            checksum = checksum.with(piece);
+            self.write_data(side, start.saturating_add(moved), piece)?;
+            rest = rest.saturating_sub(size);
+            moved = moved.saturating_add(to_u32(CHUNK >> 3));
+        }
+        if self.checksums && checksum.get() != from.checksum {
+            return Err(Error::NotVerified);
+        }
+        self.finish_entry(side, index, &to)
+    }
+
+    /// Copies everything but `ids` to the other partition and makes that one active.
+    fn compact(&mut self, ids: &[ObjectId]) -> Result<(), Error<F::Error>> {
+        let side = self.active.other();
+        let epoch = self.epoch.wrapping_add(1);
+        let (start, count) = self.state;
+        self.medium.clear(side)?;
+        self.write_word(side, 0, epoch, MAGIC)?;
+        self.write_word(side, 8, start, MAGIC)?;
+        let mut kept = 0_u32;
+        let mut unit = 0_u32;
+        for index in 0..self.shape.entries {
+            let Some(&entry) = self.directory.as_ref().get(to_usize(index)) else { break };
+            if entry.live && !ids.contains(&entry.metadata.id) {
+                self.copy(&entry, kept, unit)?;
+                kept = kept.saturating_add(1);
+                unit = unit.saturating_add(entry.units());
+            }
+        }
+        self.medium.commit()?;
+
+        let committed = self.write_word(side, 16, count, MAGIC).and_then(|()| self.medium.commit());
+        if let Err(error) = committed {
+            // The partition may be valid, and would win. It must not, unless it is used from now on.
+            self.failed = self.medium.erase(side).is_err();
+            return Err(error);
+        }
+
+        let directory = self.directory.as_mut();
+        let mut unit = 0_u32;
+        let mut kept = 0_usize;
+        for index in 0..directory.len() {
+            let Some(&entry) = directory.get(index) else { break };
+            if entry.live && !ids.contains(&entry.metadata.id) {
+                if let Some(slot) = directory.get_mut(kept) {
+                    *slot = DirectoryEntry { start: unit, ..entry };
+                }
+                kept = kept.saturating_add(1);
+                unit = unit.saturating_add(entry.units());
+            }
+        }
+        directory.iter_mut().skip(kept).for_each(|entry| *entry = DirectoryEntry::EMPTY);
+        self.next_entry = to_u32(kept);
+        self.next_unit = unit;
+        self.active = side;
+        self.epoch = epoch;
+        self.medium.erase(side.other())
+    }
+
+    /// Reads from a byte of the data area on.
+    fn read_data(&mut self, offset: u32, out: &mut [u8]) -> Result<(), Error<F::Error>> {
+        if F::READ_SIZE == 1 {
+            return self.medium.read(self.active, offset, out);
+        }
+        let mut buffer = Zeroizing::new([0; CHUNK]);
+        let mut aligned = offset & !7;
+        let mut skip = to_usize(offset & 7);
+        let mut out = out;
+        while !out.is_empty() {
+            let size = skip.saturating_add(out.len()).min(CHUNK);
+            let piece = buffer.get_mut(..size.next_multiple_of(WORD)).unwrap_or_default();
+            self.medium.read(self.active, aligned, piece)?;
+            let piece = piece.get(skip..size).unwrap_or_default();
+            let (head, rest) = out.split_at_mut_checked(piece.len()).unwrap_or_default();
+            head.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
+            out = rest;
+            skip = 0;
+            aligned = aligned.saturating_add(to_u32(CHUNK));
+        }
+        Ok(())
+    }
+
+    fn read_object(&mut self, id: ObjectId, offset: u16, out: &mut [u8]) -> Result<(), Error<F::Error>> {
+        self.usable()?;
+        let entry = *self.entry(id).ok_or(Error::NotFound)?;
+        let length = entry.metadata.length;
+        let rest = length.checked_sub(offset).filter(|&rest| rest > 0).ok_or(Error::OutOfRange)?;
+        if out.len() > usize::from(rest) {
+            return Err(Error::OutOfRange);
+        }
+        self.read_data(self.shape.data_offset(entry.start).saturating_add(u32::from(offset)), out)?;
+        let whole = offset == 0 && out.len() == usize::from(length);
+        if self.checksums && whole && Checksum::of(out) != entry.checksum {
+            return Err(Error::NotVerified);
+        }
+        Ok(())
+    }
+}
+
+impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore for FlashStore<F, D> {
+    type FlashError = F::Error;
+
+    fn available(&self) -> Result<Available, Error<F::Error>> {
+        self.usable()?;
+        let mut entries = 0_u32;
+        let mut units = 0_u32;
+        for entry in self.entries() {
+            entries = entries.saturating_add(1);
+            units = units.saturating_add(entry.units());
+        }
+        let objects = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
+        Ok(Available {
+            size: self.shape.data_units().saturating_sub(self.next_unit).saturating_mul(UNIT),
+            objects: objects(self.shape.entries.saturating_sub(self.next_entry)),
+            reclaimable_size: self.next_unit.saturating_sub(units).saturating_mul(UNIT),
+            reclaimable_objects: objects(self.next_entry.saturating_sub(entries)),
+        })
+    }
+
+    fn add(&mut self, metadata: &Metadata, data: &[u8]) -> Result<(), Error<F::Error>> {
+        self.usable()?;
+        if metadata.id == ObjectId::INVALID {
+            return Err(Error::InvalidId);
+        }
+        let length = u16::try_from(data.len()).map_err(|_| Error::TooLong)?;
+        let end = self.next_unit.saturating_add(units(length));
+        if self.next_entry >= self.shape.entries || end > self.shape.data_units() {
+            return Err(Error::NoSpace);
+        }
+        let entry = DirectoryEntry {
+            metadata: Metadata { length, ..*metadata },
+            epoch: self.entry(metadata.id).map_or(0, |old| old.epoch.wrapping_add(1)),
+            start: self.next_unit,
+            checksum: if self.checksums { Checksum::of(data) } else { 0 },
+            live: true,
+        };
+        let index = self.next_entry;
+        if let Err(error) = self.write_object(index, &entry, data) {
+            self.after_failed_write(index, &entry);
+            return Err(error);
+        }
+        self.insert(index, entry);
+        self.next_entry = index.saturating_add(1);
+        self.next_unit = end;
+        Ok(())
+    }
+
+    /// As the trait says; in addition, an empty object cannot be read at all, and `offset` has to lie inside the
+    /// object even if nothing is read (document 02, §3.7).
+    fn read(&mut self, id: ObjectId, offset: u16, out: &mut [u8]) -> Result<(), Error<F::Error>> {
+        let result = self.read_object(id, offset, out);
+        if result.is_err() {
+            out.fill(0);
+        }
+        result
+    }
+
+    fn metadata(&self, id: ObjectId) -> Result<Metadata, Error<F::Error>> {
+        self.usable()?;
+        self.entry(id).map(|entry| entry.metadata).ok_or(Error::NotFound)
+    }
+
+    /// As the trait says. The data of destroyed objects are erased from flash before the call returns, and so are
+    /// older versions of all objects. An error of that last erasure is returned although the objects are destroyed.
+    fn destroy(&mut self, ids: &[ObjectId]) -> Result<(), Error<F::Error>> {
+        self.usable()?;
+        if !ids.is_empty() && !self.entries().any(|entry| ids.contains(&entry.metadata.id)) {
+            return Ok(());
+        }
+        self.compact(ids)
+    }
+
+    fn visit(&self, visitor: &mut dyn FnMut(&Metadata) -> ControlFlow<()>) -> Result<(), Error<F::Error>> {
+        self.usable()?;
+        for entry in self.entries() {
+            if visitor(&entry.metadata).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
