@@ -1,7 +1,10 @@
-//! Casemate on POSIX systems: packets over TCP, flash in a file, entropy and time from the operating system.
+//! Casemate on POSIX systems: packets over TCP ([`tcp`]), flash in a file ([`flash`]), entropy ([`entropy`]) and time
+//! from the operating system.
 #![forbid(unsafe_code)]
 
 mod clock;
+pub mod entropy;
+pub mod flash;
 pub mod tcp;
 
 pub use clock::MonotonicClock;
