@@ -193,8 +193,9 @@ mod tests {
     /// One value in every `period` samples is too much at 8 bits per byte from 19 in 512 on.
     #[test]
     fn proportion_cutoff() {
-        let biased =
-            |period: usize| move |index: usize| if index % period == 0 { 0 } else { (index % 255) as u8 + 1 };
+        let biased = |period: usize| {
+            move |index: usize| if index.is_multiple_of(period) { 0 } else { (index % 255) as u8 + 1 }
+        };
         // 512 / 29 = 18 occurrences (rounded up) pass, 512 / 28 = 19 do not.
         let mut source = HealthTested::new(Source(biased(29), 0), 8);
         assert!(source.is_ok(), "{source:?}");

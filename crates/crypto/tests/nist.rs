@@ -155,6 +155,9 @@ fn ccm() {
     }
 }
 
+/// Key, initialisation vector, associated data, plaintext; ciphertext and tag.
+type GcmCase<'a> = (&'a str, &'a str, &'a [u8], &'a [u8], &'a str, &'a str);
+
 /// The test cases 1 to 6 and 13 to 18 of the GCM specification submitted to NIST.
 #[test]
 fn gcm() {
@@ -171,7 +174,7 @@ fn gcm() {
     let iv60 = "9313225df88406e555909c5aff5269aa6a7a9538534f7da1e4c303d2a318a728
                 c3c0c95156809539fcf0e2429a6b525416aedbf5a0de6a57a637b39b";
     let zero12 = "000000000000000000000000";
-    let cases: [(&str, &str, &[u8], &[u8], &str, &str); 12] = [
+    let cases: [GcmCase; 12] = [
         (zero, zero12, &[], &[], "", "58e2fccefa7e3061367f1d57a4e7455a"),
         (zero, zero12, &[], &[0; 16], "0388dace60b6a392f328c2b971b2fe78", "ab6e47d42cec13bdf53a67b21257bddf"),
         (
