@@ -1,8 +1,9 @@
 //! A whole driver, and the composition of drivers.
 
 use crate::{
-    AES_BLOCK, Aead, Cipher, CmacState, CtrState, Direction, Error, Hash, HashAlgorithm, HashState, Mac,
-    Random,
+    AES_BLOCK, Aead, Cipher, CmacState, CtrState, Curve, Curve25519, Direction, Ed25519Mode, EllipticCurve,
+    Error, Hash, HashAlgorithm, HashState, Mac, MlDsa, MlDsaMessage, MlDsaSet, MlKem, MlKemSet, Random, Rsa,
+    RsaPrivateKey, RsaPublicKey,
 };
 
 /// Every operation family in one object. It is implemented by whatever implements the families, each of which may
@@ -10,9 +11,15 @@ use crate::{
 ///
 /// The trait does not ask for `Send` or `Sync`, which a core without threads has no use for; a host that shares a
 /// driver between threads asks for `&(dyn Driver + Sync)`.
-pub trait Driver: Random + Hash + Mac + Cipher + Aead {}
+pub trait Driver:
+    Random + Hash + Mac + Cipher + Aead + EllipticCurve + Curve25519 + Rsa + MlDsa + MlKem
+{
+}
 
-impl<T: Random + Hash + Mac + Cipher + Aead + ?Sized> Driver for T {}
+impl<T> Driver for T where
+    T: Random + Hash + Mac + Cipher + Aead + EllipticCurve + Curve25519 + Rsa + MlDsa + MlKem + ?Sized
+{
+}
 
 /// Asks the first driver, and the second if the first answers [`Error::Unsupported`].
 ///
@@ -86,6 +93,56 @@ families! {
         fn ccm_seal(key: &[u8], nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &mut [u8]);
         fn ccm_open(key: &[u8], nonce: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]);
     }
+    EllipticCurve {
+        fn ec_generate(curve: Curve, private: &mut [u8], public: &mut [u8]);
+        fn ec_public(curve: Curve, private: &[u8], public: &mut [u8]);
+        fn ec_check(curve: Curve, public: &[u8]);
+        fn ecdsa_sign(curve: Curve, private: &[u8], digest: &[u8], signature: &mut [u8]);
+        fn ecdsa_verify(curve: Curve, public: &[u8], digest: &[u8], signature: &[u8]);
+        fn ecdh(curve: Curve, private: &[u8], public: &[u8], secret: &mut [u8]);
+    }
+    Curve25519 {
+        fn x25519_public(private: &[u8; 32], public: &mut [u8; 32]);
+        fn x25519(private: &[u8; 32], public: &[u8; 32], secret: &mut [u8; 32]);
+        fn ed25519_public(seed: &[u8; 32], public: &mut [u8; 32]);
+        fn ed25519_sign(
+            seed: &[u8; 32],
+            public: &[u8; 32],
+            mode: Ed25519Mode<'_>,
+            message: &[u8],
+            signature: &mut [u8; 64]
+        );
+        fn ed25519_verify(public: &[u8; 32], mode: Ed25519Mode<'_>, message: &[u8], signature: &[u8; 64]);
+    }
+    Rsa {
+        fn rsa_generate(bits: usize, exponent: u32, primes: &mut [u8]);
+        fn rsa_public(key: &RsaPublicKey<'_>, data: &mut [u8]);
+        fn rsa_private(key: &RsaPrivateKey<'_>, data: &mut [u8]);
+    }
+    MlDsa {
+        fn ml_dsa_from_seed(set: MlDsaSet, seed: &[u8; 32], private: &mut [u8], public: &mut [u8]);
+        fn ml_dsa_public(set: MlDsaSet, private: &[u8], public: &mut [u8]);
+        fn ml_dsa_sign(
+            set: MlDsaSet,
+            private: &[u8],
+            message: MlDsaMessage<'_>,
+            context: &[u8],
+            signature: &mut [u8]
+        );
+        fn ml_dsa_verify(
+            set: MlDsaSet,
+            public: &[u8],
+            message: MlDsaMessage<'_>,
+            context: &[u8],
+            signature: &[u8]
+        );
+    }
+    MlKem {
+        fn ml_kem_from_seed(set: MlKemSet, seed: &[u8; 64], private: &mut [u8]);
+        fn ml_kem_check(set: MlKemSet, key: &[u8]);
+        fn ml_kem_encapsulate(set: MlKemSet, public: &[u8], ciphertext: &mut [u8], secret: &mut [u8; 32]);
+        fn ml_kem_decapsulate(set: MlKemSet, private: &[u8], ciphertext: &[u8], secret: &mut [u8; 32]);
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +159,11 @@ mod tests {
     impl Mac for Nothing {}
     impl Cipher for Nothing {}
     impl Aead for Nothing {}
+    impl EllipticCurve for Nothing {}
+    impl Curve25519 for Nothing {}
+    impl Rsa for Nothing {}
+    impl MlDsa for Nothing {}
+    impl MlKem for Nothing {}
 
     /// AES-128 in ECB only, recognizable by its wrong result, and a broken CBC.
     #[derive(Default)]
@@ -148,6 +210,11 @@ mod tests {
         }
     }
     impl Aead for Engine {}
+    impl EllipticCurve for Engine {}
+    impl Curve25519 for Engine {}
+    impl Rsa for Engine {}
+    impl MlDsa for Engine {}
+    impl MlKem for Engine {}
 
     #[test]
     fn nothing_declines_everything_and_touches_nothing() {

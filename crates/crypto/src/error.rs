@@ -14,6 +14,9 @@ pub enum Error {
     Unsupported,
     /// The key has a length that the algorithm does not know.
     KeyLength,
+    /// The key's value is not one: a number out of range, a point that is not on the curve, parts that contradict
+    /// each other.
+    Key,
     /// The initialisation vector or nonce has a length that the mode does not allow.
     IvLength,
     /// The authentication tag or MAC has a length that the mode does not allow.
@@ -45,6 +48,7 @@ impl fmt::Display for Error {
             Self::KeyLength => {
                 "the key length is wrong: use one that the algorithm defines (AES: 16, 24 or 32 bytes)"
             }
+            Self::Key => "the key is not valid: a number is out of range or its parts contradict each other",
             Self::IvLength => {
                 "the initialisation vector length is wrong: GCM takes 1 or more bytes, CCM 7 to 13"
             }

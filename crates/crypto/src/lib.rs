@@ -98,27 +98,37 @@ extern crate std;
 
 mod aead;
 mod cipher;
+mod curve25519;
 mod drbg;
 mod driver;
+mod elliptic_curve;
 mod entropy;
 mod error;
 mod hash;
 mod kdf;
 mod mac;
+mod ml_dsa;
+mod ml_kem;
 mod random;
+mod rsa;
 mod secret;
 mod software;
 
 pub use aead::Aead;
 pub use cipher::{Cipher, CtrState, Direction};
+pub use curve25519::{Curve25519, Ed25519Mode};
 pub use drbg::Drbg;
 pub use driver::{Driver, Prefer};
+pub use elliptic_curve::{Curve, EllipticCurve};
 pub use entropy::{Entropy, HealthTested};
 pub use error::Error;
 pub use hash::{Chain, Hash, HashAlgorithm, HashState, Hasher, hash};
 pub use kdf::{cmac_kdf, hkdf, hkdf_expand, hkdf_extract};
 pub use mac::{CmacState, Mac, cmac, hmac_from_hash};
+pub use ml_dsa::{MlDsa, MlDsaMessage, MlDsaSet};
+pub use ml_kem::{MlKem, MlKemSet};
 pub use random::Random;
+pub use rsa::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, Rsa, RsaPrivateKey, RsaPublicKey};
 pub use software::Software;
 
 /// Size of an AES block, of a CBC initialisation vector and of a full CMAC, GCM or CCM tag, in bytes.

@@ -3,8 +3,13 @@
 mod aead;
 pub(crate) mod aes;
 mod cipher;
+mod curve25519;
+mod elliptic_curve;
 mod hash;
 mod mac;
+mod ml_dsa;
+mod ml_kem;
+mod rsa;
 
 pub(crate) use aead::CbcMac;
 

@@ -1,0 +1,114 @@
+//! The family of the NIST curves: key generation, ECDSA and ECDH.
+
+use crate::Error;
+
+/// A NIST curve (FIPS 186-5, NIST SP 800-186).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Curve {
+    /// P-224.
+    P224,
+    /// P-256.
+    P256,
+    /// P-384.
+    P384,
+    /// P-521.
+    P521,
+}
+
+impl Curve {
+    /// All curves, smallest first.
+    pub const ALL: [Self; 4] = [Self::P224, Self::P256, Self::P384, Self::P521];
+
+    /// Size of a field element, and of a private key, in bytes: 28, 32, 48 or 66.
+    #[must_use]
+    pub const fn field_size(self) -> usize {
+        match self {
+            Self::P224 => 28,
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+
+    /// Size of a public key, the coordinates X ‖ Y, in bytes. An ECDSA signature, r ‖ s, has the same size.
+    #[must_use]
+    pub const fn point_size(self) -> usize {
+        self.field_size().saturating_mul(2)
+    }
+
+    /// The largest [`point_size`](Self::point_size) of all curves.
+    pub const MAX_POINT: usize = 132;
+}
+
+/// Elliptic-curve cryptography on the NIST curves.
+///
+/// A private key is a big-endian scalar of [`Curve::field_size`] bytes, a public key the big-endian affine
+/// coordinates X ‖ Y. Every method checks what it is given: a private key in 1..order, a public key on the curve.
+pub trait EllipticCurve {
+    /// Generates a key pair.
+    ///
+    /// # Errors
+    /// [`Error::KeyLength`] if a slice has the wrong size, [`Error::Entropy`].
+    fn ec_generate(&self, curve: Curve, private: &mut [u8], public: &mut [u8]) -> Result<(), Error> {
+        let _ = (curve, private, public);
+        Err(Error::Unsupported)
+    }
+
+    /// Computes the public key of a private key.
+    ///
+    /// # Errors
+    /// [`Error::KeyLength`], [`Error::Key`].
+    fn ec_public(&self, curve: Curve, private: &[u8], public: &mut [u8]) -> Result<(), Error> {
+        let _ = (curve, private, public);
+        Err(Error::Unsupported)
+    }
+
+    /// Checks that a public key is a point on the curve.
+    ///
+    /// # Errors
+    /// [`Error::KeyLength`], [`Error::Key`] if it is not.
+    fn ec_check(&self, curve: Curve, public: &[u8]) -> Result<(), Error> {
+        let _ = (curve, public);
+        Err(Error::Unsupported)
+    }
+
+    /// Signs a digest with ECDSA (FIPS 186-5 §6.4) and a nonce that never repeats. A digest longer than the order
+    /// counts by its leftmost bits. `signature` receives r ‖ s, each of [`Curve::field_size`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::KeyLength`], [`Error::Key`], [`Error::OutputLength`], [`Error::Entropy`].
+    fn ecdsa_sign(
+        &self,
+        curve: Curve,
+        private: &[u8],
+        digest: &[u8],
+        signature: &mut [u8],
+    ) -> Result<(), Error> {
+        let _ = (curve, private, digest, signature);
+        Err(Error::Unsupported)
+    }
+
+    /// Verifies an ECDSA signature r ‖ s of a digest.
+    ///
+    /// # Errors
+    /// [`Error::Authentication`] if the signature is not valid; [`Error::KeyLength`], [`Error::Key`].
+    fn ecdsa_verify(
+        &self,
+        curve: Curve,
+        public: &[u8],
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Error> {
+        let _ = (curve, public, digest, signature);
+        Err(Error::Unsupported)
+    }
+
+    /// Agrees on a secret (NIST SP 800-56A, ECC CDH): the X coordinate, [`Curve::field_size`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::KeyLength`], [`Error::Key`], [`Error::OutputLength`].
+    fn ecdh(&self, curve: Curve, private: &[u8], public: &[u8], secret: &mut [u8]) -> Result<(), Error> {
+        let _ = (curve, private, public, secret);
+        Err(Error::Unsupported)
+    }
+}
