@@ -1,0 +1,278 @@
+//! A virtual server: an HSM server, its object store on RAM flash and its drivers, all in one process and on one
+//! thread.
+//!
+//! **For tests only.** Its random generator is predictable ([`TestRandom`]), and its store is gone with it.
+//!
+//! ```
+//! use casemate_testkit::server::VirtualServer;
+//!
+//! let server = VirtualServer::default();
+//! let mut session = server.session();
+//! // INIT as client 12, the first exchange of document 01, §14.
+//! let response = server.request(&mut session, &[1, 0xA5, 1, 1, 1, 0, 0, 0, 12, 0, 0, 0])?;
+//! assert_eq!(response, [1, 0xA5, 1, 1, 1, 0, 0, 0, 12, 0, 0, 0, 57, 0, 0, 0]);
+//! # Ok::<(), casemate_server::Disconnect>(())
+//! ```
+//!
+//! A client drives it through [`VirtualServer::connect`].
+
+use casemate_crypto::{Driver, Error, Random, Software};
+use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, ObjectStore, RamFlash};
+use casemate_server::{
+    Affinity, CacheShape, Config, Disconnect, HeapCache, Platform, Reply, Server, Session, SingleThread,
+};
+use casemate_transport::Loopback;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+/// The store that a virtual server has unless it is given another one.
+pub type RamStore = FlashStore<RamFlash<Vec<u8>>, Vec<DirectoryEntry>>;
+
+/// A random generator that gives the same bytes in every run. **For tests only**: whoever knows the seed knows every
+/// key.
+#[derive(Debug)]
+pub struct TestRandom {
+    state: RefCell<TestRandomState>,
+}
+
+#[derive(Debug)]
+struct TestRandomState {
+    scripted: VecDeque<u8>,
+    word: u64,
+}
+
+impl TestRandom {
+    /// A generator whose bytes follow from `seed`.
+    pub const fn new(seed: u64) -> Self {
+        Self { state: RefCell::new(TestRandomState { scripted: VecDeque::new(), word: seed }) }
+    }
+
+    /// Makes `bytes` the next random bytes; after them the generator goes on as before.
+    pub fn script(&self, bytes: &[u8]) {
+        self.state.borrow_mut().scripted.extend(bytes);
+    }
+
+    /// The scripted bytes that were not asked for yet; they are forgotten.
+    pub fn take_script(&self) -> Vec<u8> {
+        self.state.borrow_mut().scripted.drain(..).collect()
+    }
+}
+
+impl TestRandomState {
+    /// SplitMix64, of which only the lowest byte of a word is used.
+    fn next(&mut self) -> u8 {
+        self.word = self.word.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut value = self.word;
+        value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (value ^ (value >> 31)).to_le_bytes()[0]
+    }
+}
+
+impl Random for TestRandom {
+    fn fill(&self, output: &mut [u8]) -> Result<(), Error> {
+        let mut state = self.state.borrow_mut();
+        for byte in output {
+            *byte = match state.scripted.pop_front() {
+                Some(scripted) => scripted,
+                None => state.next(),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// The [`Platform`] of a virtual server: software drivers, heap caches, no threads. `S` is the store.
+#[derive(Debug)]
+pub struct VirtualPlatform<S> {
+    driver: Software<TestRandom>,
+    store: core::marker::PhantomData<S>,
+}
+
+impl<S: ObjectStore> Platform for VirtualPlatform<S> {
+    type Store = S;
+    type Cache = HeapCache;
+    type Lock<T> = SingleThread<T>;
+
+    fn crypto(&self, _: Affinity) -> &dyn Driver {
+        &self.driver
+    }
+}
+
+/// A client's connection to a virtual server.
+pub type VirtualSession<S = RamStore> = Session<VirtualPlatform<S>>;
+
+/// What a virtual server is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualOptions {
+    /// The server's configuration.
+    pub config: Config,
+    /// The shape of each session's key cache and of the global one.
+    pub cache: CacheShape,
+    /// Directory entries of the store.
+    pub objects: usize,
+    /// Size of one of the store's two partitions in bytes; a multiple of 64.
+    pub partition_size: usize,
+    /// What the random bytes follow from.
+    pub seed: u64,
+}
+
+impl Default for VirtualOptions {
+    /// The values of the original's POSIX example server, but for the partition size.
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            cache: CacheShape::default(),
+            objects: 30,
+            partition_size: 64 * 1024,
+            seed: 0,
+        }
+    }
+}
+
+/// A whole server in one process, **for tests only**. `S` is its object store.
+#[derive(Debug)]
+pub struct VirtualServer<S: ObjectStore = RamStore> {
+    server: Server<VirtualPlatform<S>>,
+    cache: CacheShape,
+}
+
+impl Default for VirtualServer {
+    fn default() -> Self {
+        Self::new(VirtualOptions::default())
+    }
+}
+
+impl VirtualServer {
+    /// A server with an empty store in RAM.
+    ///
+    /// # Panics
+    /// If the options are out of range.
+    pub fn new(options: VirtualOptions) -> Self {
+        let flash = RamFlash::new(vec![0; 2 * options.partition_size], 0xFF);
+        let directory = vec![DirectoryEntry::EMPTY; options.objects];
+        let store = FlashStore::mount(flash, directory, FlashOptions::new());
+        Self::with_store(options, store.expect("options for which blank flash can be mounted"))
+    }
+}
+
+impl<S: ObjectStore> VirtualServer<S> {
+    /// A server over `store`; the options for the store are not used.
+    ///
+    /// # Panics
+    /// If the configuration is out of range.
+    pub fn with_store(options: VirtualOptions, store: S) -> Self {
+        let platform = VirtualPlatform {
+            driver: Software::new(TestRandom::new(options.seed)),
+            store: core::marker::PhantomData,
+        };
+        let server = Server::new(platform, options.config, store, HeapCache::new(options.cache));
+        Self { server: server.expect("a configuration in range"), cache: options.cache }
+    }
+
+    /// The server itself.
+    pub const fn server(&self) -> &Server<VirtualPlatform<S>> {
+        &self.server
+    }
+
+    /// The random generator.
+    pub fn random(&self) -> &TestRandom {
+        self.server.platform().driver.random()
+    }
+
+    /// Works with the object store as the server's owner can: to provision trusted keys, for instance.
+    ///
+    /// # Panics
+    /// If called from within a request.
+    pub fn store<R>(&self, work: impl FnOnce(&mut S) -> R) -> R {
+        self.server.with_store(work).expect("no request is being handled")
+    }
+
+    /// A new connection.
+    pub fn session(&self) -> VirtualSession<S> {
+        Session::new(HeapCache::new(self.cache))
+    }
+
+    /// Handles one request packet and returns the response packet. The response buffer is new and not zero.
+    ///
+    /// # Errors
+    /// [`Disconnect`] if the server ends the connection without an answer.
+    pub fn request(&self, session: &mut VirtualSession<S>, packet: &[u8]) -> Result<Vec<u8>, Disconnect> {
+        let mut response = vec![0xEE; self.server.packet_size()];
+        let reply = self.server.handle(session, packet, &mut response)?;
+        response.truncate(reply.length);
+        Ok(response)
+    }
+
+    /// Handles one request packet in a response buffer of the caller's.
+    ///
+    /// # Errors
+    /// [`Disconnect`] if the server ends the connection without an answer, or if the buffer is too small.
+    pub fn handle(
+        &self,
+        session: &mut VirtualSession<S>,
+        packet: &[u8],
+        response: &mut [u8],
+    ) -> Result<Reply, Disconnect> {
+        self.server.handle(session, packet, response)
+    }
+
+    /// A new connection as a client sees it. It is closed after CLOSE and after a packet that is none.
+    pub fn connect(&self) -> Loopback<impl FnMut(&[u8], &mut [u8]) -> Option<usize> + use<'_, S>, Vec<u8>> {
+        let mut session = Some(self.session());
+        let handler = move |request: &[u8], response: &mut [u8]| {
+            let reply = self.server.handle(session.as_mut()?, request, response).ok();
+            if reply.is_none_or(|reply| reply.close) {
+                session = None;
+            }
+            reply.map(|reply| reply.length)
+        };
+        Loopback::new(handler, vec![0; self.server.packet_size()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use casemate_transport::{ClientTransport, TransportError};
+
+    const INIT: [u8; 12] = [1, 0xA5, 1, 1, 1, 0, 0, 0, 12, 0, 0, 0];
+    const RANDOM: [u8; 24] = [1, 0xA5, 4, 4, 2, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0];
+
+    #[test]
+    fn random_bytes_are_reproducible_and_can_be_chosen() {
+        let bytes = |seed, script: &[u8]| {
+            let server = VirtualServer::new(VirtualOptions { seed, ..VirtualOptions::default() });
+            server.random().script(script);
+            let mut session = server.session();
+            server.request(&mut session, &INIT).unwrap();
+            let response = server.request(&mut session, &RANDOM).unwrap();
+            assert_eq!(response.len(), 28);
+            let left = server.random().take_script();
+            (response[24..].to_vec(), left)
+        };
+        assert_eq!(bytes(1, &[]), bytes(1, &[]));
+        assert_ne!(bytes(1, &[]), bytes(2, &[]));
+        assert_eq!(bytes(1, &[9, 8, 7, 6, 5]), (vec![9, 8, 7, 6], vec![5]));
+    }
+
+    #[test]
+    fn a_client_reaches_the_server_until_it_closes() {
+        let server = VirtualServer::default();
+        let mut client = server.connect();
+        let mut buffer = [0; 64];
+        client.send(&INIT).unwrap();
+        assert_eq!(client.receive(&mut buffer), Ok(16));
+        assert_eq!(buffer[8..12], [12, 0, 0, 0]);
+        client.send(&[1, 0xA5, 3, 1, 2, 0, 0, 0]).unwrap();
+        assert_eq!(client.receive(&mut buffer), Ok(8));
+        client.send(&INIT).unwrap();
+        assert_eq!(client.receive(&mut buffer), Err(TransportError::Closed));
+    }
+
+    #[test]
+    fn the_owner_reaches_the_store() {
+        let server = VirtualServer::default();
+        assert_eq!(server.store(|store| store.available()).unwrap().objects, 30);
+    }
+}
