@@ -213,7 +213,11 @@ pub(crate) fn fuzz(context: &Context, arguments: &[String]) -> Outcome {
         Err(fault) => return Outcome::Fail(fault),
     };
     if let (Some(input), [target]) = (input, chosen.as_slice()) {
-        return judge(Task::new(build.folder.join(target)).arguments([input]).run());
+        let program = build.folder.join(target);
+        // With this variable, a target only prints what it makes of the input.
+        let shown =
+            Task::new(&program).arguments([input]).variable("RUST_LIBFUZZER_DEBUG_PATH", "/dev/stdout").run();
+        return judge(shown.and_then(|()| Task::new(&program).arguments([input]).run()));
     }
     let mut notes = Vec::new();
     for target in &chosen {
