@@ -1,6 +1,6 @@
 //! The reference server application: one thread for each connection, over one server core.
 
-use crate::entropy::SystemEntropy;
+use crate::entropy::OsEntropy;
 use crate::tcp::{Accepted, Answer, Ended, TcpError, TcpServer};
 use casemate_crypto::{Drbg, Driver, Error as CryptoError, Software};
 use casemate_nvm::ObjectStore;
@@ -20,7 +20,7 @@ const THREAD_STACK: usize = 1024 * 1024;
 /// The platform of a server process: software cryptography with random numbers seeded by the operating system, a
 /// lock for threads, caches on the heap.
 pub struct PosixPlatform<S> {
-    software: Software<Mutex<Drbg<SystemEntropy>>>,
+    software: Software<Mutex<Drbg<OsEntropy>>>,
     store: PhantomData<fn() -> S>,
 }
 
@@ -30,7 +30,7 @@ impl<S> PosixPlatform<S> {
     /// # Errors
     /// [`CryptoError::Entropy`] if the operating system gives no entropy.
     pub fn new() -> Result<Self, CryptoError> {
-        let generator = Drbg::new(SystemEntropy, b"casemate server")?;
+        let generator = Drbg::new(OsEntropy, b"casemate server")?;
         Ok(Self { software: Software::new(Mutex::new(generator)), store: PhantomData })
     }
 }
