@@ -155,7 +155,7 @@ fn receive_does_not_wait() {
 
 #[test]
 fn byte_at_a_time_and_pipelined_requests_are_answered_in_order() {
-    let server = Server::start(options());
+    let server = Server::start(TcpServerOptions { frame_deadline: PATIENCE, ..options() });
     let mut raw = server.raw();
     raw.set_nodelay(true).unwrap();
     for byte in frame(b"slowly typed") {
@@ -248,18 +248,18 @@ fn a_peer_that_does_not_read_is_dropped() {
 
 #[test]
 fn silent_peers_are_dropped_where_limits_say_so() {
-    let short = Some(Duration::from_millis(60));
+    let short = Some(Duration::from_millis(400));
     let server = Server::start(TcpServerOptions { first_request_deadline: short, ..options() });
     let _silent = server.raw();
     assert!(matches!(server.next_ended(), Ended::Silent));
     let mut client = server.client();
     assert!(exchange(&mut client, b"first one").is_ok());
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(800));
     assert!(exchange(&mut client, b"second one").is_ok());
 
     let server = Server::start(TcpServerOptions { idle_deadline: short, ..options() });
     let mut client = server.client();
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(800));
     assert!(exchange(&mut client, b"first one").is_ok());
     assert!(matches!(server.next_ended(), Ended::Silent));
     assert!(matches!(receive(&mut client), Err(TransportError::Closed)));
@@ -302,11 +302,12 @@ fn the_handler_ends_connections() {
 
 #[test]
 fn stop_is_noticed_soon_and_by_everyone() {
-    let server = Server::start(options());
+    let server = Server::start(TcpServerOptions { frame_deadline: PATIENCE, ..options() });
     let mut idle = server.client();
     assert!(exchange(&mut idle, b"hello there").is_ok());
     let mut within_frame = server.raw();
-    within_frame.write_all(&[0, 0]).unwrap();
+    within_frame.write_all(&[frame(b"hello there"), vec![0, 0]].concat()).unwrap();
+    within_frame.read_exact(&mut [0; 15]).unwrap();
     let start = Instant::now();
     server.stop.store(true, Ordering::Relaxed);
     assert!(matches!(server.next_ended(), Ended::Stopped));
