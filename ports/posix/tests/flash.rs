@@ -2,8 +2,9 @@
 //!
 //! Some cases need a process of their own: it is this test program, started again with one test and a variable.
 
-use casemate_nvm::Flash;
+use casemate_nvm::{DirectoryEntry, Flash, FlashOptions, FlashStore, ObjectStore};
 use casemate_posix::flash::{FileFlash, FileFlashError, FileFlashOptions, FileFlashProblem as Problem};
+use casemate_protocol::{Metadata, ObjectId};
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -303,5 +304,43 @@ fn racing_creators_get_one_file_between_them() {
         opened[0].write(0, b"8 bytes.").unwrap();
         assert_eq!(fs::read(&path).unwrap()[..8], *b"8 bytes.");
         assert_eq!(names(&directory), ["flash image"]);
+    }
+}
+
+/// The same with an object store on the file: what was reported as stored is there, and nothing is damaged.
+#[test]
+fn a_killed_server_leaves_a_store_with_every_object_it_reported() {
+    let data = |round: u32| round.to_le_bytes().repeat(9);
+    let mount = |path: &Path| {
+        let flash = FileFlash::open(path, OPTIONS).unwrap();
+        FlashStore::mount(flash, vec![DirectoryEntry::EMPTY; 8], FlashOptions::new()).unwrap()
+    };
+    let metadata = |id| Metadata { id: ObjectId(id), ..Metadata::default() };
+    if let Some(path) = std::env::var_os(VARIABLE) {
+        let mut store = mount(Path::new(&path));
+        // One object that stays, one that is replaced again and again: directory and data are compacted on the way.
+        store.add_with_reclaim(&metadata(1), &data(0)).unwrap();
+        for round in 1.. {
+            store.add_with_reclaim(&metadata(2), &data(round)).unwrap();
+            println!("stored {round}");
+        }
+    }
+    for lines in [1, 2, 5, 6, 30] {
+        let (_directory, path) = directory();
+        let test = "a_killed_server_leaves_a_store_with_every_object_it_reported";
+        let mut child = again(test, &path, "").spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let stored = output.filter_map(|line| line.strip_prefix("stored ")?.parse::<u32>().ok());
+        let stored = stored.take(lines).last().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut store = mount(&path);
+        let mut found = [0; 36];
+        store.read(ObjectId(1), 0, &mut found).unwrap();
+        assert_eq!(found[..], data(0));
+        store.read(ObjectId(2), 0, &mut found).unwrap();
+        let round = u32::from_le_bytes(*found.first_chunk().unwrap());
+        assert!(round >= stored, "{round} of {stored}");
+        assert_eq!(found[..], data(round));
     }
 }
