@@ -6,7 +6,7 @@
 //! partition and makes that one valid.
 
 use crate::checksum::Checksum;
-use crate::medium::{CHUNK, Medium, Side, newer, to_u32, to_usize};
+use crate::medium::{CHUNK, Medium, Side, is_between, newer, to_u32, to_usize};
 use crate::object_store::{Available, ObjectStore};
 use crate::{Error, Flash, Geometry, Unusable, record};
 use casemate_protocol::{Metadata, ObjectId};
@@ -269,14 +269,14 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             }
             (State::Valid { epoch }, _) => (Side::First, epoch),
             (_, State::Valid { epoch }) => (Side::Second, epoch),
-            (State::Mismatch(unusable), _) | (_, State::Mismatch(unusable)) => {
-                return Err(Error::Unusable(unusable));
-            }
             _ if store.may_format()? => {
                 store.medium.unlock()?;
                 store.medium.clear(Side::First)?;
                 store.initialize()?;
                 return Ok(store);
+            }
+            (State::Mismatch(unusable), _) | (_, State::Mismatch(unusable)) => {
+                return Err(Error::Unusable(unusable));
             }
             (State::Begun, _) | (_, State::Begun) => return Err(Error::Unusable(Unusable::Corrupt)),
             _ => return Err(Error::Unusable(Unusable::Foreign)),
@@ -414,7 +414,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             let mut bytes = [0; WORD];
             self.medium.read(Side::First, offset, &mut bytes)?;
             let mut pairs = bytes.iter().zip(word(value, MAGIC));
-            if !pairs.all(|(&byte, formatted)| byte == erased || byte == formatted) {
+            if !pairs.all(|(&byte, formatted)| is_between(byte, erased, formatted)) {
                 return Ok(false);
             }
         }

@@ -4,7 +4,7 @@
 //! padded to 64 bytes. All objects are kept in RAM; every change writes all of them to the other partition, and its
 //! header last.
 
-use crate::medium::{Medium, Side, newer, to_u32, to_usize};
+use crate::medium::{Medium, Side, is_between, newer, to_u32, to_usize};
 use crate::object_store::{Available, ObjectStore};
 use crate::{Error, Flash, Geometry, Unusable, record};
 use casemate_protocol::{Metadata, ObjectId};
@@ -219,7 +219,10 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> LogStore<F, B> {
 
     /// Makes the blank first partition an empty store.
     fn initialize(&mut self) -> Result<(), Error<F::Error>> {
-        self.medium.program(Side::First, 0, &header(0, 0))?;
+        // Where blank is zero, the header of epoch 0 could not be told from none, nor an empty store from one whose
+        // first change was interrupted.
+        self.epoch = u32::from(self.medium.flash.erased_byte() == 0);
+        self.medium.program(Side::First, 0, &header(self.epoch, 0))?;
         self.medium.commit()
     }
 
@@ -266,7 +269,8 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> LogStore<F, B> {
         let erased = self.medium.flash.erased_byte();
         let mut block = [0; BLOCK_LENGTH];
         self.medium.read(Side::First, 0, &mut block)?;
-        let begun = block.iter().all(|&byte| byte == erased || byte == 0);
+        let header = header(u32::from(erased == 0), 0);
+        let begun = block.iter().zip(header).all(|(&byte, formatted)| is_between(byte, erased, formatted));
         let space = self.space();
         Ok(begun
             && self.medium.is_blank(Side::First, BLOCK, space)?

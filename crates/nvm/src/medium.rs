@@ -188,6 +188,11 @@ impl<F: Flash> Medium<F> {
     }
 }
 
+/// Whether `byte` may be what an interrupted write of `written` over `erased` leaves.
+pub(crate) const fn is_between(byte: u8, erased: u8, written: u8) -> bool {
+    (byte ^ erased) & (byte ^ written) == 0
+}
+
 /// Which of two complete partitions is newer; `tie` if their epochs are equal.
 ///
 /// Both are complete only while the older one waits to be erased, and then their epochs are neighbours (where 0

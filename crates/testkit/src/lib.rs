@@ -1,1 +1,11 @@
-//! Placeholder while the workspace is laid.
+//! What the tests of this project and of its ports build on: simulations, all of them for tests only.
+//!
+//! * [`flash`]: flash that loses power, or fails, at a chosen operation.
+//! * `server`: a whole HSM server in one process, with a predictable random generator.
+//! * `transport`: a client transport that loses, delays, repeats and damages packets.
+
+pub mod flash;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
+pub mod transport;
