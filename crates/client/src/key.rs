@@ -601,6 +601,9 @@ where
 
     /// Unwraps data with the server's key `kek`, writes it to the front of `out` and returns its length in bytes.
     ///
+    /// The original server of 2026-08 reports success but returns wrong bytes for 32 bytes of data or more; the
+    /// blobs it makes are right, and other servers open them.
+    ///
     /// # Errors
     /// As [`key_unwrap_export`](Self::key_unwrap_export).
     pub fn data_unwrap(&mut self, kek: KeyId, blob: &[u8], out: &mut [u8]) -> Result<usize, Error<T::Error>> {

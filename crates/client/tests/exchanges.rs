@@ -8,7 +8,8 @@ use casemate_client::cmac::CmacFinish;
 use casemate_client::{
     CmacKdfInput, CtrState, Direction, Error, HashAlgorithm, HkdfInput, Key, NewKey, aes, cmac, hash,
 };
-use casemate_protocol::{ClientId, Flags, KeyId, Status};
+use casemate_protocol::message::key::KeyAlgorithm;
+use casemate_protocol::{ClientId, Flags, KeyId, Metadata, ObjectId, ObjectType, Status};
 use common::{Script, hex};
 
 /// 00 01 … as many as wanted, from `first`.
@@ -375,4 +376,157 @@ fn a_refused_client_is_told_so() {
         script.client().init(ClientId::new(1).unwrap()),
         Err(Error::Protocol(casemate_client::ProtocolFault::Empty))
     ));
+}
+
+/// Objects, from a recorded run of the original's test program.
+#[test]
+fn objects() {
+    let record = "1400ffff00001100 4c6162656c3a3230 00*16";
+    let data = "446174613a323020436f756e7465723a30";
+    let mut script = Script::new()
+        .exchange("01a50102 0100 0000 01000000", "01a50102 0100 0000 00000000 39000000 01000000")
+        .exchange("01a50302 0200 0000", "01a50302 0200 0000 00000000 58f90700 00000000 1e00 0000")
+        .exchange(&format!("01a50402 0300 0000 {record} {data}"), "01a50402 0300 0000 00000000")
+        .exchange("01a50602 0400 0000 1400", &format!("01a50602 0400 0000 00000000 {record}"))
+        .exchange("01a50602 0500 0000 1400", &format!("01a50602 0500 0000 00000000 {record}"))
+        .exchange("01a50802 0600 0000 1400 0000 1100", &format!("01a50802 0600 0000 00000000 {data}"))
+        .exchange("01a50502 0700 0000 ffff 0000 0000", "01a50502 0700 0000 00000000 0500 1400")
+        .exchange("01a50702 0800 0000 0100 1400 00*36", "01a50702 0800 0000 00000000")
+        .exchange("01a50702 0900 0000 0000 00*38", "01a50702 0900 0000 00000000")
+        .exchange("01a50202 0a00 0000", "01a50202 0a00 0000 00000000");
+    let mut client = script.client();
+    assert_eq!(client.nvm_init(1).unwrap(), 57);
+    let available = client.nvm_available().unwrap();
+    assert_eq!((available.free_size, available.free_objects), (0x0007_F958, 30));
+    let id = ObjectId(20);
+    let metadata =
+        Metadata { id, access: 0xFFFF, length: 17, label: "Label:20".into(), ..Metadata::default() };
+    // The length in the record is the data's, whatever the caller's record says.
+    client.nvm_add(&Metadata { length: 999, ..metadata }, &hex(data)).unwrap();
+    assert_eq!(client.nvm_metadata(id).unwrap(), metadata);
+    let mut out = [0; 20];
+    assert_eq!(client.nvm_read(id, &mut out).unwrap(), 17);
+    assert_eq!(out[..17], hex(data));
+    assert_eq!(client.nvm_next(ObjectId::INVALID).unwrap(), Some(id));
+    client.nvm_destroy(&[id]).unwrap();
+    client.nvm_compact().unwrap();
+    client.nvm_cleanup().unwrap();
+    drop(client);
+    assert!(script.is_finished());
+}
+
+/// Counters, from the same recording.
+#[test]
+fn counters() {
+    let mut script = Script::new()
+        .exchange("01a50108 0100 0000 0100 00*6", "01a50108 0100 0000 00000000 01000000")
+        .exchange("01a50208 0200 0000 0100 00*6", "01a50208 0200 0000 00000000 02000000")
+        .exchange("01a50308 0300 0000 0100 00*6", "01a50308 0300 0000 00000000 00000000");
+    let mut client = script.client();
+    assert_eq!(client.counter_increment(1).unwrap(), 1);
+    assert_eq!(client.counter_read(1).unwrap(), 2);
+    client.counter_destroy(1).unwrap();
+    drop(client);
+    assert!(script.is_finished());
+}
+
+/// Keys, from the same recording; stale padding in the answers is theirs.
+#[test]
+fn keys() {
+    let label = hex::encode(b"keyCacheRandom Test");
+    let mut script = Script::new()
+        .exchange("01a50103 0100 0000 ff00 00*6", "01a50103 0100 0000 00000000 00000000 63657274")
+        .exchange("01a50303 0200 0000 0100 00*6", "01a50303 0200 0000 00000000 00000000 0b000000")
+        .exchange("01a50403 0300 0000 0100 00*6", "01a50403 0300 0000 cbf7ffff 00000000 0b000000")
+        .exchange(
+            "01a50203 0400 0000 0400 00*6",
+            "01a50203 0400 0000 00000000 10000000 6e6f6e64657374726f7961626c655f6b6579 00*6 65790000
+             0123456789abcdef1032547698badcfe",
+        )
+        .exchange(
+            &format!("01a50f03 0500 0000 00000000 13000000 2000 0000 00000000 {label} 00*5"),
+            "01a50f03 0500 0000 00000000 ff00 000020000000",
+        )
+        .exchange("01a50503 0600 0000 ff00 00*6", "01a50503 0600 0000 00000000 00000000")
+        .exchange("01a50d03 0700 0000 ff00 0200 00000000", "01a50d03 0700 0000 74ffffff 00*28 ab223f4c");
+    let mut client = script.client();
+    client.key_evict(KeyId(255)).unwrap();
+    client.key_commit(KeyId(1)).unwrap();
+    assert_eq!(client.key_erase(KeyId(1)).unwrap_err().status(), Some(Status::ACCESS));
+    let mut key = [0; 32];
+    let (length, label) = client.key_export(KeyId(4), &mut key).unwrap();
+    assert_eq!(key[..length], hex("0123456789abcdef1032547698badcfe"));
+    assert_eq!(label, "nondestroyable_key".into());
+    let new = NewKey { label: "keyCacheRandom Test".into(), ..NewKey::default() };
+    assert_eq!(client.key_cache_random(&new, 32).unwrap(), KeyId(255));
+    client.key_revoke(KeyId(255)).unwrap();
+    let error = client.key_export_public(KeyId(255), KeyAlgorithm::ECC, &mut key).unwrap_err();
+    assert_eq!(error.status(), Some(Status::ASN_PARSE));
+    drop(client);
+    assert!(script.is_finished());
+}
+
+/// Wrapping, from the same recording. The original leaves the cipher out of some refusals; the status counts.
+#[test]
+fn wrapping() {
+    let metadata = "14410000e0072000 53774b656b204b6579204c6162656c 00*9";
+    let key = "d66d9791f631536f916fedcbab480dcffc27e75d7bf531b4d13bd829083a51fb";
+    let blob = "bfe946d10bdf6d128b9375ac4701dd83a97750b0f73aca324792c73cfc0b675947b4d8f9ca9efe51b4bc7167b4fa2e49285577db\
+                f7fe4dedfd009ecee7658ac122fa9f33eceec6c21b3e9ebe3584e8ac22b6e8a193eb985f891918e8";
+    let data = "4578616d706c6520646174612100";
+    let wrapped = "25b19d13ba6f394a049f1666e2c33db791a974ab7c037e26ddecf07569c8c0295e682883795421db8872";
+    let mut script = Script::new()
+        .exchange(
+            &format!("01a50803 0100 0000 2000 0a00 0300 {metadata} {key}"),
+            &format!("01a50803 0100 0000 00000000 5c00 0300 {blob}"),
+        )
+        .exchange(
+            &format!("01a50903 0200 0000 5c00 0a00 0300 0000 {blob}"),
+            &format!("01a50903 0200 0000 00000000 2000 0300 {metadata} {key}"),
+        )
+        .exchange("01a50903 0300 0000 0100 0a00 0300 0000 00", "01a50903 0300 0000 30f8ffff 0000 0300 00*32")
+        .exchange("01a51003 0400 0000 1500 0100 0a00 0300", "01a51003 0400 0000 cbf7ffff 0000 0300")
+        .exchange(
+            &format!("01a50a03 0500 0000 5c00 0a00 0300 0000 {blob}"),
+            "01a50a03 0500 0000 cbf7ffff 0000 0000",
+        )
+        .exchange(
+            &format!("01a50b03 0600 0000 0e000000 0a00 0300 {data}"),
+            &format!("01a50b03 0600 0000 00000000 2a000000 0300 616d {wrapped}"),
+        )
+        .exchange(
+            &format!("01a50c03 0700 0000 2a000000 0a00 0300 {wrapped}"),
+            &format!("01a50c03 0700 0000 00000000 0e000000 0300 9d13 {data}"),
+        )
+        .answer(&["01a50c03 0800 0000 00000000 01000000 0000 0000 00"]);
+    let mut client = script.client();
+    let (kek, mut out) = (KeyId(10), [0; 100]);
+    let described = Metadata {
+        id: ObjectId(0x4114),
+        flags: Flags::USAGE_ANY,
+        length: 32,
+        label: "SwKek Key Label".into(),
+        ..Metadata::default()
+    };
+    assert_eq!(client.key_wrap(kek, &described, &hex(key), &mut out).unwrap(), 92);
+    assert_eq!(out[..92], hex(blob));
+    assert_eq!(client.key_unwrap_export(kek, &hex(blob), &mut out).unwrap(), (32, described));
+    assert_eq!(out[..32], hex(key));
+    let error = client.key_unwrap_export(kek, &[0], &mut out).unwrap_err();
+    assert_eq!(error.status(), Some(Status::BAD_ARGUMENTS));
+    let error = client.key_wrap_export(kek, KeyId(21), ObjectType::CRYPTO, &mut out).unwrap_err();
+    assert_eq!(error.status(), Some(Status::ACCESS));
+    let error = client.key_unwrap_cache(kek, &hex(blob)).unwrap_err();
+    assert_eq!(error.status(), Some(Status::ACCESS));
+    assert_eq!(client.data_wrap(kek, &hex(data), &mut out).unwrap(), 42);
+    assert_eq!(out[..42], hex(wrapped));
+    assert_eq!(client.data_unwrap(kek, &hex(wrapped), &mut out).unwrap(), 14);
+    assert_eq!(out[..14], hex(data));
+    // A success without the cipher that was asked for is none.
+    assert!(matches!(
+        client.data_unwrap(kek, &hex(wrapped), &mut out),
+        Err(Error::Protocol(casemate_client::ProtocolFault::Contradiction))
+    ));
+    drop(client);
+    assert!(script.is_finished());
 }
