@@ -52,7 +52,7 @@ impl Usage {
 /// A key to be cached.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewKey {
-    /// Where; number 0 lets the store choose.
+    /// Where, as [`KeyStore::assign`] said.
     pub(crate) id: ObjectId,
     /// Flags, already free of what only the server's owner may set.
     pub(crate) flags: Flags,
@@ -254,20 +254,27 @@ impl<P: Platform> KeyStore<'_, P> {
 
     // ----- key messages -----
 
+    /// The identifier of a new key of `length` bytes: `id`, or a free one if that has number 0.
+    ///
+    /// # Errors
+    /// NO_SPACE if none is free; BAD_ARGUMENTS if keys of this kind need explicit identifiers, or for a length that no
+    /// slot can hold.
+    pub(crate) fn assign(&mut self, id: ObjectId, length: usize) -> Result<ObjectId, Status> {
+        let id = if id.is_unassigned() { self.allocate(id)? } else { id };
+        if self.cache(id).fits(length) { Ok(id) } else { Err(Status::BAD_ARGUMENTS) }
+    }
+
     /// Caches a key whose bytes `fill` writes; returns its identifier.
     ///
     /// # Errors
-    /// BAD_ARGUMENTS, NO_SPACE, ACCESS, or what `fill` answers.
+    /// BAD_ARGUMENTS, ACCESS, NO_SPACE, or what `fill` answers.
     pub(crate) fn insert(
         &mut self,
         new: NewKey,
         fill: impl FnOnce(&mut [u8]) -> Result<(), Status>,
     ) -> Result<ObjectId, Status> {
-        let id = if new.id.is_unassigned() { self.allocate(new.id)? } else { new.id };
+        let id = new.id;
         let length = u16::try_from(new.length).map_err(|_| Status::BAD_ARGUMENTS)?;
-        if !self.cache(id).fits(new.length) {
-            return Err(Status::BAD_ARGUMENTS);
-        }
         match self.gate(id, Operation::Replace) {
             Ok(_) | Err(Status::NOT_FOUND) => {}
             Err(status) => return Err(status),

@@ -7,6 +7,7 @@ use crate::keys::KeyStore;
 use crate::lock::Lock;
 use casemate_crypto::Driver;
 use casemate_nvm::ObjectStore;
+use casemate_protocol::message::nvm::StatusResponse;
 use casemate_protocol::message::{Refusal, refusal};
 use casemate_protocol::{ByteOrder, ClientId, Field, Group, Header, Layout, Packet, Status, Writer};
 
@@ -28,8 +29,8 @@ pub trait Platform {
     /// The lock over what sessions share.
     type Lock<T>: Lock<T>;
 
-    /// The drivers for cryptography. They are called without the lock held, by several sessions at once where the
-    /// port runs several threads.
+    /// The drivers for cryptography. They are called by several sessions at once where the port runs several threads,
+    /// and without the lock held, except for the random bytes of a key that is made in its cache slot.
     fn crypto(&self, affinity: Affinity) -> &dyn Driver;
 }
 
@@ -179,6 +180,10 @@ impl<P: Platform> Context<'_, P> {
         let action = header.kind.action;
         if header.kind.group == Group::COMM {
             return group::comm::handle(self, action, payload, out);
+        }
+        if header.kind.group == Group::AUTH {
+            // This server has no users; every AUTH message is answered so.
+            return self.put(&StatusResponse { status: Status::AUTH_NOT_ENABLED }, out);
         }
         if self.session.client.is_none() && self.server.config.isolation == Isolation::Strict {
             return self.refuse(header, payload, Status::ACCESS, out);

@@ -118,7 +118,7 @@ fn deliver<P: Platform>(
         return Ok(context.put(&KdfResponse { key: 0, length: output.length }, head).saturating_add(length));
     }
     let cached = context.locked(|keys| {
-        let id = keys.resolve(KeyId::from_u32(output.key), ObjectType::CRYPTO);
+        let id = keys.assign(keys.resolve(KeyId::from_u32(output.key), ObjectType::CRYPTO), length)?;
         let id = keys.insert(NewKey { id, flags, label: output.label, length }, |slot| {
             slot.copy_from_slice(key);
             Ok(())

@@ -88,8 +88,9 @@ fn cache<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<Ke
     let (request, tail) = CacheRequest::decode(payload, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let key = request.key(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     context.locked(|keys| {
+        let id = keys.resolve(request.id, ObjectType::CRYPTO);
         let new = NewKey {
-            id: keys.resolve(request.id, ObjectType::CRYPTO),
+            id: keys.assign(id, key.len())?,
             flags: Flags::from_client(request.flags),
             label: request.label.truncated(request.label_length),
             length: key.len(),
@@ -117,14 +118,16 @@ fn cache_random<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Re
         CacheRandomRequest::decode(payload, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let server = context.server;
     context.locked(|keys| {
-        if request.length == 0 {
+        let length = usize::from(request.length);
+        let id = keys.assign(keys.resolve(request.id, ObjectType::CRYPTO), length)?;
+        if length == 0 {
             return Err(Status::BAD_ARGUMENTS);
         }
         let new = NewKey {
-            id: keys.resolve(request.id, ObjectType::CRYPTO),
+            id,
             flags: Flags::from_client(request.flags),
             label: request.label.truncated(request.label_length),
-            length: usize::from(request.length),
+            length,
         };
         let id = keys.insert(new, |slot| {
             server.platform().crypto(Affinity::Accelerated).fill(slot).map_err(crypto_status)

@@ -5,6 +5,7 @@
 //! Every response repeats the request's cipher, failures included, because clients look at it before the status.
 //! Plaintext is only ever written to the response buffer, which is wiped again where it does not leave the server.
 
+use crate::config::Isolation;
 use crate::error::crypto_status;
 use crate::keys::{KeyStore, NewKey, Usage};
 use crate::server::{Affinity, Context, Platform};
@@ -144,7 +145,8 @@ pub(super) fn wrap<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], ou
         let blob = room(out, WrapResponse::SIZE, size)?;
         // A blob names its owner; one client must not make keys that another takes for its own.
         let owner = metadata.id.owner();
-        if owner != context.client() && owner != ClientId::NONE {
+        let is_foreign = owner != context.client() && owner != ClientId::NONE;
+        if is_foreign && context.server.config().isolation == Isolation::Strict {
             return Err(Status::ACCESS);
         }
         let kek = context.locked(|keys| keys.kek(request.kek, false))?;
@@ -273,33 +275,43 @@ pub(super) fn unwrap_cache<P: Platform>(
         }
         let text = room(out, 0, length.saturating_add(Metadata::SIZE))?;
         open(context, &kek, KEY_WRAP_CONTEXT, blob, text)?;
-        let metadata = read_metadata(text)?;
-        let key = text.get(Metadata::SIZE..).unwrap_or_default();
-        if usize::from(metadata.length) != length {
-            return Err(Status::BAD_ARGUMENTS);
-        }
-        check_unwrapped(&metadata)?;
-        check_owner(context, &metadata)?;
-        context.locked(|keys| {
-            if keys.is_cached(metadata.id) {
-                return Err(Status::ABORTED);
-            }
-            let new = NewKey {
-                id: metadata.id,
-                flags: metadata.flags.without(Flags::SERVER_ONLY),
-                label: metadata.label,
-                length,
-            };
-            let id = keys.insert_from_client(new, key)?;
-            Ok(id.to_key(keys.features))
-        })
+        let id = cache_unwrapped(context, text, length);
+        text.zeroize();
+        id
     })();
-    out.zeroize();
     let (status, id) = match result {
         Ok(id) => (Status::OK, id),
         Err(status) => (status, KeyId::NONE),
     };
     context.put(&UnwrapCacheResponse { status, id, cipher: request.cipher }, out)
+}
+
+/// Caches the key of an unwrapped blob, which must say that it has `length` bytes.
+fn cache_unwrapped<P: Platform>(
+    context: &mut Context<'_, P>,
+    text: &[u8],
+    length: usize,
+) -> Result<KeyId, Status> {
+    let metadata = read_metadata(text)?;
+    let key = text.get(Metadata::SIZE..).unwrap_or_default();
+    if usize::from(metadata.length) != length {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    check_unwrapped(&metadata)?;
+    check_owner(context, &metadata)?;
+    context.locked(|keys| {
+        if keys.is_cached(metadata.id) {
+            return Err(Status::ABORTED);
+        }
+        let new = NewKey {
+            id: metadata.id,
+            flags: metadata.flags.without(Flags::SERVER_ONLY),
+            label: metadata.label,
+            length,
+        };
+        let id = keys.insert_from_client(new, key)?;
+        Ok(id.to_key(keys.features))
+    })
 }
 
 fn data_response<P: Platform>(

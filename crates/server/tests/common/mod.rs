@@ -1,0 +1,332 @@
+//! A client for tests: it sends what it is told, well-formed or not, and takes the answers apart.
+#![allow(dead_code, unreachable_pub, reason = "every test program takes the whole and uses a part")]
+
+use casemate_protocol::message::crypto::{CryptoRequest, RequestHeader, ResponseHeader};
+use casemate_protocol::message::{Request, counter, key, nvm};
+use casemate_protocol::{
+    ByteOrder, Flags, Group, Header, KeyId, Kind, Label, Layout, Metadata, ObjectId, Status,
+};
+use casemate_server::Disconnect;
+use casemate_testkit::server::{VirtualServer, VirtualSession};
+
+/// Bytes from hexadecimal text, in which white space and `|` are ignored and `00*20` stands for twenty zeros.
+pub fn bytes(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in text.split(|c: char| c.is_whitespace() || c == '|').filter(|part| !part.is_empty()) {
+        let (digits, times) = part.split_once('*').map_or((part, 1), |(d, t)| (d, t.parse().unwrap()));
+        bytes.extend(hex::decode(digits).unwrap().repeat(times));
+    }
+    bytes
+}
+
+pub const ANY: u32 = Flags::USAGE_ANY.0 as u32;
+
+pub struct Client<'s> {
+    pub server: &'s VirtualServer,
+    pub session: VirtualSession,
+    pub order: ByteOrder,
+    sequence: u16,
+}
+
+impl<'s> Client<'s> {
+    /// A connection on which nothing was said.
+    pub fn silent(server: &'s VirtualServer) -> Self {
+        Self { server, session: server.session(), order: ByteOrder::Little, sequence: 0 }
+    }
+
+    /// A connection after INIT.
+    pub fn new(server: &'s VirtualServer, id: u32) -> Self {
+        let mut client = Self::silent(server);
+        assert_eq!(client.init(id), Some(id));
+        client
+    }
+
+    pub fn big_endian(mut self) -> Self {
+        self.order = ByteOrder::Big;
+        self
+    }
+
+    /// The packet with the next sequence number.
+    pub fn packet(&mut self, group: Group, action: u8, payload: &[u8]) -> Vec<u8> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = Header {
+            order: self.order,
+            kind: Kind::new(group, action),
+            sequence: self.sequence,
+            auxiliary: [0x55, 0xAA],
+        };
+        [&header.encode(), payload].concat()
+    }
+
+    /// Sends a payload and returns the response's; the header must be the request's.
+    pub fn raw(&mut self, group: Group, action: u8, payload: &[u8]) -> Vec<u8> {
+        let packet = self.packet(group, action, payload);
+        let mut response = self.server.request(&mut self.session, &packet).unwrap();
+        assert_eq!(response[..8], packet[..8]);
+        response.split_off(8)
+    }
+
+    /// Sends a whole packet.
+    pub fn send(&mut self, packet: &[u8]) -> Result<Vec<u8>, Disconnect> {
+        self.server.request(&mut self.session, packet)
+    }
+
+    pub fn ask<R: Request>(&mut self, request: &R, tail: &[u8]) -> (R::Response, Vec<u8>) {
+        let mut payload = vec![0; R::SIZE];
+        request.encode(self.order, &mut payload).unwrap();
+        payload.extend(tail);
+        let answer = self.raw(R::KIND.group, R::KIND.action, &payload);
+        let (response, rest) = R::Response::decode(&answer, self.order).unwrap();
+        (response, rest.to_vec())
+    }
+
+    pub fn compute<R: CryptoRequest>(
+        &mut self,
+        algorithm: u32,
+        sub_algorithm: u32,
+        request: &R,
+        tail: &[u8],
+    ) -> Result<(R::Response, Vec<u8>), Status> {
+        let mut body = vec![0; R::SIZE];
+        request.encode(self.order, &mut body).unwrap();
+        body.extend(tail);
+        let answer = self.compute_raw(R::ACTION, algorithm, sub_algorithm, &body)?;
+        let (response, rest) = R::Response::decode(&answer, self.order).unwrap();
+        Ok((response, rest.to_vec()))
+    }
+
+    /// A CRYPTO message whose body is given; the answer's body.
+    pub fn compute_raw(
+        &mut self,
+        action: u8,
+        algorithm: u32,
+        sub_algorithm: u32,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Status> {
+        let mut payload = vec![0; RequestHeader::SIZE];
+        RequestHeader { algorithm, sub_algorithm, affinity: 0 }.encode(self.order, &mut payload).unwrap();
+        payload.extend(body);
+        let answer = self.raw(Group::CRYPTO, action, &payload);
+        let (header, rest) = ResponseHeader::decode(&answer, self.order).unwrap();
+        assert_eq!(header.algorithm, algorithm);
+        assert_eq!(answer[8..12], [0; 4]);
+        if header.status != Status::OK {
+            assert!(rest.is_empty(), "an error is the header alone");
+        }
+        header.status.into_result().map(|()| rest.to_vec())
+    }
+
+    // ----- connection -----
+
+    pub fn init(&mut self, id: u32) -> Option<u32> {
+        let payload = match self.order {
+            ByteOrder::Little => id.to_le_bytes(),
+            ByteOrder::Big => id.to_be_bytes(),
+        };
+        let answer = self.raw(Group::COMM, 1, &payload);
+        let (id, server) = answer.split_first_chunk()?;
+        let (id, server) = match self.order {
+            ByteOrder::Little => (u32::from_le_bytes(*id), u32::from_le_bytes(server.try_into().unwrap())),
+            ByteOrder::Big => (u32::from_be_bytes(*id), u32::from_be_bytes(server.try_into().unwrap())),
+        };
+        assert_eq!(server, 57);
+        Some(id)
+    }
+
+    // ----- keys -----
+
+    pub fn cache(&mut self, id: u16, flags: u32, key: &[u8]) -> Result<u16, Status> {
+        let request = key::CacheRequest {
+            flags,
+            length: key.len().try_into().unwrap(),
+            label_length: 24,
+            id: KeyId(id),
+            label: "label".into(),
+        };
+        let (response, rest) = self.ask(&request, key);
+        assert!(rest.is_empty());
+        response
+            .status
+            .into_result()
+            .map(|()| response.id.0)
+            .inspect_err(|_| assert_eq!(response.id, KeyId::NONE))
+    }
+
+    pub fn cache_random(&mut self, id: u16, flags: u32, length: u16) -> Result<u16, Status> {
+        let label = Label::from("random");
+        let request = key::CacheRandomRequest { flags, label_length: 24, length, id: KeyId(id), label };
+        let (response, rest) = self.ask(&request, &[]);
+        assert!(rest.is_empty());
+        response.status.into_result().map(|()| response.id.0)
+    }
+
+    pub fn evict(&mut self, id: u16) -> Result<(), Status> {
+        self.ask(&key::EvictRequest { id: KeyId(id) }, &[]).0.status.into_result()
+    }
+
+    pub fn commit(&mut self, id: u16) -> Result<(), Status> {
+        self.ask(&key::CommitRequest { id: KeyId(id) }, &[]).0.status.into_result()
+    }
+
+    pub fn erase(&mut self, id: u16) -> Result<(), Status> {
+        self.ask(&key::EraseRequest { id: KeyId(id) }, &[]).0.status.into_result()
+    }
+
+    pub fn revoke(&mut self, id: u16) -> Result<(), Status> {
+        self.ask(&key::RevokeRequest { id: KeyId(id) }, &[]).0.status.into_result()
+    }
+
+    pub fn export(&mut self, id: u16) -> Result<Vec<u8>, Status> {
+        let (response, key) = self.ask(&key::ExportRequest { id: KeyId(id) }, &[]);
+        assert_eq!(response.length as usize, key.len());
+        response.status.into_result().map(|()| key)
+    }
+
+    pub fn export_public(&mut self, id: u16, algorithm: u16) -> Result<Vec<u8>, Status> {
+        let (response, key) = self.ask(&key::ExportPublicRequest { id: KeyId(id), algorithm }, &[]);
+        response.status.into_result().map(|()| key)
+    }
+
+    pub fn wrap(&mut self, kek: u16, metadata: Metadata, key: &[u8]) -> Result<Vec<u8>, Status> {
+        let request = key::WrapRequest { length: key.len().try_into().unwrap(), kek: KeyId(kek), cipher: 3 };
+        let mut tail = vec![0; 32];
+        let mut writer = casemate_protocol::Writer::new(&mut tail, self.order);
+        writer.put(metadata).unwrap();
+        tail.extend(key);
+        let (response, blob) = self.ask(&request, &tail);
+        assert_eq!((response.cipher, usize::from(response.length)), (3, blob.len()));
+        response.status.into_result().map(|()| blob)
+    }
+
+    pub fn wrap_export(&mut self, kek: u16, id: u16, object_type: u16) -> Result<Vec<u8>, Status> {
+        let request = key::WrapExportRequest { id: KeyId(id), object_type, kek: KeyId(kek), cipher: 3 };
+        let (response, blob) = self.ask(&request, &[]);
+        assert_eq!((response.cipher, usize::from(response.length)), (3, blob.len()));
+        response.status.into_result().map(|()| blob)
+    }
+
+    pub fn unwrap_export(&mut self, kek: u16, blob: &[u8]) -> Result<(Metadata, Vec<u8>), Status> {
+        let length = blob.len().try_into().unwrap();
+        let (response, key) =
+            self.ask(&key::UnwrapExportRequest { length, kek: KeyId(kek), cipher: 3 }, blob);
+        assert_eq!((response.cipher, usize::from(response.length)), (3, key.len()));
+        if response.status != Status::OK {
+            assert_eq!(response.metadata, Metadata::default());
+        }
+        response.status.into_result().map(|()| (response.metadata, key))
+    }
+
+    pub fn unwrap_cache(&mut self, kek: u16, blob: &[u8]) -> Result<u16, Status> {
+        let length = blob.len().try_into().unwrap();
+        let (response, rest) =
+            self.ask(&key::UnwrapCacheRequest { length, kek: KeyId(kek), cipher: 3 }, blob);
+        assert_eq!((response.cipher, rest.len()), (3, 0));
+        response
+            .status
+            .into_result()
+            .map(|()| response.id.0)
+            .inspect_err(|_| assert_eq!(response.id, KeyId::NONE))
+    }
+
+    pub fn data_wrap(&mut self, kek: u16, data: &[u8]) -> Result<Vec<u8>, Status> {
+        let length = data.len().try_into().unwrap();
+        let (response, blob) = self.ask(&key::DataWrapRequest { length, kek: KeyId(kek), cipher: 3 }, data);
+        assert_eq!((response.cipher, response.length as usize), (3, blob.len()));
+        response.status.into_result().map(|()| blob)
+    }
+
+    pub fn data_unwrap(&mut self, kek: u16, blob: &[u8]) -> Result<Vec<u8>, Status> {
+        let length = blob.len().try_into().unwrap();
+        let (response, data) = self.ask(&key::DataUnwrapRequest { length, kek: KeyId(kek), cipher: 3 }, blob);
+        assert_eq!((response.cipher, response.length as usize), (3, data.len()));
+        response.status.into_result().map(|()| data)
+    }
+
+    // ----- cryptography -----
+
+    /// One block of AES-ECB under a stored key.
+    pub fn encrypt(&mut self, id: u16) -> Result<Vec<u8>, Status> {
+        let request = casemate_protocol::message::crypto::EcbRequest {
+            encrypt: 1,
+            key_length: 0,
+            length: 16,
+            key: KeyId(id),
+        };
+        self.compute(13, 0, &request, &[0; 16]).map(|(_, data)| data)
+    }
+
+    // ----- counters -----
+
+    pub fn counter_init(&mut self, id: u16, value: u32) -> Result<u32, Status> {
+        let response = self.ask(&counter::InitRequest { id, value }, &[]).0;
+        response.status.into_result().map(|()| response.value)
+    }
+
+    pub fn counter_increment(&mut self, id: u16) -> Result<u32, Status> {
+        let response = self.ask(&counter::IncrementRequest { id }, &[]).0;
+        response.status.into_result().map(|()| response.value)
+    }
+
+    pub fn counter_read(&mut self, id: u16) -> Result<u32, Status> {
+        let response = self.ask(&counter::ReadRequest { id }, &[]).0;
+        response.status.into_result().map(|()| response.value)
+    }
+
+    pub fn counter_destroy(&mut self, id: u16) -> Result<(), Status> {
+        self.ask(&counter::DestroyRequest { id }, &[]).0.status.into_result()
+    }
+
+    // ----- objects -----
+
+    pub fn add(&mut self, id: u16, flags: u16, data: &[u8]) -> Result<(), Status> {
+        let length = data.len().try_into().unwrap();
+        let metadata = Metadata {
+            id: ObjectId(id),
+            access: 0x1234,
+            flags: Flags(flags),
+            length,
+            label: "object".into(),
+        };
+        self.ask(&nvm::AddRequest { metadata }, data).0.status.into_result()
+    }
+
+    pub fn read(&mut self, id: u16, offset: u16, length: u16) -> Result<Vec<u8>, Status> {
+        let (response, data) = self.ask(&nvm::ReadRequest { id: ObjectId(id), offset, length }, &[]);
+        assert!(data.is_empty() || response.status == Status::OK);
+        response.status.into_result().map(|()| data)
+    }
+
+    pub fn metadata(&mut self, id: u16) -> Result<Metadata, Status> {
+        let response = self.ask(&nvm::MetadataRequest { id: ObjectId(id) }, &[]).0;
+        assert!(response.status == Status::OK || response.metadata == Metadata::default());
+        response.status.into_result().map(|()| response.metadata)
+    }
+
+    pub fn destroy(&mut self, ids: &[u16]) -> Result<(), Status> {
+        let ids: Vec<_> = ids.iter().map(|&id| ObjectId(id)).collect();
+        self.ask(&nvm::DestroyRequest::new(&ids).unwrap(), &[]).0.status.into_result()
+    }
+
+    pub fn list_from(&mut self, start: u16) -> Result<(u16, u16), Status> {
+        let request = nvm::ListRequest { access: 0, flags: Flags::NONE, start: ObjectId(start) };
+        let response = self.ask(&request, &[]).0;
+        response.status.into_result().map(|()| (response.count, response.id.0))
+    }
+
+    /// All objects that LIST shows; the counts must agree.
+    pub fn list(&mut self) -> Vec<u16> {
+        let mut ids = Vec::new();
+        let mut counts = Vec::new();
+        loop {
+            let (count, id) = self.list_from(ids.last().copied().unwrap_or(0)).unwrap();
+            if count == 0 {
+                assert_eq!(id, 0);
+                break;
+            }
+            ids.push(id);
+            counts.push(usize::from(count));
+        }
+        assert!(counts.into_iter().eq((1..=ids.len()).rev()));
+        ids
+    }
+}
