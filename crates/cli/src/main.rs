@@ -1,1 +1,107 @@
-fn main() {}
+//! The program `casemate`: an HSM server, a client for the command line, a demonstration and a benchmark.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod connection;
+mod counter;
+mod demo;
+mod key;
+mod local;
+mod nvm;
+mod serve;
+mod simple;
+mod table;
+mod value;
+
+use clap::{Parser, Subcommand};
+use std::io;
+use std::process::ExitCode;
+
+/// A hardware security module as software: a server that keeps keys and uses them, and hands out
+/// only those that are marked as exportable; and the client that asks it.
+///
+/// It speaks the protocol of wolfHSM 1.5, so its server takes wolfHSM's clients, and its client
+/// commands work on wolfHSM's servers.
+///
+/// Try it:
+///
+///   casemate demo                      see what it can do, in a second
+///   casemate serve --nvm keys.image    run a server that keeps its keys in a file
+///
+/// And while that runs, in another terminal:
+///
+///   casemate key generate --length 32 --usage encrypt,decrypt --label backup
+///   casemate key list
+#[derive(Parser)]
+#[command(
+    name = "casemate",
+    version,
+    verbatim_doc_comment,
+    max_term_width = 100,
+    after_help = "Exit status: 0 success, 1 failure, 2 wrong usage."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a server
+    Serve(serve::Serve),
+    /// Run every feature against known answers, on a server of its own
+    Demo(demo::Demo),
+    /// Show a server's configuration
+    Info(simple::Info),
+    /// Have a server repeat a text, to see that it answers
+    Echo(simple::Echo),
+    /// Work with keys
+    Key(key::Key),
+    /// Work with the objects in a server's non-volatile memory
+    Nvm(nvm::Nvm),
+    /// Work with monotonic counters
+    Counter(counter::Counter),
+    /// Get random bytes
+    Random(simple::Random),
+    /// Measure latency and throughput of every operation
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Serve(command) => command.run(),
+        Command::Demo(command) => command.run(),
+        Command::Info(command) => command.run(),
+        Command::Echo(command) => command.run(),
+        Command::Key(command) => command.run(),
+        Command::Nvm(command) => command.run(),
+        Command::Counter(command) => command.run(),
+        Command::Random(command) => command.run(),
+        Command::Bench(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

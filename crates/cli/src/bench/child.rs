@@ -1,0 +1,97 @@
+//! A server in a process of its own.
+
+use super::Memory;
+use crate::connection::{Hsm, connect};
+use crate::local::Setup;
+use anyhow::{Context, Result, bail};
+use casemate_client::NewKey;
+use casemate_protocol::ClientId;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// How many clients the memory of one is taken from.
+const CLIENTS: usize = 50;
+
+/// `casemate serve`, with objects in RAM and everything else by default. It ends with this value.
+pub(crate) struct ServerProcess {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl ServerProcess {
+    pub(crate) fn start() -> Result<Self> {
+        let program = std::env::current_exe().context("cannot find this program's file")?;
+        let mut child = Command::new(program)
+            .args(["serve", "--quiet", "--nvm", "ram", "--tcp", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let output = child.stderr.take().context("its output cannot be read")?;
+        let mut lines = BufReader::new(output).lines();
+        let mut server = Self { child, address: String::new() };
+        let mut said = Vec::new();
+        for line in &mut lines {
+            let line = line?;
+            if let Some((_, address)) = line.split_once(" listens on ") {
+                server.address = address.trim().to_owned();
+                // Whatever it says later has to go somewhere.
+                thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+                return Ok(server);
+            }
+            said.push(line);
+        }
+        bail!("it ended: {}", said.join("; "));
+    }
+
+    /// How much the server's memory grows with each connected client; `None` where that cannot be told.
+    pub(crate) fn memory(&self, timeout: Duration) -> Result<Option<Memory>> {
+        let Some(before) = self.resident() else { return Ok(None) };
+        let data_length = Setup::default().config.data_length;
+        let mut clients: Vec<Hsm> = Vec::with_capacity(CLIENTS);
+        for number in 0..CLIENTS {
+            let mut hsm = connect(&self.address, data_length, timeout)?;
+            let id = u32::try_from(number % usize::from(ClientId::MAX))? + 1;
+            hsm.init(ClientId::new(id).context("client identifiers are 1 to 15")?)?;
+            clients.push(hsm);
+        }
+        let per_client = |now: u64| now.saturating_sub(before) / CLIENTS as u64;
+        let Some(idle) = self.resident().map(per_client) else { return Ok(None) };
+        let shape = Setup::default().cache;
+        let data = vec![0x5A; data_length];
+        for hsm in &mut clients {
+            hsm.echo(&data)?;
+            for (slots, size) in [(shape.small_slots, shape.small_size), (shape.big_slots, shape.big_size)] {
+                // As large as fits both a slot and a packet.
+                let key = vec![0x5A; size.min(data_length - 40)];
+                for _ in 0..slots {
+                    hsm.key_cache(&NewKey::default(), &key)?;
+                }
+            }
+        }
+        let Some(busy) = self.resident().map(per_client) else { return Ok(None) };
+        for mut hsm in clients {
+            hsm.close()?;
+        }
+        Ok(Some(Memory { clients: CLIENTS, idle, busy }))
+    }
+
+    /// Its memory in bytes, as the operating system counts it.
+    fn resident(&self) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Rss:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes * 1024)
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // It holds nothing that could be lost.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,263 @@
+//! What is measured.
+
+use crate::connection::Hsm;
+use anyhow::{Result, bail};
+use casemate_client::{CmacKdfInput, CtrState, Direction, Error, HashAlgorithm, HkdfInput, Key, NewKey};
+use casemate_posix::tcp::TcpError;
+use casemate_protocol::{Flags, KeyId, Label, Metadata, ObjectId, Status};
+
+/// The object and the counter that exist while the benchmark runs.
+const OBJECT: ObjectId = ObjectId(0x0BE7);
+const COUNTER: u8 = 0xBE;
+const KILOBYTE: usize = 1024;
+
+type Call = Result<(), Error<TcpError>>;
+type Step = Box<dyn FnMut(&mut Hsm) -> Call>;
+type Undo = Box<dyn FnOnce(&mut Hsm) -> Call>;
+
+/// Something that can be done again and again.
+pub(crate) struct Prepared {
+    pub(crate) step: Step,
+    /// Removes what the preparation left in the server.
+    pub(crate) undo: Undo,
+}
+
+impl Prepared {
+    fn new(
+        step: impl FnMut(&mut Hsm) -> Call + 'static,
+        undo: impl FnOnce(&mut Hsm) -> Call + 'static,
+    ) -> Self {
+        Self { step: Box::new(step), undo: Box::new(undo) }
+    }
+
+    fn plain(step: impl FnMut(&mut Hsm) -> Call + 'static) -> Self {
+        Self::new(step, |_| Ok(()))
+    }
+}
+
+/// One operation.
+pub(crate) struct Operation {
+    pub(crate) group: &'static str,
+    pub(crate) name: String,
+    /// Bytes of data that it works on; 0 where that means nothing.
+    pub(crate) bytes: u32,
+    pub(crate) prepare: Box<dyn Fn(&mut Hsm) -> Result<Prepared>>,
+}
+
+fn operation(
+    group: &'static str,
+    name: impl Into<String>,
+    bytes: usize,
+    prepare: impl Fn(&mut Hsm) -> Result<Prepared> + 'static,
+) -> Operation {
+    let bytes = u32::try_from(bytes).unwrap_or(0);
+    Operation { group, name: name.into(), bytes, prepare: Box::new(prepare) }
+}
+
+/// A key in the cache of the session, under a number that the server chose.
+fn cached_key(hsm: &mut Hsm, key: &[u8]) -> Result<KeyId> {
+    let new = NewKey { id: KeyId::NONE, flags: Flags::USAGE_ANY, label: Label::from("benchmark") };
+    Ok(hsm.key_cache(&new, key)?)
+}
+
+fn size(bytes: usize) -> String {
+    if bytes >= KILOBYTE && bytes.is_multiple_of(KILOBYTE) {
+        format!("{} KiB", bytes / KILOBYTE)
+    } else {
+        format!("{bytes} bytes")
+    }
+}
+
+/// All operations, in the order of the report.
+pub(crate) fn all() -> Vec<Operation> {
+    let mut all = Vec::new();
+    for bytes in [16, KILOBYTE, 8000] {
+        all.push(operation("Requests", format!("echo {}", size(bytes)), bytes, move |_| {
+            let data = vec![0x5A; bytes];
+            Ok(Prepared::plain(move |hsm| hsm.echo(&data).map(|_| ())))
+        }));
+    }
+    all.push(operation("Requests", "info", 0, |_| Ok(Prepared::plain(|hsm| hsm.info().map(|_| ())))));
+    storage(&mut all);
+    for bytes in [16, KILOBYTE] {
+        all.push(operation("Random numbers", format!("random {}", size(bytes)), bytes, move |_| {
+            let mut out = vec![0; bytes];
+            Ok(Prepared::plain(move |hsm| hsm.random(&mut out)))
+        }));
+    }
+    ciphers(&mut all);
+    digests(&mut all);
+    derivations(&mut all);
+    all
+}
+
+fn storage(all: &mut Vec<Operation>) {
+    for (name, increments) in [("counter read", false), ("counter increment", true)] {
+        all.push(operation("Storage and keys", name, 0, move |hsm| {
+            match hsm.counter_read(COUNTER) {
+                Err(Error::Remote(Status::NOT_FOUND)) => {}
+                Ok(_) => bail!("counter {COUNTER} exists; destroy it, or measure as another client"),
+                Err(error) => return Err(error.into()),
+            }
+            hsm.counter_init(COUNTER, 1)?;
+            let step = move |hsm: &mut Hsm| {
+                if increments { hsm.counter_increment(COUNTER) } else { hsm.counter_read(COUNTER) }
+                    .map(|_| ())
+            };
+            Ok(Prepared::new(step, |hsm| hsm.counter_destroy(COUNTER)))
+        }));
+    }
+    for bytes in [16, 2048] {
+        let name = format!("key cache + evict {}", size(bytes));
+        all.push(operation("Storage and keys", name, 0, move |_| {
+            let key = vec![0x5A; bytes];
+            let new = NewKey { id: KeyId::NONE, flags: Flags::USAGE_ANY, label: Label::from("benchmark") };
+            Ok(Prepared::plain(move |hsm| {
+                let id = hsm.key_cache(&new, &key)?;
+                hsm.key_evict(id)
+            }))
+        }));
+    }
+    for bytes in [16, KILOBYTE] {
+        all.push(operation("Storage and keys", format!("NVM read {}", size(bytes)), bytes, move |hsm| {
+            match hsm.nvm_metadata(OBJECT) {
+                Err(Error::Remote(Status::NOT_FOUND)) => {}
+                Ok(_) => bail!("object {OBJECT} exists; destroy it first"),
+                Err(error) => return Err(error.into()),
+            }
+            let metadata = Metadata {
+                id: OBJECT,
+                access: Metadata::ACCESS_ANY,
+                label: Label::from("benchmark"),
+                ..Metadata::default()
+            };
+            hsm.nvm_add(&metadata, &vec![0x5A; bytes])?;
+            let mut out = vec![0; bytes];
+            let step = move |hsm: &mut Hsm| hsm.nvm_read_at(OBJECT, 0, &mut out);
+            Ok(Prepared::new(step, |hsm| hsm.nvm_destroy(&[OBJECT])))
+        }));
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Ecb,
+    Cbc,
+    Ctr,
+    Gcm,
+}
+
+/// One pass of a mode over `data`, as a request of its own each time.
+fn cipher(hsm: &mut Hsm, mode: Mode, direction: Direction, key: Key<'_>, work: &mut Work) -> Call {
+    let Work { data, tag } = work;
+    match (mode, direction) {
+        (Mode::Ecb, _) => hsm.aes_ecb(direction, key, data),
+        (Mode::Cbc, _) => hsm.aes_cbc(direction, key, &mut [0x11; 16], data),
+        (Mode::Ctr, _) => hsm.aes_ctr(key, &mut CtrState::new([0x11; 16]), data),
+        (Mode::Gcm, Direction::Encrypt) => hsm.aes_gcm_encrypt(key, &[0x22; 12], &[], data, tag),
+        (Mode::Gcm, Direction::Decrypt) => hsm
+            .run(&casemate_client::aes::GcmDecrypt { key, iv: &[0x22; 12], aad: &[], input: data, tag })
+            .map(|_| ()),
+    }
+}
+
+struct Work {
+    data: Vec<u8>,
+    tag: [u8; 16],
+}
+
+fn ciphers(all: &mut Vec<Operation>) {
+    let key = [0x2B; 32];
+    for (mode, name) in [(Mode::Ecb, "ECB"), (Mode::Cbc, "CBC"), (Mode::Ctr, "CTR"), (Mode::Gcm, "GCM")] {
+        for direction in [Direction::Encrypt, Direction::Decrypt] {
+            // Both directions of CTR are one operation.
+            if mode == Mode::Ctr && direction == Direction::Decrypt {
+                continue;
+            }
+            let verb = match direction {
+                _ if mode == Mode::Ctr => "",
+                Direction::Encrypt => " encrypt",
+                Direction::Decrypt => " decrypt",
+            };
+            for inline in [false, true] {
+                let place = if inline { ", key in the request" } else { "" };
+                let name = format!("AES-256-{name}{verb} 1 KiB{place}");
+                all.push(operation("AES", name, KILOBYTE, move |hsm| {
+                    let mut work = Work { data: vec![0x5A; KILOBYTE], tag: [0; 16] };
+                    let id = if inline { KeyId::NONE } else { cached_key(hsm, &key)? };
+                    if mode == Mode::Gcm && direction == Direction::Decrypt {
+                        cipher(hsm, mode, Direction::Encrypt, Key::Inline(&key), &mut work)?;
+                    }
+                    let step = move |hsm: &mut Hsm| {
+                        let key = if inline { Key::Inline(&key) } else { Key::Id(id) };
+                        cipher(hsm, mode, direction, key, &mut work)
+                    };
+                    let undo = move |hsm: &mut Hsm| if inline { Ok(()) } else { hsm.key_evict(id) };
+                    Ok(Prepared::new(step, undo))
+                }));
+            }
+        }
+    }
+}
+
+fn digests(all: &mut Vec<Operation>) {
+    const GROUP: &str = "Hashes and message authentication";
+    for algorithm in
+        [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512, HashAlgorithm::Sha3_256]
+    {
+        all.push(operation(
+            GROUP,
+            format!("{} 1 KiB, two requests", algorithm.name()),
+            KILOBYTE,
+            move |_| {
+                // Whole blocks are one request, the end is another.
+                let data = vec![0x5A; KILOBYTE];
+                Ok(Prepared::plain(move |hsm| hsm.hash(algorithm, &data).map(|_| ())))
+            },
+        ));
+    }
+    for inline in [false, true] {
+        let place = if inline { ", key in the request" } else { "" };
+        all.push(operation(GROUP, format!("AES-256-CMAC 1 KiB{place}"), KILOBYTE, move |hsm| {
+            let key = [0x2B; 32];
+            let data = vec![0x5A; KILOBYTE];
+            let id = if inline { KeyId::NONE } else { cached_key(hsm, &key)? };
+            let step = move |hsm: &mut Hsm| {
+                let key = if inline { Key::Inline(&key) } else { Key::Id(id) };
+                hsm.cmac(key, &data, &mut [0; 16])
+            };
+            let undo = move |hsm: &mut Hsm| if inline { Ok(()) } else { hsm.key_evict(id) };
+            Ok(Prepared::new(step, undo))
+        }));
+    }
+}
+
+fn derivations(all: &mut Vec<Operation>) {
+    const GROUP: &str = "Derivation and wrapping";
+    all.push(operation(GROUP, "HKDF-SHA-256 to 32 bytes", 0, |_| {
+        Ok(Prepared::plain(|hsm| {
+            let key = Key::Inline(&[0x0B; 32]);
+            let input = HkdfInput { hash: HashAlgorithm::Sha256, key, salt: &[0x33; 16], info: b"benchmark" };
+            hsm.hkdf_export(&input, &mut [0; 32])
+        }))
+    }));
+    all.push(operation(GROUP, "CMAC-KDF to 32 bytes", 0, |_| {
+        Ok(Prepared::plain(|hsm| {
+            let input = CmacKdfInput {
+                salt: Key::Inline(&[0x2B; 16]),
+                z: Key::Inline(&[0x0B; 32]),
+                info: b"benchmark",
+            };
+            hsm.cmac_kdf_export(&input, &mut [0; 32])
+        }))
+    }));
+    all.push(operation(GROUP, "wrap 1 KiB of data", KILOBYTE, |hsm| {
+        let kek = cached_key(hsm, &[0x2B; 32])?;
+        let data = vec![0x5A; KILOBYTE];
+        let mut out = vec![0; KILOBYTE + 64];
+        Ok(Prepared::new(
+            move |hsm| hsm.data_wrap(kek, &data, &mut out).map(|_| ()),
+            move |hsm| hsm.key_evict(kek),
+        ))
+    }));
+}

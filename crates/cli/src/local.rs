@@ -1,0 +1,188 @@
+//! A server in this process.
+
+use crate::connection::Handler;
+use anyhow::{Context, Result, anyhow, bail};
+use casemate_nvm::{
+    DirectoryEntry, Error as StoreError, FlashOptions, FlashStore, ObjectStore, RamFlash, Unusable,
+};
+use casemate_posix::daemon::{self, Event, PosixPlatform};
+use casemate_posix::flash::{FileFlash, FileFlashOptions};
+use casemate_posix::tcp::{TcpServer, TcpServerOptions};
+use casemate_protocol::{ClientId, Flags, Header, Label, Metadata, ObjectId, ObjectType};
+use casemate_server::{CacheShape, Config, HeapCache, Server, Session};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+/// An object store in RAM.
+pub(crate) type RamStore = FlashStore<RamFlash<Vec<u8>>, Vec<DirectoryEntry>>;
+/// An object store in a file.
+pub(crate) type FileStore = FlashStore<FileFlash, Vec<DirectoryEntry>>;
+
+/// What a server consists of.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    pub(crate) cache: CacheShape,
+    /// Size of both partitions together, in bytes.
+    pub(crate) nvm_size: u32,
+    pub(crate) nvm_objects: u16,
+    /// If not given: 0xFF in a file, 0x00 in RAM.
+    pub(crate) erased_byte: Option<u8>,
+    pub(crate) checksums: bool,
+    pub(crate) connections: usize,
+}
+
+impl Default for Setup {
+    /// The values of the original's example server.
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            cache: CacheShape::default(),
+            nvm_size: 1024 * 1024,
+            nvm_objects: 30,
+            erased_byte: None,
+            checksums: false,
+            connections: 64,
+        }
+    }
+}
+
+impl Setup {
+    const fn flash_options(&self) -> FlashOptions {
+        FlashOptions::new().with_checksums(self.checksums)
+    }
+
+    fn directory(&self) -> Vec<DirectoryEntry> {
+        vec![DirectoryEntry::EMPTY; usize::from(self.nvm_objects)]
+    }
+
+    /// An empty store in RAM.
+    pub(crate) fn ram_store(&self) -> Result<RamStore> {
+        let size = usize::try_from(self.nvm_size)?;
+        let flash = RamFlash::new(vec![0; size], self.erased_byte.unwrap_or(0x00));
+        FlashStore::mount(flash, self.directory(), self.flash_options())
+            .map_err(|error| anyhow!("no store can be made with these sizes: {error}"))
+    }
+
+    /// The store in a file, which is made if there is none.
+    pub(crate) fn file_store(&self, path: &Path) -> Result<FileStore> {
+        if !self.nvm_size.is_multiple_of(16) {
+            bail!("--nvm-size is {} bytes; it has to be a multiple of 16", self.nvm_size);
+        }
+        // Sizes that are impossible are found here, before a file is made.
+        let rehearsal = Self { checksums: false, erased_byte: None, ..self.clone() };
+        if !path.exists() {
+            rehearsal.ram_store()?;
+        }
+        let erased_byte = self.erased_byte.unwrap_or(0xFF);
+        let flash =
+            FileFlash::open(path, FileFlashOptions { partition_size: self.nvm_size / 2, erased_byte })?;
+        FlashStore::mount(flash, self.directory(), self.flash_options()).map_err(|error| match error {
+            StoreError::Flash(error) => error.into(),
+            error => {
+                let advice = match error {
+                    StoreError::Unusable(Unusable::Foreign) => {
+                        ". If it is a flash image, check --nvm-size and --nvm-erased-byte"
+                    }
+                    StoreError::Unusable(Unusable::DirectorySize { .. }) => ". Check --nvm-objects",
+                    StoreError::Unusable(Unusable::NoChecksums) => ". Leave out --nvm-checksums",
+                    _ => "",
+                };
+                anyhow!("flash file {}: {error}{advice}", path.display())
+            }
+        })
+    }
+
+    /// A server over a store.
+    pub(crate) fn server<S: ObjectStore>(&self, store: S) -> Result<Server<PosixPlatform<S>>> {
+        let platform = PosixPlatform::new()
+            .map_err(|error| anyhow!("the operating system gives no random numbers: {error}"))?;
+        Ok(Server::new(platform, self.config.clone(), store, HeapCache::new(self.cache))?)
+    }
+
+    /// A listening socket.
+    pub(crate) fn listen(&self, address: &str) -> Result<TcpServer> {
+        let mut options = TcpServerOptions::new(self.config.data_length + Header::SIZE);
+        options.maximum_connections = self.connections;
+        Ok(TcpServer::bind(address, options)?)
+    }
+}
+
+/// Stores a key-encryption key that clients can use and not touch. One that is there already is left alone.
+pub(crate) fn provision<S: ObjectStore>(
+    server: &Server<PosixPlatform<S>>,
+    owner: ClientId,
+    number: u8,
+    key: &[u8],
+) -> Result<ObjectId> {
+    let id = ObjectId::new(ObjectType::CRYPTO, owner, number);
+    let flags = Flags::TRUSTED | Flags::USAGE_WRAP | Flags::NONEXPORTABLE | Flags::NONMODIFIABLE;
+    let metadata =
+        Metadata { id, access: Metadata::ACCESS_ANY, flags, length: 0, label: Label::from("trusted") };
+    let outcome = server.with_store(|store| {
+        let mut present = zeroize::Zeroizing::new(vec![0; key.len()]);
+        let is_same = store
+            .metadata(id)
+            .is_ok_and(|found| found.flags == flags && usize::from(found.length) == key.len())
+            && store.read(id, 0, &mut present).is_ok()
+            && casemate_crypto::constant_time_equal(&present, key);
+        if is_same { Ok(()) } else { store.add_with_reclaim(&metadata, key) }
+    });
+    match outcome {
+        Some(Ok(())) => Ok(id),
+        Some(Err(error)) => Err(anyhow!("{error}")).context("the trusted key cannot be stored"),
+        None => bail!("the object store cannot be reached"),
+    }
+}
+
+/// A server that listens on a thread of its own, until dropped.
+pub(crate) struct Running {
+    pub(crate) address: String,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts `server` on a free loopback port.
+    pub(crate) fn start<S>(setup: &Setup, server: Arc<Server<PosixPlatform<S>>>) -> Result<Self>
+    where
+        S: ObjectStore + Send + 'static,
+    {
+        let listener = setup.listen("127.0.0.1:0")?;
+        let address = listener.local_address()?.to_string();
+        let stop = Arc::new(AtomicBool::new(false));
+        let cache = setup.cache;
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new().name("server".to_owned()).spawn(move || {
+            daemon::serve(&server, &listener, cache, &stopped, &|event| {
+                if let Event::Failed(_) | Event::NoThread(..) = event {
+                    eprintln!("{event}");
+                }
+            });
+        })?;
+        Ok(Self { address, stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One session of `server`, as a function.
+pub(crate) fn handler<S>(setup: &Setup, server: Arc<Server<PosixPlatform<S>>>) -> Handler
+where
+    S: ObjectStore + Send + 'static,
+{
+    let mut session = Session::new(HeapCache::new(setup.cache));
+    Box::new(move |request, response| {
+        server.handle(&mut session, request, response).ok().map(|reply| reply.length)
+    })
+}

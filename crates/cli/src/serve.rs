@@ -1,0 +1,287 @@
+//! `casemate serve`.
+
+use crate::local::{Setup, provision};
+use crate::value::{byte, read_file, size};
+use anyhow::{Context, Result, bail};
+use casemate_nvm::ObjectStore;
+use casemate_posix::daemon::{self, Event};
+use casemate_protocol::{ClientId, MAX_DATA_LENGTH, MIN_DATA_LENGTH};
+use casemate_server::{CacheShape, Config, Isolation};
+use clap::{Args, ValueEnum};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::fmt::Display;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+/// Runs a server until it is told to stop (Ctrl-C or SIGTERM).
+///
+/// Clients of the original and of this program can use it over TCP. What was stored is on disk before the client gets
+/// its answer, so neither a stop nor a crash loses a committed key.
+///
+/// The protocol neither encrypts nor authenticates: whoever reaches the port can claim to be any client. Listen on
+/// the loopback address, or on a network where everybody is trusted.
+///
+/// Sizes default to those of the original's example server.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 picks a free port, which is then printed
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:23456")]
+    tcp: String,
+    /// Where to keep objects: a file, which is made if it does not exist, or `ram`, which is lost at the end
+    #[arg(long, value_name = "FILE|ram", required = true)]
+    nvm: PathBuf,
+    /// Largest payload of a packet in bytes; clients of the original must be built with the same number
+    #[arg(long, value_name = "BYTES", default_value = "8192", value_parser = data_length)]
+    data_length: usize,
+    /// How many clients may be connected at once
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
+    /// What clients may do to each other
+    #[arg(long, value_enum, default_value_t = IsolationChoice::Strict)]
+    isolation: IsolationChoice,
+    /// The number that the server calls itself by
+    #[arg(long, value_name = "NUMBER", default_value_t = 57)]
+    server_id: u8,
+    /// Do not log clients that come and go
+    #[arg(long)]
+    quiet: bool,
+    /// Store a trusted key-encryption key from a file of 16, 24 or 32 bytes. CLIENT is the owner, 1 to 15, or 0 for
+    /// all clients; ID is 1 to 255. Clients can wrap keys with it, and cannot read, replace or remove it. May be
+    /// given several times
+    #[arg(long = "trusted-key", value_name = "CLIENT:ID:FILE", value_parser = trusted_key)]
+    trusted_keys: Vec<TrustedKey>,
+    #[command(flatten)]
+    nvm_shape: NvmShape,
+    #[command(flatten)]
+    cache: Cache,
+}
+
+/// The object store. For a file that exists these have to be as they were when it was made.
+#[derive(Args)]
+#[command(next_help_heading = "Object store")]
+struct NvmShape {
+    /// Size of the flash: two partitions of half this size
+    #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = size)]
+    nvm_size: u32,
+    /// How many objects (keys, counters and others) it can hold
+    #[arg(long, value_name = "COUNT", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    nvm_objects: u16,
+    /// Value of an erased byte [default: 0xff in a file, 0x00 in RAM]
+    #[arg(long, value_name = "BYTE", value_parser = byte)]
+    nvm_erased_byte: Option<u8>,
+    /// Store checksums with objects
+    #[arg(long)]
+    nvm_checksums: bool,
+}
+
+/// The key cache of each client. Global keys have another one of the same size.
+#[derive(Args)]
+#[command(next_help_heading = "Key cache")]
+struct Cache {
+    /// Small slots
+    #[arg(long, value_name = "COUNT", default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    cache_slots: u16,
+    /// Largest key in a small slot
+    #[arg(long, value_name = "BYTES", default_value = "256", value_parser = size)]
+    cache_slot_size: u32,
+    /// Big slots
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    big_cache_slots: u16,
+    /// Largest key in a big slot
+    #[arg(long, value_name = "BYTES", default_value = "8192", value_parser = size)]
+    big_cache_slot_size: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum IsolationChoice {
+    /// Nothing: no client reaches another one's keys or counters
+    Strict,
+    /// As in the original: anything that goes through raw object identifiers
+    Original,
+}
+
+#[derive(Clone)]
+struct TrustedKey {
+    owner: ClientId,
+    number: u8,
+    file: PathBuf,
+}
+
+fn trusted_key(text: &str) -> Result<TrustedKey, String> {
+    let advice = || "write CLIENT:ID:FILE, such as 12:254:kek.bin".to_owned();
+    let mut parts = text.splitn(3, ':');
+    let (Some(client), Some(number), Some(file)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(advice());
+    };
+    let owner = match byte(client) {
+        Ok(0) => ClientId::NONE,
+        Ok(client) => ClientId::new(client.into()).ok_or("the client is 1 to 15, or 0 for all clients")?,
+        Err(_) => return Err(advice()),
+    };
+    match byte(number) {
+        Ok(number @ 1..) => Ok(TrustedKey { owner, number, file: file.into() }),
+        _ => Err("the key identifier is 1 to 255".to_owned()),
+    }
+}
+
+fn data_length(text: &str) -> Result<usize, String> {
+    match usize::try_from(size(text)?) {
+        Ok(length @ MIN_DATA_LENGTH..=MAX_DATA_LENGTH) => Ok(length),
+        _ => Err(format!("the packet data length is {MIN_DATA_LENGTH} to {MAX_DATA_LENGTH} bytes")),
+    }
+}
+
+impl Serve {
+    pub(crate) fn run(&self) -> Result<()> {
+        let setup = self.setup();
+        if self.nvm == Path::new("ram") {
+            let store = setup.ram_store()?;
+            self.serve(&setup, store, "in RAM, lost when the server ends")
+        } else {
+            let store = setup.file_store(&self.nvm)?;
+            self.serve(&setup, store, &self.nvm.display().to_string())
+        }
+    }
+
+    fn setup(&self) -> Setup {
+        Setup {
+            config: Config {
+                server_id: self.server_id,
+                data_length: self.data_length,
+                isolation: match self.isolation {
+                    IsolationChoice::Strict => Isolation::Strict,
+                    IsolationChoice::Original => Isolation::Original,
+                },
+                ..Config::default()
+            },
+            cache: CacheShape {
+                small_slots: self.cache.cache_slots.into(),
+                small_size: wide(self.cache.cache_slot_size),
+                big_slots: self.cache.big_cache_slots.into(),
+                big_size: wide(self.cache.big_cache_slot_size),
+            },
+            nvm_size: self.nvm_shape.nvm_size,
+            nvm_objects: self.nvm_shape.nvm_objects,
+            erased_byte: self.nvm_shape.nvm_erased_byte,
+            checksums: self.nvm_shape.nvm_checksums,
+            connections: self.connections.into(),
+        }
+    }
+
+    fn serve<S: ObjectStore + Send>(&self, setup: &Setup, store: S, place: &str) -> Result<()> {
+        let space = store.available();
+        let server = setup.server(store)?;
+        for TrustedKey { owner, number, file } in &self.trusted_keys {
+            let key = read_file(file)?;
+            if !matches!(key.len(), 16 | 24 | 32) {
+                bail!(
+                    "{} has {} bytes; a trusted key-encryption key is an AES key of 16, 24 or 32 bytes",
+                    file.display(),
+                    key.len()
+                );
+            }
+            let id = provision(&server, *owner, *number, &key)
+                .with_context(|| format!("trusted key {owner}:{number}"))?;
+            log(format_args!("trusted key {id} from {}", file.display()));
+        }
+        let listener = setup.listen(&self.tcp)?;
+
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            // The second signal ends the process at once. That loses no committed object either.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))
+                .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+                .context("cannot watch for signals")?;
+        }
+
+        if let Ok(space) = space {
+            log(format_args!(
+                "objects: {place}; {} of {} used, {} bytes free",
+                setup.nvm_objects.saturating_sub(space.objects),
+                setup.nvm_objects,
+                space.size
+            ));
+        }
+        let address = listener.local_address().context("cannot tell the listening address")?;
+        if !address.ip().is_loopback() {
+            log(
+                "warning: the protocol does not encrypt, and whoever reaches the port can claim to be any client",
+            );
+        }
+        log(format_args!("server {} listens on {address}", self.server_id));
+        let report = |event: Event| {
+            let is_routine = matches!(event, Event::Connected(_) | Event::Ended { .. });
+            if !(self.quiet && is_routine) {
+                log(event);
+            }
+        };
+        daemon::serve(&server, &listener, setup.cache, &stop, &report);
+        log("stopped");
+        Ok(())
+    }
+}
+
+fn wide(size: u32) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+/// One line to standard error, after the time. Nobody who could read a complaint is left if that fails.
+fn log(event: impl Display) {
+    let line = format!("{} {event}\n", timestamp(SystemTime::now()));
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// Date and time of day in UTC (RFC 3339).
+pub(crate) fn timestamp(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // Years that begin in March have their leap day at the end; eras of 400 years have 146097 days.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since.subsec_millis()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn timestamps() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199, "2024-02-29T23:59:59.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn trusted_keys_are_named_by_client_number_and_file() {
+        let key = trusted_key("12:0xfe:a:b.bin").ok().unwrap();
+        assert_eq!((key.owner.get(), key.number, key.file.to_str()), (12, 0xFE, Some("a:b.bin")));
+        assert!(trusted_key("0:1:x").is_ok());
+        assert!(trusted_key("16:1:x").is_err());
+        assert!(trusted_key("1:0:x").is_err());
+        assert!(trusted_key("1:1").is_err());
+    }
+}
