@@ -60,11 +60,11 @@ pub trait Curve25519 {
         Err(Error::Unsupported)
     }
 
-    /// Verifies a signature.
+    /// Verifies a signature by the equation without the cofactor, comparing encodings.
     ///
     /// # Errors
-    /// [`Error::Authentication`] if it is not valid, [`Error::Key`] if the public key is no point,
-    /// [`Error::DataLength`] as for signing.
+    /// [`Error::Authentication`] if it is not valid, [`Error::Signature`] if its second half, S, is not below the
+    /// order of the group, [`Error::Key`] if the public key is no point, [`Error::DataLength`] as for signing.
     fn ed25519_verify(
         &self,
         public: &[u8; 32],

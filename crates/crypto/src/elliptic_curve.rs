@@ -76,7 +76,8 @@ pub trait EllipticCurve {
     /// counts by its leftmost bits. `signature` receives r ‖ s, each of [`Curve::field_size`] bytes.
     ///
     /// # Errors
-    /// [`Error::KeyLength`], [`Error::Key`], [`Error::OutputLength`], [`Error::Entropy`].
+    /// [`Error::KeyLength`], [`Error::Key`], [`Error::OutputLength`], [`Error::Entropy`]; [`Error::DataLength`] if
+    /// the digest is empty.
     fn ecdsa_sign(
         &self,
         curve: Curve,
@@ -91,7 +92,8 @@ pub trait EllipticCurve {
     /// Verifies an ECDSA signature r ‖ s of a digest.
     ///
     /// # Errors
-    /// [`Error::Authentication`] if the signature is not valid; [`Error::KeyLength`], [`Error::Key`].
+    /// [`Error::Authentication`] if the signature is not valid, for instance because it has the wrong length;
+    /// [`Error::KeyLength`], [`Error::Key`]; [`Error::DataLength`] if the digest is empty.
     fn ecdsa_verify(
         &self,
         curve: Curve,

@@ -30,6 +30,8 @@ pub enum Error {
     /// The authentication tag does not match: the message or its associated data was changed, or the key is
     /// another one.
     Authentication,
+    /// The signature is not one: a number in it is out of range.
+    Signature,
     /// The entropy source failed or did not pass its health tests: no random number can be given.
     Entropy,
     /// The driver cannot answer now: its lock is held by the caller itself, or was left behind by a thread that
@@ -63,6 +65,7 @@ impl fmt::Display for Error {
             Self::Authentication => {
                 "authentication failed: the data was changed or the key is not the sender's"
             }
+            Self::Signature => "the signature is malformed: a number in it is out of range",
             Self::Entropy => "the entropy source failed its health tests: check the port's noise source",
             Self::Unavailable => "the driver's lock is held or poisoned: do not call it from within itself",
             Self::Hardware => "the cryptographic device reported a fault",

@@ -102,6 +102,7 @@ mod curve25519;
 mod drbg;
 mod driver;
 mod elliptic_curve;
+pub mod encoding;
 mod entropy;
 mod error;
 mod hash;

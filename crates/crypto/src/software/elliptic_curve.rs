@@ -1,5 +1,325 @@
-//! Nothing yet: the portable driver declines this family.
+//! The NIST curves over the group arithmetic of the RustCrypto curve crates.
+//!
+//! ECDSA is put together here: it takes digests of every length, and draws its nonces from RFC 6979 with fresh
+//! randomness mixed in, so that neither a bad generator nor a fault that repeats a computation repeats a nonce.
 
-use crate::{EllipticCurve, Random, Software};
+use crate::secret::Secret;
+use crate::{Curve, EllipticCurve, Error, HashAlgorithm, Mac, Random, Software};
+use p224::NistP224;
+use p256::NistP256;
+use p384::NistP384;
+use p521::NistP521;
+use primeorder::PrimeCurveParams;
+use primeorder::elliptic_curve::bigint::BitOps;
+use primeorder::elliptic_curve::group::Group;
+use primeorder::elliptic_curve::ops::{Invert, MulByGeneratorVartime, Reduce};
+use primeorder::elliptic_curve::point::AffineCoordinates;
+use primeorder::elliptic_curve::{FieldBytes, NonZeroScalar, PrimeField, Scalar};
+use primeorder::{AffinePoint, ProjectivePoint};
+use zeroize::{Zeroize, Zeroizing};
 
-impl<R: Random> EllipticCurve for Software<R> {}
+/// The largest scalar, in bytes.
+const MAX_SCALAR: usize = 66;
+/// The largest digest that the nonce generator works with, in bytes.
+const MAX_DIGEST: usize = 64;
+/// How often a random number may miss the range of a scalar. On no curve does it more than once in 2^32 times.
+const ATTEMPTS: usize = 16;
+
+/// Calls a function that is generic over the curve.
+macro_rules! on_curve {
+    ($curve:expr, $($function:ident).+($($argument:expr),*)) => {
+        match $curve {
+            Curve::P224 => $($function).+::<NistP224>($($argument),*),
+            Curve::P256 => $($function).+::<NistP256>($($argument),*),
+            Curve::P384 => $($function).+::<NistP384>($($argument),*),
+            Curve::P521 => $($function).+::<NistP521>($($argument),*),
+        }
+    };
+}
+
+impl<R: Random> EllipticCurve for Software<R> {
+    fn ec_generate(&self, curve: Curve, private: &mut [u8], public: &mut [u8]) -> Result<(), Error> {
+        on_curve!(curve, self.generate(private, public))
+    }
+
+    fn ec_public(&self, curve: Curve, private: &[u8], public: &mut [u8]) -> Result<(), Error> {
+        if public.len() != curve.point_size() {
+            return Err(Error::KeyLength);
+        }
+        on_curve!(curve, public_key(private, public))
+    }
+
+    fn ec_check(&self, curve: Curve, public: &[u8]) -> Result<(), Error> {
+        on_curve!(curve, check(public))
+    }
+
+    fn ecdsa_sign(
+        &self,
+        curve: Curve,
+        private: &[u8],
+        digest: &[u8],
+        signature: &mut [u8],
+    ) -> Result<(), Error> {
+        if digest.is_empty() {
+            return Err(Error::DataLength);
+        }
+        if signature.len() != curve.point_size() {
+            return Err(Error::OutputLength);
+        }
+        let algorithm = match curve {
+            Curve::P224 | Curve::P256 => HashAlgorithm::Sha256,
+            Curve::P384 => HashAlgorithm::Sha384,
+            Curve::P521 => HashAlgorithm::Sha512,
+        };
+        on_curve!(curve, self.sign(algorithm, private, digest, signature))
+    }
+
+    fn ecdsa_verify(
+        &self,
+        curve: Curve,
+        public: &[u8],
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Error> {
+        if digest.is_empty() {
+            return Err(Error::DataLength);
+        }
+        on_curve!(curve, verify(public, digest, signature))
+    }
+
+    fn ecdh(&self, curve: Curve, private: &[u8], public: &[u8], secret: &mut [u8]) -> Result<(), Error> {
+        if secret.len() != curve.field_size() {
+            return Err(Error::OutputLength);
+        }
+        on_curve!(curve, agree(private, public, secret))
+    }
+}
+
+/// A private key as a scalar.
+fn private_scalar<C: PrimeCurveParams>(private: &[u8]) -> Result<Zeroizing<NonZeroScalar<C>>, Error> {
+    let bytes = FieldBytes::<C>::try_from(private).map_err(|_| Error::KeyLength)?;
+    let bytes = Zeroizing::new(bytes);
+    nonzero(&bytes).map(Zeroizing::new).ok_or(Error::Key)
+}
+
+fn nonzero<C: PrimeCurveParams>(bytes: &FieldBytes<C>) -> Option<NonZeroScalar<C>> {
+    NonZeroScalar::<C>::from_repr(*bytes).into_option()
+}
+
+/// A public key as a point, which is on the curve and not the identity.
+fn public_point<C: PrimeCurveParams>(public: &[u8]) -> Result<AffinePoint<C>, Error> {
+    let middle = public.len().checked_div(2).unwrap_or_default();
+    let (x, y) = public.split_at_checked(middle).ok_or(Error::KeyLength)?;
+    let x = FieldBytes::<C>::try_from(x).map_err(|_| Error::KeyLength)?;
+    let y = FieldBytes::<C>::try_from(y).map_err(|_| Error::KeyLength)?;
+    AffinePoint::<C>::from_coordinates(&x, &y).into_option().ok_or(Error::Key)
+}
+
+/// The multiple of the base point, without the projective coordinates, which would tell about the scalar.
+fn multiple_of_base<C: PrimeCurveParams>(scalar: &NonZeroScalar<C>) -> AffinePoint<C> {
+    Zeroizing::new(ProjectivePoint::<C>::mul_by_generator(scalar)).to_affine()
+}
+
+fn write_pair(output: &mut [u8], first: &[u8], second: &[u8]) -> Result<(), Error> {
+    let (left, right) = output.split_at_mut_checked(first.len()).ok_or(Error::OutputLength)?;
+    if right.len() != second.len() {
+        return Err(Error::OutputLength);
+    }
+    left.copy_from_slice(first);
+    right.copy_from_slice(second);
+    Ok(())
+}
+
+fn public_key<C: PrimeCurveParams>(private: &[u8], public: &mut [u8]) -> Result<(), Error> {
+    let point = multiple_of_base(&*private_scalar::<C>(private)?);
+    write_pair(public, &point.x(), &point.y())
+}
+
+fn check<C: PrimeCurveParams>(public: &[u8]) -> Result<(), Error> {
+    public_point::<C>(public).map(|_| ())
+}
+
+/// The leftmost bits of `bytes`, as many as the order of the curve has, right-aligned: bits2int of RFC 6979, §2.3.2.
+fn leftmost_bits<C: PrimeCurveParams>(bytes: &[u8]) -> FieldBytes<C> {
+    let mut output = FieldBytes::<C>::default();
+    let size = output.len();
+    let used = bytes.get(..size).unwrap_or(bytes);
+    output.iter_mut().rev().zip(used.iter().rev()).for_each(|(target, byte)| *target = *byte);
+    // Only the order of P-521 is not a whole number of bytes.
+    let unused = C::ORDER.bits().wrapping_neg() % 8;
+    if bytes.len() >= size && unused > 0 {
+        let mut above = 0_u8;
+        for byte in &mut output {
+            let current = *byte;
+            *byte = current.unbounded_shr(unused) | above.unbounded_shl(8_u32.saturating_sub(unused));
+            above = current;
+        }
+    }
+    output
+}
+
+fn reduce<C: PrimeCurveParams>(bytes: &FieldBytes<C>) -> Scalar<C> {
+    <Scalar<C> as Reduce<FieldBytes<C>>>::reduce(bytes)
+}
+
+#[allow(clippy::arithmetic_side_effects, reason = "arithmetic of a field or a group is total")]
+fn verify<C: PrimeCurveParams>(public: &[u8], digest: &[u8], signature: &[u8]) -> Result<(), Error> {
+    let point = ProjectivePoint::<C>::from(public_point::<C>(public)?);
+    let middle = signature.len().checked_div(2).unwrap_or_default();
+    let (r, s) = signature.split_at_checked(middle).ok_or(Error::Authentication)?;
+    let number = |bytes: &[u8]| {
+        let bytes = FieldBytes::<C>::try_from(bytes).map_err(|_| Error::Authentication)?;
+        nonzero::<C>(&bytes).ok_or(Error::Authentication)
+    };
+    let (r, s) = (number(r)?, number(s)?);
+    let inverse = s.invert_vartime();
+    let first = reduce::<C>(&leftmost_bits::<C>(digest)) * *inverse;
+    let second = *r * *inverse;
+    let sum = ProjectivePoint::<C>::mul_by_generator_and_mul_add_vartime(&first, &second, &point);
+    // The identity has X = 0, which is not r.
+    if reduce::<C>(&sum.to_affine().x()) == *r { Ok(()) } else { Err(Error::Authentication) }
+}
+
+#[allow(clippy::arithmetic_side_effects, reason = "arithmetic of a field or a group is total")]
+fn agree<C: PrimeCurveParams>(private: &[u8], public: &[u8], secret: &mut [u8]) -> Result<(), Error> {
+    let scalar = private_scalar::<C>(private)?;
+    let point = ProjectivePoint::<C>::from(public_point::<C>(public)?);
+    // Neither factor is zero and the order is prime, so the product is not the identity.
+    let product = Zeroizing::new(point * **scalar);
+    let affine = Zeroizing::new(product.to_affine());
+    let x = Zeroizing::new(affine.x());
+    secret.copy_from_slice(&x);
+    Ok(())
+}
+
+impl<R: Random> Software<R> {
+    fn generate<C: PrimeCurveParams>(&self, private: &mut [u8], public: &mut [u8]) -> Result<(), Error> {
+        let size = FieldBytes::<C>::default().len();
+        if private.len() != size || public.len() != size.saturating_mul(2) {
+            return Err(Error::KeyLength);
+        }
+        for _ in 0..ATTEMPTS {
+            self.random().fill(private)?;
+            let bytes = Zeroizing::new(leftmost_bits::<C>(private));
+            if let Some(scalar) = nonzero::<C>(&bytes) {
+                let scalar = Zeroizing::new(scalar);
+                private.copy_from_slice(&bytes);
+                let point = multiple_of_base(&*scalar);
+                return write_pair(public, &point.x(), &point.y());
+            }
+        }
+        private.zeroize();
+        Err(Error::Entropy)
+    }
+
+    fn sign<C: PrimeCurveParams>(
+        &self,
+        algorithm: HashAlgorithm,
+        private: &[u8],
+        digest: &[u8],
+        signature: &mut [u8],
+    ) -> Result<(), Error> {
+        let mut random = Secret::<32>::zero();
+        self.random().fill(random.as_mut_slice())?;
+        self.sign_with::<C>(algorithm, private, digest, random.as_slice(), signature)
+    }
+
+    /// Signs with a nonce of RFC 6979 over `algorithm`; `additional` is k' of §3.6.
+    #[allow(clippy::arithmetic_side_effects, reason = "arithmetic of a field or a group is total")]
+    fn sign_with<C: PrimeCurveParams>(
+        &self,
+        algorithm: HashAlgorithm,
+        private: &[u8],
+        digest: &[u8],
+        additional: &[u8],
+        signature: &mut [u8],
+    ) -> Result<(), Error> {
+        let scalar = private_scalar::<C>(private)?;
+        let message = reduce::<C>(&leftmost_bits::<C>(digest));
+        let mut nonces = Nonces::new(self, algorithm, &[private, &message.to_repr(), additional])?;
+        for _ in 0..ATTEMPTS {
+            let Some(nonce) = nonces.next::<C>()? else { continue };
+            let nonce = Zeroizing::new(nonce);
+            let inverse = Zeroizing::new(nonce.invert());
+            let r = reduce::<C>(&multiple_of_base(&*nonce).x());
+            let mut masked = r * **scalar;
+            let mut sum = masked + message;
+            let s = sum * **inverse;
+            masked.zeroize();
+            sum.zeroize();
+            let (r, s) = (r.to_repr(), s.to_repr());
+            if nonzero::<C>(&r).is_some() && nonzero::<C>(&s).is_some() {
+                return write_pair(signature, &r, &s);
+            }
+        }
+        Err(Error::Entropy)
+    }
+}
+
+/// The nonce generator of RFC 6979, §3.2.
+struct Nonces<'a, D> {
+    driver: &'a D,
+    algorithm: HashAlgorithm,
+    key: Secret<MAX_DIGEST>,
+    value: Secret<MAX_DIGEST>,
+    /// The size of a digest, the part of `key` and `value` that is used.
+    size: usize,
+    started: bool,
+}
+
+impl<'a, D: Mac> Nonces<'a, D> {
+    /// `seed` is the private key, the message and additional data.
+    fn new(driver: &'a D, algorithm: HashAlgorithm, seed: &[&[u8]; 3]) -> Result<Self, Error> {
+        let mut generator = Self {
+            driver,
+            algorithm,
+            key: Secret::zero(),
+            value: Secret::new([1; MAX_DIGEST]),
+            size: algorithm.digest_size().ok_or(Error::Unsupported)?,
+            started: false,
+        };
+        generator.mix(0, seed)?;
+        generator.mix(1, seed)?;
+        Ok(generator)
+    }
+
+    /// K = HMAC(K, V ‖ marker ‖ seed), V = HMAC(K, V).
+    fn mix(&mut self, marker: u8, seed: &[&[u8]; 3]) -> Result<(), Error> {
+        let mut key = Secret::<MAX_DIGEST>::zero();
+        let used = key.get_mut(..self.size).ok_or(Error::State)?;
+        let value = self.value.get(..self.size).ok_or(Error::State)?;
+        let [private, message, additional] = seed;
+        self.hmac(&[value, &[marker], private, message, additional], used)?;
+        self.key = key;
+        self.advance()
+    }
+
+    /// V = HMAC(K, V).
+    fn advance(&mut self) -> Result<(), Error> {
+        let mut value = Secret::<MAX_DIGEST>::zero();
+        let used = value.get_mut(..self.size).ok_or(Error::State)?;
+        self.hmac(&[self.value.get(..self.size).ok_or(Error::State)?], used)?;
+        self.value = value;
+        Ok(())
+    }
+
+    fn hmac(&self, parts: &[&[u8]], output: &mut [u8]) -> Result<(), Error> {
+        self.driver.hmac(self.algorithm, self.key.get(..self.size).ok_or(Error::State)?, parts, output)
+    }
+
+    /// The next candidate, or nothing if it misses the range.
+    fn next<C: PrimeCurveParams>(&mut self) -> Result<Option<NonZeroScalar<C>>, Error> {
+        if self.started {
+            self.mix(0, &[&[]; 3])?;
+        }
+        self.started = true;
+        let mut candidate = Secret::<MAX_SCALAR>::zero();
+        let size = FieldBytes::<C>::default().len();
+        for part in candidate.get_mut(..size).ok_or(Error::State)?.chunks_mut(self.size) {
+            self.advance()?;
+            part.iter_mut().zip(self.value.iter()).for_each(|(target, byte)| *target = *byte);
+        }
+        let bytes = Zeroizing::new(leftmost_bits::<C>(candidate.get(..size).ok_or(Error::State)?));
+        Ok(nonzero::<C>(&bytes))
+    }
+}
