@@ -60,12 +60,16 @@ statuses! {
     AUTH_LOGIN_FAILED = -2300, "The login was refused";
     AUTH_PERMISSION = -2301, "The logged-in user may not do this";
     AUTH_NOT_ENABLED = -2302, "The server has no users";
+    NUMBER_ZERO = -121, "A number in a signature is zero";
+    KEY_EXHAUSTED = -123, "The stateful signature key has no signatures left";
     RSA_BUFFER = -131, "An RSA buffer is too small or the input too large";
     BUFFER = -132, "A buffer has the wrong size";
     PUBLIC_KEY = -134, "The public key is missing or wrong";
     ASN_PARSE = -140, "The encoded key cannot be parsed";
     ASN_OBJECT_ID = -144, "The encoded key names an unknown object identifier";
     ECC_ARGUMENT = -170, "An elliptic-curve argument is wrong";
+    ASN_ECC_KEY = -171, "The elliptic-curve key or signature is malformed";
+    ECC_CURVE = -172, "The elliptic curve is not supported";
     CRYPTO_ARGUMENT = -173, "A cryptographic argument or length is wrong";
     NOT_COMPILED_IN = -174, "The server does not have this algorithm";
     AES_GCM_AUTHENTICATION = -180, "The GCM tag does not match";
@@ -74,14 +78,17 @@ statuses! {
     RNG_FAILURE = -199, "The random generator failed";
     RSA_PADDING = -201, "The RSA padding is wrong";
     MAC_COMPARE_FAILED = -213, "The MAC does not match";
+    POINT = -214, "The point is not on the curve";
     ECC_PRIVATE_KEY = -216, "The elliptic-curve private key is wrong";
+    ECC_OUT_OF_RANGE = -217, "The public key is a point of small order";
     SIGNATURE_VERIFICATION = -229, "The signature does not verify";
     HASH_TYPE = -232, "The hash is unknown here";
     KEY_SIZE = -234, "The key size is not allowed";
     MISSING_RNG = -236, "No random generator is configured";
     HARDWARE = -248, "The cryptographic hardware failed";
     CRYPTO_CALLBACK_UNAVAILABLE = -271, "No driver offers the operation";
-    BAD_LENGTH = -279, "The data length is not a multiple of the block size";
+    BAD_LENGTH = -279, "The data or digest length is not allowed";
+    IO_FAILED = -291, "The state of a stateful signature key could not be stored";
 }
 
 impl Status {

@@ -13,6 +13,7 @@ mod aes;
 mod cmac;
 mod derive;
 mod hash;
+pub(crate) mod public_key;
 mod random;
 
 /// The room behind the response header, and what is known of the request.
@@ -48,6 +49,7 @@ pub(crate) fn handle<P: Platform>(
         (action::CMAC, _, _) => cmac::cmac(context, operation),
         (action::KDF, _, kdf::HKDF) => derive::hkdf(context, operation),
         (action::KDF, _, kdf::TWO_STEP_CMAC) => derive::cmac_kdf(context, operation),
+        (action::PUBLIC_KEY, _, sub) => public_key::public_key(context, operation, sub),
         _ => Err(Status::NOT_COMPILED_IN),
     };
     let (status, length) = match result {

@@ -1,13 +1,14 @@
 //! Key messages (document 03, §5 and §6).
 
 use crate::error::crypto_status;
+use crate::group::crypto::public_key;
 use crate::keys::{KeyStore, NewKey, is_stateful_private};
 use crate::server::{Affinity, Context, Platform};
 use casemate_protocol::message::key::{
     CacheRandomRequest, CacheRequest, CacheResponse, CommitRequest, DoneResponse, EraseRequest, EvictRequest,
-    ExportPublicRequest, ExportRequest, ExportResponse, RevokeRequest, RevokeResponse, action,
+    ExportPublicRequest, ExportRequest, ExportResponse, KeyAlgorithm, RevokeRequest, RevokeResponse, action,
 };
-use casemate_protocol::{Flags, KeyId, Label, Layout, Metadata, ObjectId, ObjectType, Status};
+use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectId, ObjectType, Status};
 
 mod wrap;
 
@@ -136,15 +137,16 @@ fn cache_random<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Re
     })
 }
 
+/// A response with a key's label and the `length` bytes that already stand behind the fixed part.
 fn exported<P: Platform>(
     context: &Context<'_, P>,
-    result: Result<Metadata, Status>,
+    result: Result<(Label, usize), Status>,
     out: &mut [u8],
 ) -> usize {
     match result {
-        Ok(Metadata { length, label, .. }) => {
-            let response = ExportResponse { status: Status::OK, length: u32::from(length), label };
-            context.put(&response, out).saturating_add(usize::from(length))
+        Ok((label, size)) => {
+            let length = u32::try_from(size).unwrap_or(0);
+            context.put(&ExportResponse { status: Status::OK, length, label }, out).saturating_add(size)
         }
         Err(status) => context.put(&ExportResponse { status, length: 0, label: Label::EMPTY }, out),
     }
@@ -156,24 +158,22 @@ fn export<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [
             let key = out.get_mut(ExportResponse::SIZE..).unwrap_or_default();
             context.locked(|keys| {
                 let id = keys.resolve(request.id, ObjectType::CRYPTO);
-                keys.export(id, key)
+                let metadata = keys.export(id, key)?;
+                Ok((metadata.label, usize::from(metadata.length)))
             })
         },
     );
     exported(context, result, out)
 }
 
-/// No public-key algorithm is on offer yet, so no key has a public half to export: BAD_ARGUMENTS, as the protocol has
-/// it for an algorithm that a server lacks, after the checks that come before.
 fn export_public<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
     let result = ExportPublicRequest::decode(payload, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)
         .and_then(|(request, _)| {
-            context.locked(|keys| {
-                let id = keys.resolve(request.id, ObjectType::CRYPTO);
-                keys.for_public_export(id)?;
-                Err(Status::BAD_ARGUMENTS)
-            })
-        });
+            let key = out.get_mut(ExportResponse::SIZE..).unwrap_or_default();
+            let id = context.locked(|keys| Ok(keys.resolve(request.id, ObjectType::CRYPTO)))?;
+            public_key::export_public(context, id, KeyAlgorithm(request.algorithm), key)
+        })
+        .map(|(metadata, length)| (metadata.label, length));
     exported(context, result, out)
 }

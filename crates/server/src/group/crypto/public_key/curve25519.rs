@@ -1,0 +1,208 @@
+//! X25519 and Ed25519 (document 05, §5 and §6).
+
+use super::{
+    ANY_USAGE, AgreementKeys, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
+};
+use crate::error::crypto_status;
+use crate::group::crypto::{KeyBytes, Operation};
+use crate::keys::Usage;
+use crate::server::{Context, Platform};
+use casemate_crypto::encoding::{Ed25519Key, EncodingError, X25519Key};
+use casemate_crypto::{Driver, Ed25519Mode, Error as CryptoError};
+use casemate_protocol::message::public_key::{
+    Ed25519KeyGenerationRequest, Ed25519SignRequest, Ed25519VerifyRequest, Ed25519VerifyResponse,
+    SignatureResponse, X25519KeyGenerationRequest, X25519Request, ed25519_mode, option,
+};
+use casemate_protocol::{Flags, Layout, Status};
+use zeroize::Zeroizing;
+
+/// Room for every encoding of a key of this family, attributes included.
+pub(super) const KEY_ROOM: usize = 256;
+
+type SmallKeyBytes = KeyBytes<KEY_ROOM>;
+
+/// `endianness` of a secret that is to be big-endian.
+const BIG_ENDIAN: u32 = 1;
+
+pub(super) fn x25519_generate<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) = X25519KeyGenerationRequest::decode(operation.body, context.order)
+        .map_err(|_| Status::BAD_ARGUMENTS)?;
+    if request.size != 32 {
+        return Err(Status::ECC_ARGUMENT);
+    }
+    let driver = context.crypto(operation.affinity);
+    let mut private = Zeroizing::new([0; 32]);
+    driver.fill(private.as_mut_slice()).map_err(crypto_status)?;
+    // Clamped as RFC 7748, §5, so that peers which store scalars clamped find it so.
+    let [first, .., last] = &mut *private;
+    *first &= 0xF8;
+    *last = *last & 0x7F | 0x40;
+    let mut public = [0; 32];
+    driver.x25519_public(&private, &mut public).map_err(crypto_status)?;
+    let key = X25519Key { private: Some(private), public: Some(public) };
+    let mut encoded = Zeroizing::new([0; X25519Key::MAX_ENCODING]);
+    let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
+    let encoded = encoded.get(..length).unwrap_or_default();
+    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    deliver_key(context, operation.out, &wanted, encoded, |out| key.encode_public(out))
+}
+
+/// The public half of a key that a peer or the server itself holds.
+pub(super) fn x25519_public(driver: &dyn Driver, key: &X25519Key) -> Result<[u8; 32], Status> {
+    match (&key.public, &key.private) {
+        (Some(public), _) => Ok(*public),
+        (None, Some(private)) => {
+            let mut public = [0; 32];
+            driver.x25519_public(private, &mut public).map_err(crypto_status)?;
+            Ok(public)
+        }
+        (None, None) => Err(Status::ECC_ARGUMENT),
+    }
+}
+
+pub(super) fn x25519_agree<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) =
+        X25519Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let X25519Request { options, private_key, public_key, endianness, flags, key, label } = request;
+    let keys = AgreementKeys { options, private_key, public_key };
+    let result = (|| {
+        let own: SmallKeyBytes = load(context, private_key, Usage::All(Flags::USAGE_DERIVE))?;
+        let own = X25519Key::decode(own.as_slice()).map_err(encoding_status)?;
+        let peer: SmallKeyBytes = load(context, public_key, ANY_USAGE)?;
+        let peer = X25519Key::decode(peer.as_slice()).map_err(encoding_status)?;
+        let driver = context.crypto(operation.affinity);
+        let private = own.private.as_ref().ok_or(Status::ECC_ARGUMENT)?;
+        let public = x25519_public(driver, &peer)?;
+        if public[31] >= 0x80 {
+            return Err(Status::ECC_ARGUMENT);
+        }
+        let mut secret = Zeroizing::new([0; 32]);
+        driver.x25519(private, &public, &mut secret).map_err(|error| match error {
+            CryptoError::Key => Status::ECC_OUT_OF_RANGE,
+            error => crypto_status(error),
+        })?;
+        if endianness == BIG_ENDIAN {
+            secret.reverse();
+        }
+        deliver_secret(context, operation.out, &Wanted { flags, key, label }, secret.as_mut_slice())
+    })();
+    keys.evict_after(context, result.ok().map(|(_, cached)| cached));
+    result.map(|(length, _)| length)
+}
+
+pub(super) fn ed25519_generate<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) = Ed25519KeyGenerationRequest::decode(operation.body, context.order)
+        .map_err(|_| Status::BAD_ARGUMENTS)?;
+    let driver = context.crypto(operation.affinity);
+    let mut seed = Zeroizing::new([0; 32]);
+    driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
+    let mut public = [0; 32];
+    driver.ed25519_public(&seed, &mut public).map_err(crypto_status)?;
+    let key = Ed25519Key { seed: Some(seed), public: Some(public) };
+    let mut encoded = Zeroizing::new([0; Ed25519Key::MAX_ENCODING]);
+    let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
+    let encoded = encoded.get(..length).unwrap_or_default();
+    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    deliver_key(context, operation.out, &wanted, encoded, |out| key.encode_public(out))
+}
+
+/// The public half of a key, computed if only the seed is stored.
+pub(super) fn ed25519_public(driver: &dyn Driver, key: &Ed25519Key) -> Result<[u8; 32], Status> {
+    match (&key.public, &key.seed) {
+        (Some(public), _) => Ok(*public),
+        (None, Some(seed)) => {
+            let mut public = [0; 32];
+            driver.ed25519_public(seed, &mut public).map_err(crypto_status)?;
+            Ok(public)
+        }
+        (None, None) => Err(Status::CRYPTO_ARGUMENT),
+    }
+}
+
+/// The variant that a message names. A context belongs to no message of the pure variant.
+fn mode(number: u32, context: &[u8]) -> Result<Ed25519Mode<'_>, Status> {
+    if context.len() > 255 {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    match number {
+        ed25519_mode::PURE => Ok(Ed25519Mode::Pure),
+        ed25519_mode::CONTEXT => Ok(Ed25519Mode::Context(context)),
+        ed25519_mode::PREHASHED => Ok(Ed25519Mode::Prehashed(context)),
+        _ => Err(Status::BAD_ARGUMENTS),
+    }
+}
+
+const fn ed25519_status(error: CryptoError) -> Status {
+    match error {
+        CryptoError::Authentication => Status::SIGNATURE_VERIFICATION,
+        CryptoError::DataLength => Status::BAD_LENGTH,
+        CryptoError::Key => Status::ASN_PARSE,
+        error => crypto_status(error),
+    }
+}
+
+fn decode_ed25519(bytes: &SmallKeyBytes) -> Result<Ed25519Key, Status> {
+    Ed25519Key::decode(bytes.as_slice()).map_err(|error| match error {
+        EncodingError::Missing => Status::CRYPTO_ARGUMENT,
+        error => encoding_status(error),
+    })
+}
+
+pub(super) fn ed25519_sign<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        Ed25519SignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+        let mode = mode(request.mode, tails.context)?;
+        if mode == Ed25519Mode::Pure && !tails.context.is_empty() {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+        let bytes: SmallKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_SIGN))?;
+        let key = decode_ed25519(&bytes)?;
+        let driver = context.crypto(operation.affinity);
+        let seed = key.seed.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?;
+        let public = ed25519_public(driver, &key)?;
+        let mut signature = [0; 64];
+        driver.ed25519_sign(seed, &public, mode, tails.message, &mut signature).map_err(ed25519_status)?;
+        let (head, rest) =
+            operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
+        rest.get_mut(..signature.len()).ok_or(Status::BUFFER)?.copy_from_slice(&signature);
+        Ok(context.put(&SignatureResponse { length: 64 }, head).saturating_add(signature.len()))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
+
+/// A wrong signature is an error here, unlike in the other families (document 05, §6.3).
+pub(super) fn ed25519_verify<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        Ed25519VerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+        let mode = mode(request.mode, tails.context)?;
+        let bytes: SmallKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_VERIFY))?;
+        let key = decode_ed25519(&bytes)?;
+        let signature: &[u8; 64] = tails.signature.try_into().map_err(|_| Status::CRYPTO_ARGUMENT)?;
+        let driver = context.crypto(operation.affinity);
+        let public = ed25519_public(driver, &key)?;
+        driver.ed25519_verify(&public, mode, tails.message, signature).map_err(ed25519_status)?;
+        Ok(context.put(&Ed25519VerifyResponse { valid: 1 }, operation.out))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}

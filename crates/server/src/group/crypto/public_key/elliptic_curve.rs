@@ -1,0 +1,272 @@
+//! The NIST curves: key generation, ECDSA, ECDH, public points (document 05, §4).
+
+use super::{
+    ANY_USAGE, AgreementKeys, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
+};
+use crate::error::crypto_status;
+use crate::group::crypto::{KeyBytes, Operation};
+use crate::keys::Usage;
+use crate::server::{Context, Platform};
+use casemate_crypto::encoding::{
+    EcKey, EncodingError, decode_ecdsa_signature, encode_ecdsa_signature, encode_point,
+};
+use casemate_crypto::{Curve, Driver, Error as CryptoError, constant_time_equal};
+use casemate_protocol::message::public_key::{
+    EcCheckPublicRequest, EcCheckPublicResponse, EcKeyGenerationRequest, EcMakePublicRequest,
+    EcMakePublicResponse, EcdhRequest, EcdsaSignRequest, EcdsaVerifyRequest, EcdsaVerifyResponse,
+    SignatureResponse, curve, option,
+};
+use casemate_protocol::{Flags, Layout, Status};
+use zeroize::Zeroizing;
+
+/// Room for every encoding of an elliptic-curve key, attributes of a PKCS#8 key included.
+pub(super) const KEY_ROOM: usize = 384;
+/// The largest digest that a message may carry, and the smallest.
+const DIGEST_LENGTHS: core::ops::RangeInclusive<usize> = 28..=64;
+
+type EcKeyBytes = KeyBytes<KEY_ROOM>;
+
+fn decode(key: &EcKeyBytes) -> Result<EcKey<'_>, Status> {
+    EcKey::decode(key.as_slice()).map_err(encoding_status)
+}
+
+/// The curve that a generation request means: the one named, else the smallest that is large enough.
+fn named_curve(number: i32, size: u32) -> Result<Curve, Status> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if size > Curve::P521.field_size() {
+        return Err(Status::ECC_ARGUMENT);
+    }
+    match number {
+        curve::P224 => Ok(Curve::P224),
+        curve::P256 => Ok(Curve::P256),
+        curve::P384 => Ok(Curve::P384),
+        curve::P521 => Ok(Curve::P521),
+        1.. => Err(Status::ECC_CURVE),
+        ..=-1 if size == 0 => Err(Status::CRYPTO_ARGUMENT),
+        _ => Curve::ALL.into_iter().find(|curve| curve.field_size() >= size).ok_or(Status::ECC_ARGUMENT),
+    }
+}
+
+pub(super) fn generate<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) =
+        EcKeyGenerationRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let curve = named_curve(request.curve, request.size)?;
+    let mut private = Zeroizing::new([0; Curve::MAX_POINT]);
+    let private = private.get_mut(..curve.field_size()).ok_or(Status::ABORTED)?;
+    let mut public = [0; Curve::MAX_POINT];
+    let public = public.get_mut(..curve.point_size()).ok_or(Status::ABORTED)?;
+    context.crypto(operation.affinity).ec_generate(curve, private, public).map_err(crypto_status)?;
+    let key = EcKey { curve, private: Some(private), public: Some(public) };
+    let mut encoded = Zeroizing::new([0; EcKey::MAX_ENCODING]);
+    let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
+    let encoded = encoded.get(..length).unwrap_or_default();
+    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    deliver_key(context, operation.out, &wanted, encoded, |out| key.encode_public(out))
+}
+
+fn check_digest(digest: &[u8]) -> Result<(), Status> {
+    if !DIGEST_LENGTHS.contains(&digest.len()) {
+        return Err(Status::BAD_LENGTH);
+    }
+    if digest.iter().all(|&byte| byte == 0) {
+        return Err(Status::ECC_ARGUMENT);
+    }
+    Ok(())
+}
+
+pub(super) fn sign<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        EcdsaSignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let digest = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+        let bytes: EcKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_SIGN))?;
+        let key = decode(&bytes)?;
+        check_digest(digest)?;
+        let private = key.private.ok_or(Status::ECC_ARGUMENT)?;
+        let mut signature = [0; Curve::MAX_POINT];
+        let signature = signature.get_mut(..key.curve.point_size()).ok_or(Status::ABORTED)?;
+        let driver = context.crypto(operation.affinity);
+        driver.ecdsa_sign(key.curve, private, digest, signature).map_err(private_key_status)?;
+        let (head, tail) =
+            operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
+        let length = encode_ecdsa_signature(signature, tail).map_err(encoding_status)?;
+        let response = SignatureResponse { length: u32::try_from(length).unwrap_or(0) };
+        Ok(context.put(&response, head).saturating_add(length))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
+
+/// The status of an operation with a private key.
+const fn private_key_status(error: CryptoError) -> Status {
+    match error {
+        CryptoError::Key | CryptoError::KeyLength => Status::ECC_PRIVATE_KEY,
+        error => crypto_status(error),
+    }
+}
+
+pub(super) fn verify<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        EcdsaVerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+        let bytes: EcKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_VERIFY))?;
+        let key = decode(&bytes)?;
+        check_digest(tails.message)?;
+        let driver = context.crypto(operation.affinity);
+        let mut buffer = [0; Curve::MAX_POINT];
+        let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
+        let mut signature = [0; Curve::MAX_POINT];
+        let valid = match decode_ecdsa_signature(key.curve, tails.signature, &mut signature) {
+            Ok(length) => {
+                let signature = signature.get(..length).unwrap_or_default();
+                match driver.ecdsa_verify(key.curve, public, tails.message, signature) {
+                    Ok(()) => true,
+                    Err(CryptoError::Authentication) => false,
+                    Err(error) => return Err(public_key_status(error)),
+                }
+            }
+            Err(EncodingError::SignatureRange) => false,
+            Err(error) => return Err(encoding_status(error)),
+        };
+        let (head, tail) =
+            operation.out.split_at_mut_checked(EcdsaVerifyResponse::SIZE).ok_or(Status::BUFFER)?;
+        let length = if wants(request.options, option::EXPORT_PUBLIC) {
+            let key = EcKey { curve: key.curve, private: None, public: Some(public) };
+            key.encode_public(tail).map_err(encoding_status)?
+        } else {
+            0
+        };
+        let response = EcdsaVerifyResponse {
+            valid: u32::from(valid),
+            public_length: u32::try_from(length).unwrap_or(0),
+        };
+        Ok(context.put(&response, head).saturating_add(length))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
+
+/// The status of an operation with somebody's public key.
+const fn public_key_status(error: CryptoError) -> Status {
+    match error {
+        CryptoError::Key | CryptoError::KeyLength => Status::POINT,
+        error => crypto_status(error),
+    }
+}
+
+pub(super) fn agree<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) =
+        EcdhRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let EcdhRequest { options, private_key, public_key, flags, key, label } = request;
+    let keys = AgreementKeys { options, private_key, public_key };
+    let result = (|| {
+        let own: EcKeyBytes = load(context, private_key, Usage::All(Flags::USAGE_DERIVE))?;
+        let own = decode(&own)?;
+        let peer: EcKeyBytes = load(context, public_key, ANY_USAGE)?;
+        let peer = decode(&peer)?;
+        let private = own.private.filter(|_| own.curve == peer.curve).ok_or(Status::ECC_ARGUMENT)?;
+        let driver = context.crypto(operation.affinity);
+        let mut buffer = [0; Curve::MAX_POINT];
+        let public = peer.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
+        driver.ec_check(peer.curve, public).map_err(public_key_status)?;
+        let mut secret = Zeroizing::new([0; Curve::MAX_POINT]);
+        let secret = secret.get_mut(..own.curve.field_size()).ok_or(Status::ABORTED)?;
+        driver.ecdh(own.curve, private, public, secret).map_err(private_key_status)?;
+        deliver_secret(context, operation.out, &Wanted { flags, key, label }, secret)
+    })();
+    keys.evict_after(context, result.ok().map(|(_, cached)| cached));
+    result.map(|(length, _)| length)
+}
+
+/// The point is always computed from the private key, whatever public half is stored beside it.
+fn computed_public<'b>(
+    driver: &dyn Driver,
+    key: &EcKey<'_>,
+    buffer: &'b mut [u8; Curve::MAX_POINT],
+) -> Result<&'b [u8], Status> {
+    let private = key.private.ok_or(Status::ECC_PRIVATE_KEY)?;
+    let public = buffer.get_mut(..key.curve.point_size()).ok_or(Status::ABORTED)?;
+    driver.ec_public(key.curve, private, public).map_err(private_key_status)?;
+    Ok(public)
+}
+
+pub(super) fn make_public<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) =
+        EcMakePublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let bytes: EcKeyBytes = load(context, request.key, ANY_USAGE)?;
+        let key = decode(&bytes)?;
+        let mut buffer = [0; Curve::MAX_POINT];
+        let public = computed_public(context.crypto(operation.affinity), &key, &mut buffer)?;
+        let (head, tail) =
+            operation.out.split_at_mut_checked(EcMakePublicResponse::SIZE).ok_or(Status::BUFFER)?;
+        let length = encode_point(public, tail).map_err(encoding_status)?;
+        let response = EcMakePublicResponse { length: u32::try_from(length).unwrap_or(0) };
+        Ok(context.put(&response, head).saturating_add(length))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
+
+pub(super) fn check_public<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        EcCheckPublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let theirs = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+        let bytes: EcKeyBytes = load(context, request.key, ANY_USAGE)?;
+        let key = decode(&bytes)?;
+        let driver = context.crypto(operation.affinity);
+        let mut buffer = [0; Curve::MAX_POINT];
+        let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
+        driver.ec_check(key.curve, public).map_err(public_key_status)?;
+        if key.private.is_some() {
+            let mut buffer = [0; Curve::MAX_POINT];
+            if !constant_time_equal(computed_public(driver, &key, &mut buffer)?, public) {
+                return Err(Status::ECC_PRIVATE_KEY);
+            }
+        }
+        if !theirs.is_empty() && !matches!(theirs, [4, coordinates @ ..] if coordinates == public) {
+            return Err(Status::ECC_PRIVATE_KEY);
+        }
+        Ok(context.put(&EcCheckPublicResponse { valid: 1 }, operation.out))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Document 05, §4.2.
+    #[test]
+    fn curves_are_named_or_chosen_by_size() {
+        assert_eq!(named_curve(7, 0), Ok(Curve::P256));
+        assert_eq!(named_curve(7, 67), Err(Status::ECC_ARGUMENT));
+        assert_eq!(named_curve(20, 32), Err(Status::ECC_CURVE));
+        for (size, curve) in [(0, Curve::P224), (28, Curve::P224), (32, Curve::P256), (48, Curve::P384)] {
+            assert_eq!(named_curve(0, size), Ok(curve));
+        }
+        assert_eq!(named_curve(-1, 66), Ok(Curve::P521));
+        assert_eq!(named_curve(-1, 0), Err(Status::CRYPTO_ARGUMENT));
+    }
+}

@@ -1,0 +1,189 @@
+//! Public-key messages (document 05): one module for each family.
+//!
+//! A key named by identifier is copied out of the key store in its encoded form and taken apart outside the lock. An
+//! option asks for the key to be dropped from the cache afterwards: clients use it for keys that they lend the server
+//! for one operation. It is honoured whether the operation succeeds or not, but not for a protected key that lies
+//! nowhere else.
+
+use super::{KeyBytes, Operation};
+use crate::keys::{NewKey, Usage};
+use crate::server::{Context, Platform};
+use casemate_crypto::encoding::EncodingError;
+use casemate_protocol::message::public_key::{
+    AgreementResponse, KeyGenerationResponse, algorithm, option, sub_algorithm,
+};
+use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectType, Status};
+use zeroize::Zeroize;
+
+mod curve25519;
+mod elliptic_curve;
+mod export;
+
+pub(crate) use export::export_public;
+
+/// Runs the operation that `operation.algorithm` names.
+pub(super) fn public_key<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+    sub: u32,
+) -> Result<usize, Status> {
+    match operation.algorithm {
+        algorithm::EC_KEY_GENERATION => elliptic_curve::generate(context, operation),
+        algorithm::ECDSA_SIGN => elliptic_curve::sign(context, operation),
+        algorithm::ECDSA_VERIFY => elliptic_curve::verify(context, operation),
+        algorithm::ECDH => elliptic_curve::agree(context, operation),
+        algorithm::EC_MAKE_PUBLIC => elliptic_curve::make_public(context, operation),
+        algorithm::EC_CHECK_PUBLIC => elliptic_curve::check_public(context, operation),
+        algorithm::X25519_KEY_GENERATION => curve25519::x25519_generate(context, operation),
+        algorithm::X25519 => curve25519::x25519_agree(context, operation),
+        algorithm::ED25519_KEY_GENERATION => curve25519::ed25519_generate(context, operation),
+        algorithm::ED25519_SIGN => curve25519::ed25519_sign(context, operation),
+        algorithm::ED25519_VERIFY => curve25519::ed25519_verify(context, operation),
+        algorithm::SIGNATURE_CHECK => Err(Status::NO_HANDLER),
+        _ => {
+            let _ = (sub, sub_algorithm::ML_DSA);
+            Err(Status::NOT_COMPILED_IN)
+        }
+    }
+}
+
+/// The status of bytes that are no key of the family asked for, or of a key without the half that is needed.
+pub(super) const fn encoding_status(error: EncodingError) -> Status {
+    match error {
+        EncodingError::UnknownCurve => Status::ASN_OBJECT_ID,
+        EncodingError::Point => Status::ASN_ECC_KEY,
+        EncodingError::PrivateKey | EncodingError::Mismatch => Status::ECC_PRIVATE_KEY,
+        EncodingError::Missing => Status::ECC_ARGUMENT,
+        EncodingError::Signature | EncodingError::SignatureRange => Status::ASN_ECC_KEY,
+        EncodingError::SignatureZero => Status::NUMBER_ZERO,
+        EncodingError::OutputLength { .. } => Status::BUFFER,
+        EncodingError::Driver(error) => crate::error::crypto_status(error),
+        _ => Status::ASN_PARSE,
+    }
+}
+
+/// The encoded form of the key that a message names. A key larger than `N` bytes is none of the family.
+///
+/// # Errors
+/// BAD_ARGUMENTS, ACCESS, NOT_FOUND, USAGE in this order; ASN_PARSE for one that is too large.
+fn load<P: Platform, const N: usize>(
+    context: &mut Context<'_, P>,
+    key: u32,
+    usage: Usage,
+) -> Result<KeyBytes<N>, Status> {
+    let key = KeyId::from_u32(key);
+    if !key.is_some() {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    KeyBytes::stored(context, key, usage).map_err(|status| match status {
+        Status::NO_SPACE => Status::ASN_PARSE,
+        status => status,
+    })
+}
+
+/// No usage flag is needed.
+const ANY_USAGE: Usage = Usage::All(Flags::NONE);
+
+/// Drops a key from the cache if an option asks for it.
+fn evict_after<P: Platform>(context: &mut Context<'_, P>, is_wanted: bool, key: u32) {
+    let key = KeyId::from_u32(key);
+    if is_wanted && key.is_some() {
+        // The operation's own outcome is what the client gets to see.
+        let _ = context.locked(|keys| {
+            let id = keys.resolve(key, ObjectType::CRYPTO);
+            keys.evict(id)
+        });
+    }
+}
+
+const fn wants(options: u32, option: u32) -> bool {
+    options & option != 0
+}
+
+/// What a generation or agreement asks for besides the key itself.
+struct Wanted {
+    flags: u32,
+    key: u32,
+    label: Label,
+}
+
+impl Wanted {
+    fn is_ephemeral(&self) -> bool {
+        Flags::from_client(self.flags).contains(Flags::EPHEMERAL)
+    }
+
+    /// Caches `bytes` as the key asked for.
+    fn cache<P: Platform>(&self, context: &mut Context<'_, P>, bytes: &[u8]) -> Result<KeyId, Status> {
+        context.locked(|keys| {
+            let new = NewKey {
+                id: keys.resolve(KeyId::from_u32(self.key), ObjectType::CRYPTO),
+                flags: Flags::from_client(self.flags),
+                label: self.label,
+                length: bytes.len(),
+            };
+            let id = keys.insert(new, |slot| {
+                slot.copy_from_slice(bytes);
+                Ok(())
+            })?;
+            Ok(id.to_key(keys.features))
+        })
+    }
+}
+
+/// Returns a generated private key, or caches it and returns the public half as far as that fits.
+fn deliver_key<P: Platform>(
+    context: &mut Context<'_, P>,
+    out: &mut [u8],
+    wanted: &Wanted,
+    private: &[u8],
+    encode_public: impl FnOnce(&mut [u8]) -> Result<usize, EncodingError>,
+) -> Result<usize, Status> {
+    let (head, tail) = out.split_at_mut_checked(KeyGenerationResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+    let (key, length) = if wanted.is_ephemeral() {
+        tail.get_mut(..private.len()).ok_or(Status::BUFFER)?.copy_from_slice(private);
+        (KeyId::NONE, private.len())
+    } else {
+        (wanted.cache(context, private)?, encode_public(tail).unwrap_or(0))
+    };
+    let response =
+        KeyGenerationResponse { key: u32::from(key.0), length: u32::try_from(length).unwrap_or(0) };
+    Ok(context.put(&response, head).saturating_add(length))
+}
+
+/// Returns an agreed secret, or caches it, and then drops the keys that it came from as far as the options ask for it.
+/// A secret that took the place of one of them stays.
+fn deliver_secret<P: Platform>(
+    context: &mut Context<'_, P>,
+    out: &mut [u8],
+    wanted: &Wanted,
+    secret: &mut [u8],
+) -> Result<(usize, KeyId), Status> {
+    let (head, tail) = out.split_at_mut_checked(AgreementResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+    let (key, length) = if wanted.is_ephemeral() {
+        tail.get_mut(..secret.len()).ok_or(Status::BUFFER)?.copy_from_slice(secret);
+        (KeyId::NONE, secret.len())
+    } else {
+        (wanted.cache(context, secret)?, 0)
+    };
+    secret.zeroize();
+    let response = AgreementResponse { length: u32::try_from(length).unwrap_or(0), key: u32::from(key.0) };
+    Ok((context.put(&response, head).saturating_add(length), key))
+}
+
+/// The two keys of an agreement and what is to become of them.
+struct AgreementKeys {
+    options: u32,
+    private_key: u32,
+    public_key: u32,
+}
+
+impl AgreementKeys {
+    fn evict_after<P: Platform>(&self, context: &mut Context<'_, P>, cached: Option<KeyId>) {
+        let is_spared =
+            |key: u32| cached.is_some_and(|cached| cached.is_some() && cached == KeyId::from_u32(key));
+        let public = wants(self.options, option::EVICT) && !is_spared(self.public_key);
+        evict_after(context, public, self.public_key);
+        let private = wants(self.options, option::EVICT_PRIVATE) && !is_spared(self.private_key);
+        evict_after(context, private, self.private_key);
+    }
+}
