@@ -153,8 +153,8 @@ fn missing_and_unnamed_keys() {
     assert_eq!(client.export(0x44).unwrap(), b"key");
     // Reading it has cached it.
     assert_eq!(client.evict(0x44), Ok(()));
-    // No public-key algorithm is offered: BADARGS, after the key was found, for every algorithm number.
-    for algorithm in 0..10 {
+    // BADARGS for an algorithm that there is not, after the key was found.
+    for algorithm in [0, 9, 0xFFFF] {
         assert_eq!(client.export_public(0x44, algorithm), Err(Status::BAD_ARGUMENTS));
     }
     assert_eq!(client.evict(0x44), Ok(()));

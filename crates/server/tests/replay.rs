@@ -83,10 +83,10 @@ enum Treatment {
 }
 
 const RANDOM_KEY: &str = "the key's bytes came from the recorded server's random generator";
-const GENERATED_KEY: &str = "the key was made by an operation that is not implemented; zeros take its place";
-const PUBLIC_KEY: &str = "public-key operations are not implemented";
-const CERTIFICATES: &str = "the CERT group is not implemented";
-const SHE_GROUP: &str = "the SHE group is not implemented";
+const GENERATED_KEY: &str = "the key was made by an operation that is not replayed; zeros take its place";
+const PUBLIC_KEY: &str = "public-key operations are not part of this replay";
+const CERTIFICATES: &str = "certificates are not part of this replay";
+const SHE_GROUP: &str = "the SHE group is not part of this replay";
 const AFTER_SHE: &str = "the store's fill depends on the SHE group";
 
 /// Where a response has padding, in bytes of the payload: the original leaves old bytes there.

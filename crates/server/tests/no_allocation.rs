@@ -1,0 +1,103 @@
+//! Handling a request allocates nothing, whatever the message: a program of its own, whose allocator counts.
+#![allow(unsafe_code, reason = "an allocator can be written in no other way")]
+
+mod common;
+
+use casemate_protocol::{Flags, Metadata, ObjectId};
+use casemate_testkit::server::VirtualServer;
+use common::{ANY, Client, MESSAGES, bytes};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn no_message_allocates() {
+    let server = VirtualServer::default();
+    let metadata =
+        Metadata { id: ObjectId(0x1340), access: 0, flags: Flags(0x1200), length: 16, label: "kek".into() };
+    server.store(|store| casemate_nvm::ObjectStore::add(store, &metadata, &[4; 16])).unwrap();
+    let mut session = server.session();
+    let mut response = vec![0; server.server().packet_size()];
+    let mut handle = |group: u8, action: u8, payload: &[u8]| {
+        let packet = [&[1, 0xA5, action, group, 0, 0, 0, 0][..], payload].concat();
+        let before = ALLOCATIONS.get();
+        let reply = server.handle(&mut session, &packet, &mut response);
+        let allocations = ALLOCATIONS.get() - before;
+        assert_eq!(allocations, 0, "group {group}, action {action}");
+        response[8..reply.unwrap().length].to_vec()
+    };
+    let mut blob = Vec::new();
+    for &(group, action, payload, status) in MESSAGES {
+        let payload = bytes(payload);
+        let answer = handle(group, action, &payload);
+        if let Some(at) = status {
+            assert_eq!(answer[at..at + 4], [0; 4], "group {group}, action {action}");
+        }
+        // Every message again with its end cut off, and with a key that is not there.
+        if (group, action) != (1, 3) {
+            handle(group, action, &payload[..payload.len() / 2]);
+        }
+        match (group, action) {
+            (3, 8 | 11 | 16) => blob.push((action, answer)),
+            _ => {}
+        }
+    }
+    // The messages whose requests hold what another answered.
+    for (action, answer) in blob {
+        let again: &[u8] = match action {
+            11 => &[12],
+            _ => &[9, 10],
+        };
+        for &opening in again {
+            let payload = if action == 11 {
+                [&answer[4..8], &bytes("0500 0300"), &answer[12..]].concat()
+            } else {
+                let kek = if action == 16 { "4000" } else { "0500" };
+                [&answer[4..6], &bytes(kek), &bytes("0300 0000"), &answer[8..]].concat()
+            };
+            let opened = handle(3, opening, &payload);
+            // A key may enter the cache under a trusted key-encryption key only.
+            let expected = if (action, opening) == (8, 10) { -2101 } else { 0 };
+            assert_eq!(opened[..4], i32::to_le_bytes(expected), "{action} {opening}");
+        }
+    }
+}
+
+/// The counter counts.
+#[test]
+fn the_allocator_notices() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(vec![1_u8]));
+    assert_eq!(ALLOCATIONS.get(), before + 1);
+    let server = VirtualServer::default();
+    let mut client = Client::new(&server, 3);
+    client.cache(1, ANY, &[1; 16]).unwrap();
+}
