@@ -87,7 +87,7 @@ pub enum Geometry {
 #[non_exhaustive]
 pub enum Unusable {
     /// Neither partition begins like a partition of this layout, and they are not blank: not a store, a store of
-    /// another layout, or mounted with the wrong erased byte or partition size.
+    /// another layout, or mounted with the wrong partition size.
     Foreign,
     /// A partition was begun but never finished, and no other holds the objects.
     Corrupt,
@@ -105,6 +105,8 @@ pub enum Unusable {
         /// Size of a partition here, in bytes.
         store: u32,
     },
+    /// The image was made for flash that erases to another byte.
+    ErasedByte,
     /// The image carries no checksums, but the store was told to check them.
     NoChecksums,
 }
@@ -192,8 +194,8 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Foreign => f.write_str(
-                "the flash is not blank and does not hold a store of this layout (or the erased byte or the \
-                 partition size is wrong); nothing was changed",
+                "the flash is not blank and does not hold a store of this layout (or the partition size is \
+                 wrong); nothing was changed",
             ),
             Self::Corrupt => {
                 f.write_str("the flash holds a damaged store: no partition is complete; nothing was changed")
@@ -205,6 +207,10 @@ impl fmt::Display for Unusable {
             Self::PartitionSize { image, store } => write!(
                 f,
                 "the image was made for partitions of {image} bytes, here they have {store}; nothing was changed"
+            ),
+            Self::ErasedByte => f.write_str(
+                "the image was made for flash that erases to another byte (0x00 instead of 0xff, or the other way \
+                 round); nothing was changed",
             ),
             Self::NoChecksums => f.write_str(
                 "the image carries no checksums; mount it without checking them; nothing was changed",

@@ -287,7 +287,11 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         store.medium.unlock()?;
         store.medium.clear(side.other())?;
         if disordered {
-            store.compact(&[])?;
+            match store.compact(&[]) {
+                // An object that cannot be copied: nothing can be added until it is destroyed.
+                Err(Error::NotVerified) => store.medium.clear(side.other())?,
+                result => result?,
+            }
         }
         Ok(store)
     }
@@ -506,7 +510,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
                 Found::Live(_) => verified = true,
                 Found::Burnt { reason: Burnt::Unchecked, .. } => unchecked = true,
                 Found::Burnt { reason: Burnt::OtherErased, .. } => {
-                    return Err(Error::Unusable(Unusable::Foreign));
+                    return Err(Error::Unusable(Unusable::ErasedByte));
                 }
                 Found::Burnt { .. } => {}
             }
