@@ -180,7 +180,7 @@ fn ciphers(all: &mut Vec<Operation>) {
                 Direction::Decrypt => " decrypt",
             };
             for inline in [false, true] {
-                let place = if inline { ", key in the request" } else { "" };
+                let place = if inline { ", inline key" } else { "" };
                 let name = format!("AES-256-{name}{verb} 1 KiB{place}");
                 all.push(operation("AES", name, KILOBYTE, move |hsm| {
                     let mut work = Work { data: vec![0x5A; KILOBYTE], tag: [0; 16] };
@@ -217,7 +217,7 @@ fn digests(all: &mut Vec<Operation>) {
         ));
     }
     for inline in [false, true] {
-        let place = if inline { ", key in the request" } else { "" };
+        let place = if inline { ", inline key" } else { "" };
         all.push(operation(GROUP, format!("AES-256-CMAC 1 KiB{place}"), KILOBYTE, move |hsm| {
             let key = [0x2B; 32];
             let data = vec![0x5A; KILOBYTE];

@@ -10,13 +10,18 @@ const MOST: usize = 2_000_000;
 pub(crate) struct Samples {
     /// Nanoseconds.
     times: Vec<u32>,
-    total: Duration,
+    /// Calls per second in each turn.
+    rates: Vec<f64>,
 }
 
 impl Samples {
     pub(crate) fn push(&mut self, time: Duration) {
         self.times.push(u32::try_from(time.as_nanos()).unwrap_or(u32::MAX));
-        self.total += time;
+    }
+
+    /// Ends a turn in which `calls` calls took `time` together.
+    pub(crate) fn end_turn(&mut self, calls: u32, time: Duration) {
+        self.rates.push(f64::from(calls) / time.as_secs_f64().max(1e-9));
     }
 
     pub(crate) const fn is_full(&self) -> bool {
@@ -32,11 +37,10 @@ impl Samples {
             let rank = (share * (last as f64)).round() as usize;
             f64::from(self.times[rank.min(last)]) / 1000.0
         };
-        #[allow(clippy::cast_precision_loss)]
-        let per_second = (last + 1) as f64 / self.total.as_secs_f64().max(1e-9);
+        self.rates.sort_unstable_by(f64::total_cmp);
         Some(Summary {
             count: last + 1,
-            per_second,
+            per_second: *self.rates.get(self.rates.len() / 2)?,
             curve: CURVE.map(|percent| at(percent / 100.0)),
             p50: at(0.5),
             p90: at(0.9),
@@ -53,6 +57,7 @@ pub(crate) const CURVE: [f64; 13] =
 #[derive(Debug, Clone)]
 pub(crate) struct Summary {
     pub(crate) count: usize,
+    /// Calls per second: the median of the turns.
     pub(crate) per_second: f64,
     pub(crate) p50: f64,
     pub(crate) p90: f64,
@@ -100,12 +105,14 @@ mod tests {
         for time in (1..=101).rev() {
             samples.push(Duration::from_micros(time));
         }
+        for (calls, time) in [(10, 1), (101, 5), (1, 1)] {
+            samples.end_turn(calls, Duration::from_secs(time));
+        }
         let summary = samples.summary().unwrap();
         assert_eq!((summary.p50, summary.p90, summary.p99), (51.0, 91.0, 100.0));
         assert_eq!((summary.curve[0], summary.curve[CURVE.len() - 1]), (1.0, 101.0));
-        // 101 operations in 5151 µs.
-        assert!((summary.per_second - 101.0 / 5151e-6).abs() < 1e-6);
-        assert!((summary.megabytes(1000) - 19.6).abs() < 0.01);
+        assert!((summary.per_second - 10.0).abs() < 1e-9);
+        assert!((summary.megabytes(1000) - 0.01).abs() < 1e-9);
         assert!(Samples::default().summary().is_none());
     }
 

@@ -1,0 +1,98 @@
+//! The demonstration and the benchmark.
+
+mod common;
+
+use common::run;
+use std::fs;
+
+#[test]
+fn the_demonstration_succeeds() {
+    let text = run(&["demo"]).ok();
+    assert!(text.contains(" steps passed, 0 failed\n"), "{text}");
+    assert!(!text.contains("FAIL"), "{text}");
+    for group in
+        ["Non-volatile memory", "Keys", "Counters", "AES", "Key derivation", "Two clients at once", "Restart"]
+    {
+        assert!(text.contains(&format!("\n{group}")), "{group}: {text}");
+    }
+}
+
+#[test]
+fn the_benchmark_writes_what_it_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    let (json, html) = (directory.path().join("b.json"), directory.path().join("b.html"));
+    let text = run(&[
+        "bench",
+        "--seconds",
+        "0.01",
+        "--json",
+        json.to_str().unwrap(),
+        "--html",
+        html.to_str().unwrap(),
+    ])
+    .ok();
+    assert!(text.contains("IN PROCESS") && text.contains("AES-256-GCM encrypt 1 KiB"), "{text}");
+
+    let results: serde_json::Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    let operations = results["operations"].as_array().unwrap();
+    assert!(operations.len() > 30);
+    for operation in operations {
+        for result in operation["results"].as_array().unwrap() {
+            assert_eq!(result["error"], serde_json::Value::Null, "{operation}");
+            assert!(result["count"].as_u64().unwrap() > 0, "{operation}");
+            let time = |name: &str| result["microseconds"][name].as_f64().unwrap();
+            assert!(time("minimum") > 0.0 && time("minimum") <= time("p50"), "{operation}");
+            assert!(time("p50") <= time("p90") && time("p90") <= time("p99"), "{operation}");
+        }
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let memory = |name: &str| results["memory"][name].as_u64().unwrap();
+        assert!(memory("idle_bytes_per_client") > 0);
+        let busy = memory("busy_bytes_per_client");
+        assert!(busy < 64 * 1024, "a connected client takes {busy} bytes of the server's memory");
+    }
+
+    let report = fs::read_to_string(html).unwrap();
+    assert!(report.starts_with("<!DOCTYPE html>") && report.ends_with("</html>\n"));
+    // Self-contained: it loads nothing and runs nothing.
+    for loads in ["http:", "https:", "src=", "<link", "@import", "<script", "url("] {
+        assert!(!report.contains(loads), "{loads}");
+    }
+    // Every element that is opened is closed.
+    for element in ["svg", "g", "text", "title", "table", "tr", "td", "div", "section", "p", "h2"] {
+        let opened =
+            report.matches(&format!("<{element}>")).count() + report.matches(&format!("<{element} ")).count();
+        assert_eq!(opened, report.matches(&format!("</{element}>")).count(), "{element}");
+    }
+    for broken in ["NaN", "inf\"", "=\"-", "width=\"-"] {
+        assert!(!report.contains(broken), "{broken}");
+    }
+}
+
+#[test]
+fn the_benchmark_compares_and_leaves_nothing_behind() {
+    let server = common::ServerProcess::start(std::path::Path::new("ram"), &[]);
+    let arguments =
+        ["bench", "--seconds", "0.01", "--against", &server.address, "--against-name", "another <one>"];
+    let directory = tempfile::tempdir().unwrap();
+    let html = directory.path().join("b.html");
+    let text = run(&[&arguments[..], &["--html", html.to_str().unwrap()]].concat()).ok();
+    assert!(text.contains("TCP COMPARED WITH ANOTHER <ONE>"), "{text}");
+    assert!(fs::read_to_string(html).unwrap().contains("Compared with another &lt;one&gt;"));
+    assert_eq!(server.run(&["nvm", "list"]).ok(), "");
+
+    // What belongs to somebody is not overwritten.
+    server.run(&["nvm", "add", "0x0be7", "--text", "mine"]).ok();
+    server.run(&["counter", "init", "190", "5"]).ok();
+    let text = run(&["bench", "--seconds", "0.01", "--server", &server.address, "--only", "nvm"]).ok();
+    assert!(text.contains("object 0x0be7 exists"), "{text}");
+    run(&["bench", "--seconds", "0.01", "--server", &server.address, "--only", "counter"]).ok();
+    assert_eq!(server.run(&["nvm", "read", "0x0be7"]).ok(), "mine");
+    assert_eq!(server.run(&["counter", "read", "190"]).ok(), "5\n");
+
+    let nothing = run(&["bench", "--only", "frobnication"]).failed();
+    assert!(nothing.contains("no operation's name contains `frobnication`"), "{nothing}");
+    let unwritable = run(&["bench", "--only", "info", "--json", "/no/such/directory/x"]).failed();
+    assert!(unwritable.contains("cannot write /no/such/directory/x"), "{unwritable}");
+}
