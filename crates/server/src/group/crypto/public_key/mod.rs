@@ -115,8 +115,9 @@ impl Wanted {
     /// Caches `bytes` as the key asked for.
     fn cache<P: Platform>(&self, context: &mut Context<'_, P>, bytes: &[u8]) -> Result<KeyId, Status> {
         context.locked(|keys| {
+            let id = keys.resolve(KeyId::from_u32(self.key), ObjectType::CRYPTO);
             let new = NewKey {
-                id: keys.resolve(KeyId::from_u32(self.key), ObjectType::CRYPTO),
+                id: keys.assign(id, bytes.len())?,
                 flags: Flags::from_client(self.flags),
                 label: self.label,
                 length: bytes.len(),
