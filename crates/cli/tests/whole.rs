@@ -50,7 +50,9 @@ fn the_benchmark_writes_what_it_measured() {
         let memory = |name: &str| results["memory"][name].as_u64().unwrap();
         assert!(memory("idle_bytes_per_client") > 0);
         let busy = memory("busy_bytes_per_client");
-        assert!(busy < 64 * 1024, "a connected client takes {busy} bytes of the server's memory");
+        // Code that is not optimized needs more stack.
+        let limit = if cfg!(debug_assertions) { 80 } else { 64 } * 1024;
+        assert!(busy < limit, "a connected client takes {busy} bytes of the server's memory");
     }
 
     let report = fs::read_to_string(html).unwrap();

@@ -236,6 +236,9 @@ fn take_turn(
     samples: &mut Samples,
     turn: Duration,
 ) -> Result<(), casemate_client::Error<casemate_posix::tcp::TcpError>> {
+    if samples.is_full() {
+        return Ok(());
+    }
     let begin = Instant::now();
     while begin.elapsed() < turn / 10 {
         (prepared.step)(hsm)?;

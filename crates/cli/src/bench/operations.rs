@@ -14,6 +14,7 @@ const KILOBYTE: usize = 1024;
 type Call = Result<(), Error<TcpError>>;
 type Step = Box<dyn FnMut(&mut Hsm) -> Call>;
 type Undo = Box<dyn FnOnce(&mut Hsm) -> Call>;
+type Prepare = Box<dyn Fn(&mut Hsm) -> Result<Prepared>>;
 
 /// Something that can be done again and again.
 pub(crate) struct Prepared {
@@ -41,7 +42,7 @@ pub(crate) struct Operation {
     pub(crate) name: String,
     /// Bytes of data that it works on; 0 where that means nothing.
     pub(crate) bytes: u32,
-    pub(crate) prepare: Box<dyn Fn(&mut Hsm) -> Result<Prepared>>,
+    pub(crate) prepare: Prepare,
 }
 
 fn operation(

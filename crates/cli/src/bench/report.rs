@@ -328,7 +328,7 @@ impl Results {
         const BOTTOM: f64 = 250.0;
         const START: f64 = 70.0;
         // The last percent is drawn as wide as the middle: distances are those of a normal distribution.
-        let positions = [0.0, 0.09, 0.17, 0.21, 0.33, 0.47, 0.60, 0.72, 0.78, 0.88, 0.91, 0.96, 1.0];
+        let positions = [0.0, 0.09, 0.17, 0.21, 0.33, 0.47, 0.60, 0.71, 0.77, 0.85, 0.875, 0.92, 1.0];
         let x = |share: f64| START + share * (WIDTH - START - 24.0);
         let curves = row.outcomes.iter().flatten().flat_map(|summary| summary.curve);
         let scale = LogScale::around(curves);
@@ -448,7 +448,7 @@ impl Results {
                         if row.bytes > 0 { three(summary.megabytes(row.bytes)) } else { String::new() };
                     let _ = write!(
                         html,
-                        "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{speed}</td><td>{}×</td></tr>",
+                        "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{speed}</td><td>{} times</td></tr>",
                         three(summary.p50),
                         three(summary.p90),
                         three(summary.p99),
@@ -557,7 +557,7 @@ pub(super) fn html(results: &Results) -> String {
     if let Some(row) = example {
         section(
             &format!("Distribution: {}", row.name),
-            "Which share of the calls took no longer than so much. A line that rises late has few slow calls.",
+            "Which share of the calls took no longer than so much. A line that stays low has few slow calls.",
             results.legend(&results.all_targets()),
             &results.distribution_chart(row),
         );
