@@ -5,6 +5,8 @@ use crate::value::{counter_number, say};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
+/// Work with monotonic counters
+///
 /// Monotonic counters: numbers of 32 bits that survive a restart of the server. Each client has its own, numbered
 /// from 1 to 255. At 4294967295 a counter stays where it is.
 #[derive(Args)]

@@ -11,6 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Run every feature against known answers, on a server of its own
+///
 /// Starts a server of its own on a free loopback port, with its objects in a temporary file, and uses it as two
 /// clients would: every feature once, each result checked. Known answers come from the standards. A refusal that a
 /// policy demands counts as a success.

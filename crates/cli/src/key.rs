@@ -11,6 +11,8 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
+/// Work with keys
+///
 /// Keys in the server: made or imported, used by their number, and exported only if their flags allow it.
 ///
 /// A key lives in the session's cache until it is committed to non-volatile memory. Every call of this program is a

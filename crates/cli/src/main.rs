@@ -45,25 +45,17 @@ struct Arguments {
     command: Command,
 }
 
+// Each command is described where it is defined.
 #[derive(Subcommand)]
 enum Command {
-    /// Run a server
     Serve(serve::Serve),
-    /// Run every feature against known answers, on a server of its own
     Demo(demo::Demo),
-    /// Show a server's configuration
     Info(simple::Info),
-    /// Have a server repeat a text, to see that it answers
     Echo(simple::Echo),
-    /// Work with keys
     Key(key::Key),
-    /// Work with the objects in a server's non-volatile memory
     Nvm(nvm::Nvm),
-    /// Work with monotonic counters
     Counter(counter::Counter),
-    /// Get random bytes
     Random(simple::Random),
-    /// Measure latency and throughput of every operation
     Bench(bench::Bench),
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// Objects in the server's non-volatile memory.
+/// Work with the objects in a server's non-volatile memory
 ///
 /// An object has an identifier from 1 to 65535, up to 65535 bytes of data, a label and flags. Plain objects (0x0001
 /// to 0x0fff) are shared by all clients. Committed keys (0x1000 and up) and counters (0x3000 and up) are objects too;

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
+/// Run a server
+///
 /// Runs a server until it is told to stop (Ctrl-C or SIGTERM).
 ///
 /// Clients of the original and of this program can use it over TCP. What was stored is on disk before the client gets
@@ -142,6 +144,9 @@ impl Serve {
             let store = setup.ram_store()?;
             self.serve(&setup, store, "in RAM, lost when the server ends")
         } else {
+            if !self.nvm.exists() {
+                log(format_args!("making {}, {} bytes", self.nvm.display(), setup.nvm_size));
+            }
             let store = setup.file_store(&self.nvm)?;
             self.serve(&setup, store, &self.nvm.display().to_string())
         }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 use zeroize::Zeroizing;
 
+/// Show a server's configuration
+///
 /// Shows what the server says of itself: packet size, key cache, object store, versions. A server that cannot be
 /// reached is an error, so this also tests whether one runs.
 #[derive(Args)]
@@ -48,6 +50,8 @@ impl Info {
     }
 }
 
+/// Have a server repeat a text, to see that it answers
+///
 /// Sends a text to the server and prints what comes back, which is checked to be the same.
 #[derive(Args)]
 pub(crate) struct Echo {
@@ -70,6 +74,8 @@ impl Echo {
     }
 }
 
+/// Get random bytes
+///
 /// Prints random bytes from the server's generator, in hexadecimal unless told otherwise.
 #[derive(Args)]
 pub(crate) struct Random {

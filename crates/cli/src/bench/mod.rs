@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+/// Measure latency and throughput of every operation
+///
 /// Measures latency and throughput of every operation: in this process, where a request is a function call, and over
 /// TCP, where the server is another process of this program on the loopback address (or the one that --server names).
 ///
