@@ -190,8 +190,8 @@ impl<S: CacheStorage> KeyCache<S> {
         size <= shape.small_size.max(shape.big_size)
     }
 
-    /// Gives `metadata.id` a slot and returns its data area, `metadata.length` bytes of zeros, for the caller to
-    /// fill. A key cached before under this identifier is wiped, but only once a slot is certain.
+    /// Gives `metadata.id` a slot and returns its data area, `metadata.length` bytes, for the caller to fill. A key
+    /// cached before under this identifier is wiped, but only once a slot is certain.
     ///
     /// # Errors
     /// BAD_ARGUMENTS if the key is larger than every slot, NO_SPACE if all slots of its class are taken.
@@ -229,9 +229,12 @@ impl<S: CacheStorage> KeyCache<S> {
         }
     }
 
+    /// Wipes and frees a slot. The bytes behind a key's length were never written.
     fn clear(&mut self, index: usize) {
         if let Some((slot, data)) = self.storage.slot_mut(index) {
-            data.zeroize();
+            if let Some(key) = data.get_mut(..usize::from(slot.metadata.length)) {
+                key.zeroize();
+            }
             *slot = Slot::default();
         }
     }
