@@ -46,6 +46,36 @@ impl MlDsaSet {
             Self::MlDsa87 => 4627,
         }
     }
+
+    /// Whether a signature has this set's size and ends in a well-formed hint (FIPS 204, algorithm 21).
+    ///
+    /// A signature without is never valid. Verification does not tell the two apart, but peers do (document 05,
+    /// §7.3): ask this after [`Error::Authentication`].
+    #[must_use]
+    pub fn hint_is_well_formed(self, signature: &[u8]) -> bool {
+        let (most_ones, rows): (usize, usize) = match self {
+            Self::MlDsa44 => (80, 4),
+            Self::MlDsa65 => (55, 6),
+            Self::MlDsa87 => (75, 8),
+        };
+        let start = self.signature_size().saturating_sub(most_ones).saturating_sub(rows);
+        let hint = signature.get(start..).filter(|_| signature.len() == self.signature_size());
+        let Some((positions, ends)) = hint.and_then(|hint| hint.split_at_checked(most_ones)) else {
+            return false;
+        };
+        // Each row's positions ascend; what no row takes is zero.
+        let mut start = 0;
+        for end in ends.iter().map(|end| usize::from(*end)) {
+            let Some(row) = positions.get(start..end) else {
+                return false;
+            };
+            if !row.is_sorted_by(|left, right| left < right) {
+                return false;
+            }
+            start = end;
+        }
+        positions.iter().skip(start).all(|position| *position == 0)
+    }
 }
 
 /// What ML-DSA signs.
@@ -59,7 +89,8 @@ pub enum MlDsaMessage<'a> {
 
 /// ML-DSA. A private key is in the expanded form of FIPS 204, which peers store.
 pub trait MlDsa {
-    /// Generates a key pair from a seed of 32 random bytes (FIPS 204, algorithm 6).
+    /// Generates a key pair from a seed of 32 random bytes (FIPS 204, algorithm 6). Both slices have the sizes of the
+    /// set.
     ///
     /// # Errors
     /// [`Error::KeyLength`] if a slice has the wrong size.
@@ -74,20 +105,24 @@ pub trait MlDsa {
         Err(Error::Unsupported)
     }
 
-    /// Computes the public key of an expanded private key.
+    /// Computes the public key of an expanded private key, and so checks the private key.
     ///
     /// # Errors
-    /// [`Error::KeyLength`], [`Error::Key`] if the private key is malformed.
+    /// [`Error::KeyLength`] if a slice has the wrong size; [`Error::Key`] if a coefficient of the private key is out
+    /// of range, or its rounded-off part t0 or its hash of the public key is not that of the key.
     fn ml_dsa_public(&self, set: MlDsaSet, private: &[u8], public: &mut [u8]) -> Result<(), Error> {
         let _ = (set, private, public);
         Err(Error::Unsupported)
     }
 
-    /// Signs with the hedged external interface of FIPS 204 (algorithms 2 and 4).
+    /// Signs with the hedged external interface of FIPS 204 (algorithms 2 and 4). `signature` has the size of the
+    /// set.
     ///
     /// # Errors
-    /// [`Error::KeyLength`], [`Error::Key`] if the private key is malformed, [`Error::DataLength`] for a context
-    /// over 255 bytes or a digest of another length than its hash's, [`Error::OutputLength`], [`Error::Entropy`].
+    /// [`Error::KeyLength`]; [`Error::Key`] if a coefficient of the private key is out of range, or no signature can
+    /// be made with it (but a private key whose parts contradict each other can make worthless ones);
+    /// [`Error::DataLength`] for a context over 255 bytes, a digest of another length than its hash's, or SHA-1,
+    /// for which FIPS 204 allows no pre-hash; [`Error::OutputLength`]; [`Error::Entropy`].
     fn ml_dsa_sign(
         &self,
         set: MlDsaSet,
@@ -100,11 +135,11 @@ pub trait MlDsa {
         Err(Error::Unsupported)
     }
 
-    /// Verifies a signature.
+    /// Verifies a signature (FIPS 204, algorithms 3 and 5).
     ///
     /// # Errors
     /// [`Error::Authentication`] if it is not valid; [`Error::KeyLength`]; [`Error::DataLength`] as for signing, or
-    /// for a signature of the wrong size.
+    /// for a signature of the wrong size. Every public key of the right size is one.
     fn ml_dsa_verify(
         &self,
         set: MlDsaSet,
@@ -115,5 +150,40 @@ pub trait MlDsa {
     ) -> Result<(), Error> {
         let _ = (set, public, message, context, signature);
         Err(Error::Unsupported)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints() {
+        let set = MlDsaSet::MlDsa44;
+        let mut signature = std::vec![0xff; 2420];
+        assert!(!set.hint_is_well_formed(&signature));
+        let hint = 2420 - 84;
+        signature[hint..].fill(0);
+        assert!(set.hint_is_well_formed(&signature));
+        assert!(!set.hint_is_well_formed(&signature[1..]));
+        assert!(!MlDsaSet::MlDsa65.hint_is_well_formed(&signature));
+
+        // Rows of two, none, one and none.
+        signature[hint..hint + 3].copy_from_slice(&[7, 9, 9]);
+        assert!(!set.hint_is_well_formed(&signature), "positions that no row takes");
+        signature[2416..].copy_from_slice(&[2, 2, 3, 3]);
+        assert!(set.hint_is_well_formed(&signature));
+        signature[hint + 1] = 7;
+        assert!(!set.hint_is_well_formed(&signature), "a position twice");
+        signature[hint + 1] = 9;
+        signature[2417] = 1;
+        assert!(!set.hint_is_well_formed(&signature), "an end before the last");
+        signature[2417..].fill(81);
+        assert!(!set.hint_is_well_formed(&signature), "more ones than there can be");
+
+        let ascending: std::vec::Vec<u8> = (0..80).collect();
+        signature[hint..2416].copy_from_slice(&ascending);
+        signature[2416..].fill(80);
+        assert!(set.hint_is_well_formed(&signature));
     }
 }

@@ -47,6 +47,18 @@ impl MlKemSet {
         }
     }
 
+    /// The set whose encapsulation key has `size` bytes.
+    #[must_use]
+    pub fn of_public_size(size: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|set| set.public_size() == size)
+    }
+
+    /// The set whose decapsulation key has `size` bytes. No decapsulation key has the size of an encapsulation key.
+    #[must_use]
+    pub fn of_private_size(size: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|set| set.private_size() == size)
+    }
+
     /// The encapsulation key inside a decapsulation key: after dk_PKE, before H(ek) and z (FIPS 203, algorithm 16).
     #[must_use]
     pub fn public_of(self, private: &[u8]) -> Option<&[u8]> {
@@ -79,7 +91,8 @@ pub trait MlKem {
         Err(Error::Unsupported)
     }
 
-    /// Encapsulates a fresh secret.
+    /// Encapsulates a fresh secret (FIPS 203, algorithm 20). The key is checked: [`ml_kem_check`](Self::ml_kem_check)
+    /// need not be called before.
     ///
     /// # Errors
     /// [`Error::KeyLength`], [`Error::Key`] if the key fails its check, [`Error::OutputLength`], [`Error::Entropy`].
@@ -94,11 +107,12 @@ pub trait MlKem {
         Err(Error::Unsupported)
     }
 
-    /// Decapsulates. A ciphertext that was not made for the key gives a secret that nobody knows (implicit
-    /// rejection), not an error.
+    /// Decapsulates (FIPS 203, algorithm 21). A ciphertext that was not made for the key gives a secret that nobody
+    /// knows (implicit rejection), not an error. The key is checked, as for encapsulation.
     ///
     /// # Errors
-    /// [`Error::KeyLength`], [`Error::Key`] if the key fails its check, [`Error::DataLength`].
+    /// [`Error::KeyLength`], [`Error::Key`] if the key fails its check, [`Error::DataLength`] if the ciphertext has
+    /// the wrong size.
     fn ml_kem_decapsulate(
         &self,
         set: MlKemSet,

@@ -11,9 +11,13 @@
 
 mod curve25519;
 mod ec;
+mod ml_dsa;
+mod ml_kem;
 
 pub use curve25519::{Ed25519Key, X25519Key};
 pub use ec::{EcKey, decode_ecdsa_signature, decode_point, encode_ecdsa_signature, encode_point};
+pub use ml_dsa::MlDsaKey;
+pub use ml_kem::MlKemKey;
 
 use crate::Error;
 use core::fmt;
@@ -57,7 +61,7 @@ impl fmt::Display for EncodingError {
             Self::Malformed => "the bytes are not a key of this family: pass DER of the algorithm asked for",
             Self::UnknownCurve => "the curve is not supported: use P-224, P-256, P-384 or P-521, by name",
             Self::Point => "the public key is not an uncompressed point on its curve",
-            Self::PrivateKey => "the private key is not in the range of its curve",
+            Self::PrivateKey => "the private key has a number that is out of range",
             Self::Mismatch => "the public half of the key does not belong to its private half",
             Self::Missing => "the key does not contain the half that was asked for",
             Self::Signature => "the signature is not DER: pass SEQUENCE { r, s } with minimal integers",
