@@ -323,3 +323,119 @@ impl<'a, D: Mac> Nonces<'a, D> {
         Ok(nonzero::<C>(&bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::software::tests::{bytes, driver};
+    use crate::{Drbg, Entropy, hash};
+    use core::cell::RefCell;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// Answers with one byte for ever.
+    struct Stuck(u8);
+    impl Random for Stuck {
+        fn fill(&self, output: &mut [u8]) -> Result<(), Error> {
+            output.fill(self.0);
+            Ok(())
+        }
+    }
+
+    struct Constant;
+    impl Entropy for Constant {
+        fn fill(&mut self, output: &mut [u8]) -> Result<(), Error> {
+            output.fill(7);
+            Ok(())
+        }
+    }
+
+    fn curve(name: &str) -> Curve {
+        match name {
+            "P224" => Curve::P224,
+            "P256" => Curve::P256,
+            "P384" => Curve::P384,
+            "P521" => Curve::P521,
+            other => panic!("{other}"),
+        }
+    }
+
+    /// The nonces of RFC 6979, A.2, when nothing is mixed in.
+    #[test]
+    fn nonces_are_those_of_rfc_6979() {
+        let driver = driver();
+        let mut key = (Curve::P224, vec![]);
+        let mut count = 0;
+        for line in include_str!("../../tests/data/rfc6979.txt").lines() {
+            let fields: Vec<_> = line.split(' ').collect();
+            match fields[..] {
+                ["key", name, private, _] => key = (curve(name), bytes(private)),
+                ["signature", name, message, expected] => {
+                    let algorithm = match name {
+                        "sha1" => HashAlgorithm::Sha1,
+                        "sha224" => HashAlgorithm::Sha224,
+                        "sha256" => HashAlgorithm::Sha256,
+                        "sha384" => HashAlgorithm::Sha384,
+                        "sha512" => HashAlgorithm::Sha512,
+                        other => panic!("{other}"),
+                    };
+                    let mut digest = vec![0; algorithm.digest_size().unwrap()];
+                    hash(&driver, algorithm, &[message.as_bytes()], &mut digest).unwrap();
+                    let mut signature = vec![0; key.0.point_size()];
+                    on_curve!(key.0, driver.sign_with(algorithm, &key.1, &digest, &[], &mut signature))
+                        .unwrap();
+                    assert_eq!(hex::encode(signature), expected, "{line}");
+                    count += 1;
+                }
+                _ => assert!(line.starts_with('#'), "{line}"),
+            }
+        }
+        assert_eq!(count, 40);
+    }
+
+    #[test]
+    fn leftmost_bits_follow_the_order() {
+        assert_eq!(leftmost_bits::<NistP256>(&[1, 2])[29..], [0, 1, 2]);
+        let long: Vec<u8> = (1..=64).collect();
+        assert_eq!(leftmost_bits::<NistP256>(&long)[..], long[..32]);
+        // 520 bits are fewer than the 521 of the order; of 528 the last seven are dropped.
+        assert_eq!(leftmost_bits::<NistP521>(&[0xff; 65])[..3], [0, 0xff, 0xff]);
+        let shifted = leftmost_bits::<NistP521>(&[0xff; 66]);
+        assert_eq!(shifted[0], 1);
+        assert!(shifted[1..].iter().all(|byte| *byte == 0xff));
+        let mut last = [0; 70];
+        last[65] = 0x80;
+        let mut one = [0; 66];
+        one[65] = 1;
+        assert_eq!(leftmost_bits::<NistP521>(&last)[..], one);
+    }
+
+    /// A generator that does not produce a key makes an error, not a loop and not a weak key.
+    #[test]
+    fn a_stuck_generator_is_noticed() {
+        for curve in Curve::ALL {
+            for byte in [0, 0xff] {
+                let (mut private, mut public) = (vec![9; curve.field_size()], vec![0; curve.point_size()]);
+                let answer = Software::new(Stuck(byte)).ec_generate(curve, &mut private, &mut public);
+                assert_eq!(answer, Err(Error::Entropy), "{curve:?}");
+                assert!(private.iter().all(|byte| *byte == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn randomness_is_mixed_in_and_not_relied_upon() {
+        let private = [0x11; 32];
+        let sign = |driver: &dyn EllipticCurve, digest: &[u8]| {
+            let mut signature = [0; 64];
+            driver.ecdsa_sign(Curve::P256, &private, digest, &mut signature).unwrap();
+            signature
+        };
+        let good = Software::new(RefCell::new(Drbg::new(Constant, b"").unwrap()));
+        assert_ne!(sign(&good, &[1; 32])[..32], sign(&good, &[1; 32])[..32]);
+        // With a broken generator two messages still have two nonces.
+        let stuck = Software::new(Stuck(0));
+        assert_eq!(sign(&stuck, &[1; 32]), sign(&stuck, &[1; 32]));
+        assert_ne!(sign(&stuck, &[1; 32])[..32], sign(&stuck, &[2; 32])[..32]);
+    }
+}
