@@ -54,7 +54,7 @@ fn no_message_allocates() {
         assert_eq!(allocations, 0, "group {group}, action {action}");
         response[8..reply.unwrap().length].to_vec()
     };
-    let mut blob = Vec::new();
+    let mut blobs = Vec::new();
     for &(group, action, payload, status) in MESSAGES {
         let payload = bytes(payload);
         let answer = handle(group, action, &payload);
@@ -65,13 +65,12 @@ fn no_message_allocates() {
         if (group, action) != (1, 3) {
             handle(group, action, &payload[..payload.len() / 2]);
         }
-        match (group, action) {
-            (3, 8 | 11 | 16) => blob.push((action, answer)),
-            _ => {}
+        if group == 3 && matches!(action, 8 | 11 | 16) {
+            blobs.push((action, answer));
         }
     }
     // The messages whose requests hold what another answered.
-    for (action, answer) in blob {
+    for (action, answer) in blobs {
         let again: &[u8] = match action {
             11 => &[12],
             _ => &[9, 10],

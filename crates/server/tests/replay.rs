@@ -90,22 +90,22 @@ const SHE_GROUP: &str = "the SHE group is not part of this replay";
 const AFTER_SHE: &str = "the store's fill depends on the SHE group";
 
 /// Where a response has padding, in bytes of the payload: the original leaves old bytes there.
-fn padding(group: u8, action: u8, algorithm: u32) -> &'static [std::ops::Range<usize>] {
+fn padding(group: u8, action: u8, algorithm: u32) -> std::ops::Range<usize> {
     match (group, action) {
-        (KEY, 0 | 15) => &[6..12],
-        (KEY, 1 | 3 | 4) => &[8..12],
-        (KEY, 2 | 13) => &[32..36],
-        (KEY, 5) => &[4..8],
-        (KEY, 11 | 12) => &[10..12],
+        (KEY, 0 | 15) => 6..12,
+        (KEY, 1 | 3 | 4) => 8..12,
+        (KEY, 2 | 13) => 32..36,
+        (KEY, 5) => 4..8,
+        (KEY, 11 | 12) => 10..12,
         (CRYPTO_GROUP, 2) => match algorithm {
-            2 | 13 => &[16..28],
-            4 => &[20..32],
-            3 => &[20..40],
-            _ => &[],
+            2 | 13 => 16..28,
+            4 => 20..32,
+            3 => 20..40,
+            _ => 0..0,
         },
-        (CRYPTO_GROUP, 7) => &[58..60],
-        (COUNTER, 3) => &[4..8],
-        _ => &[],
+        (CRYPTO_GROUP, 7) => 58..60,
+        (COUNTER, 3) => 4..8,
+        _ => 0..0,
     }
 }
 
@@ -305,10 +305,9 @@ impl Replay {
             };
         }
         let algorithm = exchange.payload().first().copied().unwrap_or(0).into();
-        for range in padding(exchange.group(), exchange.action(), algorithm) {
-            if let Some(padding) = expected.get_mut(range.clone()) {
-                padding.fill(0);
-            }
+        let padding = padding(exchange.group(), exchange.action(), algorithm);
+        if let Some(padding) = expected.get_mut(padding) {
+            padding.fill(0);
         }
         // In the state of an unfinished CMAC the buffer has old bytes behind those that count.
         if (exchange.group(), exchange.action()) == (CRYPTO_GROUP, 7) && expected.len() > CRYPTO {

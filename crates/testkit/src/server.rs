@@ -21,7 +21,8 @@ use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, ObjectStore, RamFla
 use casemate_server::{
     Affinity, CacheShape, Config, Disconnect, HeapCache, Platform, Reply, Server, Session, SingleThread,
 };
-use casemate_transport::Loopback;
+use casemate_transport::{ClientTransport, Loopback};
+use core::convert::Infallible;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
@@ -218,7 +219,7 @@ impl<S: ObjectStore> VirtualServer<S> {
     }
 
     /// A new connection as a client sees it. It is closed after CLOSE and after a packet that is none.
-    pub fn connect(&self) -> Loopback<impl FnMut(&[u8], &mut [u8]) -> Option<usize> + use<'_, S>, Vec<u8>> {
+    pub fn connect(&self) -> impl ClientTransport<Error = Infallible> + use<'_, S> {
         let mut session = Some(self.session());
         let handler = move |request: &[u8], response: &mut [u8]| {
             let reply = self.server.handle(session.as_mut()?, request, response).ok();
@@ -234,7 +235,7 @@ impl<S: ObjectStore> VirtualServer<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use casemate_transport::{ClientTransport, TransportError};
+    use casemate_transport::TransportError;
 
     const INIT: [u8; 12] = [1, 0xA5, 1, 1, 1, 0, 0, 0, 12, 0, 0, 0];
     const RANDOM: [u8; 24] = [1, 0xA5, 4, 4, 2, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0];
