@@ -44,6 +44,7 @@ mod group;
 mod keys;
 mod lock;
 mod server;
+mod states;
 
 #[cfg(feature = "alloc")]
 pub use cache::HeapCache;

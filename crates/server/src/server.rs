@@ -5,6 +5,7 @@ use crate::config::{Config, ConfigError, Isolation};
 use crate::group;
 use crate::keys::KeyStore;
 use crate::lock::Lock;
+use crate::states::IssuedStates;
 use casemate_crypto::Driver;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::nvm::StatusResponse;
@@ -54,13 +55,14 @@ pub struct Server<P: Platform> {
 pub struct Session<P: Platform> {
     pub(crate) client: Option<ClientId>,
     pub(crate) cache: KeyCache<P::Cache>,
+    pub(crate) cmac_states: IssuedStates,
     pub(crate) closing: bool,
 }
 
 impl<P: Platform> Session<P> {
     /// A session that has not said INIT.
     pub const fn new(cache: P::Cache) -> Self {
-        Self { client: None, cache: KeyCache::new(cache), closing: false }
+        Self { client: None, cache: KeyCache::new(cache), cmac_states: IssuedStates::new(), closing: false }
     }
 
     /// Who the client is; `None` before INIT.

@@ -1,6 +1,8 @@
-//! AES-CMAC whose state the client holds (document 04, §7).
+//! AES-CMAC whose state the client holds (document 04, §7). For a key that the server holds, only states that the server
+//! gave out are accepted ([`crate::states`]).
 
 use super::{KeyBytes, Operation};
+use crate::config::Isolation;
 use crate::error::crypto_status;
 use crate::keys::Usage;
 use crate::server::{Context, Platform};
@@ -36,10 +38,19 @@ pub(super) fn cmac<P: Platform>(
         return Err(Status::CRYPTO_ARGUMENT);
     }
 
-    let driver = context.crypto(operation.affinity);
+    let driver = context.server.platform().crypto(operation.affinity);
     let mac_length = usize::try_from(request.mac_length).map_err(|_| Status::BUFFER)?;
     let (head, rest) = operation.out.split_at_mut_checked(CmacResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let mac = rest.get_mut(..mac_length).ok_or(Status::BAD_ARGUMENTS)?;
+
+    let is_resumed = mac_length == 0 || tails.input.is_empty();
+    let must_be_known = !is_inline && context.server.config().isolation == Isolation::Strict;
+    if is_resumed && must_be_known {
+        let states = &context.session.cmac_states;
+        if !states.knows(driver, key.as_slice(), &request.state).map_err(crypto_status)? {
+            return Err(Status::BAD_ARGUMENTS);
+        }
+    }
 
     let response = if mac_length == 0 {
         let mut state = resume(&request.state)?;
@@ -50,6 +61,10 @@ pub(super) fn cmac<P: Platform>(
             buffered: u32::try_from(state.pending_length).unwrap_or(0),
             total: state.absorbed,
         };
+        if must_be_known {
+            let states = &mut context.session.cmac_states;
+            states.remember(driver, key.as_slice(), &state).map_err(crypto_status)?;
+        }
         CmacResponse { state, mac_length: 0, key: request.key }
     } else {
         if tails.input.is_empty() {
