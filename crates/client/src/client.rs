@@ -258,6 +258,11 @@ where
     /// As [`start`](Self::start) and [`poll`](Self::poll).
     pub fn run<O: Operation>(&mut self, operation: &O) -> Result<O::Output<'_>, Error<T::Error>> {
         self.start_waiting(operation)?;
+        self.wait(operation)
+    }
+
+    /// Waits for the response to an operation that was started.
+    pub(crate) fn wait<O: Operation>(&mut self, operation: &O) -> Result<O::Output<'_>, Error<T::Error>> {
         let length = loop {
             if let Some(length) = self.receive_packet(O::KIND, Some(WAIT))? {
                 break length;
@@ -322,8 +327,16 @@ where
         }
     }
 
+    /// Whether `operation` can be asked for and fits a packet.
+    pub(crate) fn check<O: Operation>(&self, operation: &O) -> Result<(), Error<T::Error>> {
+        let mut request = RequestWriter::new(&mut [], self.affinity.code());
+        operation.encode(&mut request)?;
+        let (needed, limit) = (request.needed(), self.limit);
+        if needed > limit { Err(Error::TooLong { needed, limit }) } else { Ok(()) }
+    }
+
     /// Starts `operation`, waiting for a transport that is not ready.
-    fn start_waiting<O: Operation>(&mut self, operation: &O) -> Result<(), Error<T::Error>> {
+    pub(crate) fn start_waiting<O: Operation>(&mut self, operation: &O) -> Result<(), Error<T::Error>> {
         let began = self.clock.now_microseconds();
         loop {
             match self.start(operation) {

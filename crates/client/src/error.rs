@@ -105,6 +105,14 @@ pub enum Argument {
     Ephemeral,
     /// The data completes no block, so there is nothing to send.
     NoWholeBlock,
+    /// A context is longer than 255 bytes.
+    ContextLength,
+    /// A digest has another length than its hash gives.
+    DigestLength,
+    /// A signature has another length than the parameter set gives.
+    SignatureLength,
+    /// A ciphertext has another length than the parameter set gives.
+    CiphertextLength,
     /// The operation is not the one that was started.
     OtherOperation,
 }
@@ -260,6 +268,12 @@ impl fmt::Display for Argument {
                 "the flag EPHEMERAL asks for a key to be returned; leave it out to keep the key"
             }
             Self::NoWholeBlock => "the data completes no block; keep it and add more",
+            Self::ContextLength => "the context is too long; it has at most 255 bytes",
+            Self::DigestLength => "the digest has the wrong length; pass what the named hash gives",
+            Self::SignatureLength => "the signature has another length than the parameter set's signatures",
+            Self::CiphertextLength => {
+                "the ciphertext has another length than the parameter set's ciphertexts"
+            }
             Self::OtherOperation => "another operation is pending; poll with the one that was started",
         })
     }

@@ -62,7 +62,7 @@ fn kek(id: KeyId) -> Result<KeyId, Argument> {
     if id.0 & KeyId::HARDWARE != 0 { Ok(id) } else { named(id) }
 }
 
-fn cached(response: Response<'_>) -> Result<KeyId, ResponseFault> {
+pub(crate) fn cached(response: Response<'_>) -> Result<KeyId, ResponseFault> {
     let (CacheResponse { id, .. }, _) = response.fixed()?;
     demand(id.is_some())?;
     Ok(id)

@@ -13,6 +13,11 @@
 //! | `aes_ecb`, `aes_cbc`, `aes_ctr`, `aes_gcm_*` | ciphers |
 //! | `hash`, `hasher`, `hmac*`, `cmac*` | digests and message authentication |
 //! | `hkdf_*`, `cmac_kdf_*` | key derivation |
+//! | `key_pair_generate*` | key pairs of every family |
+//! | `ecdsa_*`, `ecdh_*`, `ec_*` | NIST curves |
+//! | `ed25519_*`, `x25519_*` | Curve25519 |
+//! | `rsa`, `rsa_size` | RSA without padding |
+//! | `ml_dsa_*`, `ml_kem_*` | ML-DSA (FIPS 204), ML-KEM (FIPS 203) |
 //!
 //! Data longer than a packet is split where the algorithm allows it (random numbers, ECB, CBC, CTR, hashes, HMAC,
 //! CMAC, reading objects); otherwise the call fails before anything is sent.
@@ -114,6 +119,7 @@ pub mod kdf;
 pub mod key;
 pub mod nvm;
 mod operation;
+pub mod public_key;
 pub mod random;
 
 pub use aes::{CtrState, Direction, Key};
@@ -126,3 +132,9 @@ pub use hmac::Hmac;
 pub use kdf::{CmacKdfInput, HkdfInput};
 pub use key::NewKey;
 pub use operation::{Operation, RequestWriter, Response};
+pub use public_key::KeyPair;
+pub use public_key::curve25519::{Ed25519, Ed25519Mode, Endianness, X25519};
+pub use public_key::elliptic_curve::Curve;
+pub use public_key::ml_dsa::{MlDsa, MlDsaMessage, Prehash};
+pub use public_key::ml_kem::MlKem;
+pub use public_key::rsa::{Rsa, RsaOperation};
