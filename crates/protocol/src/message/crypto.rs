@@ -57,6 +57,10 @@ pub mod hash {
     pub const SHA512_224: u32 = 16;
     /// SHA-512/256, inside a SHA-512 message only.
     pub const SHA512_256: u32 = 17;
+    /// SHAKE128, as the hash of an ML-DSA digest only.
+    pub const SHAKE128: u32 = 18;
+    /// SHAKE256, as the hash of an ML-DSA digest only.
+    pub const SHAKE256: u32 = 19;
 }
 
 /// Sub-algorithm numbers of [`action::KDF`].

@@ -1,9 +1,9 @@
 //! The public half of a stored key (document 03, §6.5 and §12.3).
 
-use super::{curve25519, elliptic_curve, encoding_status};
+use super::{curve25519, elliptic_curve, encoding_status, ml_dsa, ml_kem};
 use crate::server::{Affinity, Context, Platform};
-use casemate_crypto::Curve;
-use casemate_crypto::encoding::{EcKey, Ed25519Key, X25519Key};
+use casemate_crypto::encoding::{EcKey, Ed25519Key, MlDsaKey, MlKemKey, X25519Key};
+use casemate_crypto::{Curve, MlDsaSet};
 use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{Metadata, ObjectId, Status};
 use zeroize::Zeroizing;
@@ -46,6 +46,24 @@ pub(crate) fn export_public<P: Platform>(
             let public = curve25519::ed25519_public(context.crypto(Affinity::Accelerated), &key)?;
             let key = Ed25519Key { seed: None, public: Some(public) };
             Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+        }
+        KeyAlgorithm::ML_DSA => {
+            let (metadata, bytes) = copy::<P, { ml_dsa::KEY_ROOM }>(context, id, Status::ASN_PARSE)?;
+            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
+            let key = MlDsaKey::decode(bytes).map_err(ml_dsa::ml_dsa_encoding_status)?;
+            let mut buffer = [0; MlDsaSet::MlDsa87.public_size()];
+            let public = ml_dsa::public(context.crypto(Affinity::Accelerated), &key, &mut buffer)?;
+            let key = MlDsaKey { set: key.set, private: None, seed: None, public: Some(public) };
+            Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+        }
+        KeyAlgorithm::ML_KEM => {
+            let (metadata, bytes) = copy::<P, { ml_kem::KEY_ROOM }>(context, id, Status::BUFFER)?;
+            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
+            let key = MlKemKey::decode(bytes).map_err(|_| Status::BUFFER)?;
+            let driver = context.crypto(Affinity::Accelerated);
+            driver.ml_kem_check(key.set, bytes).map_err(|_| Status::BUFFER)?;
+            out.get_mut(..key.public.len()).ok_or(Status::BUFFER)?.copy_from_slice(key.public);
+            Ok((metadata, key.public.len()))
         }
         _ => {
             context.locked(|keys| keys.for_public_export(id).map(|_| ()))?;

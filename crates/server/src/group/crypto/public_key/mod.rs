@@ -18,6 +18,8 @@ use zeroize::Zeroize;
 mod curve25519;
 mod elliptic_curve;
 mod export;
+mod ml_dsa;
+mod ml_kem;
 
 pub(crate) use export::export_public;
 
@@ -39,11 +41,24 @@ pub(super) fn public_key<P: Platform>(
         algorithm::ED25519_KEY_GENERATION => curve25519::ed25519_generate(context, operation),
         algorithm::ED25519_SIGN => curve25519::ed25519_sign(context, operation),
         algorithm::ED25519_VERIFY => curve25519::ed25519_verify(context, operation),
-        algorithm::SIGNATURE_CHECK => Err(Status::NO_HANDLER),
-        _ => {
-            let _ = (sub, sub_algorithm::ML_DSA);
-            Err(Status::NOT_COMPILED_IN)
+        algorithm::KEM_KEY_GENERATION | algorithm::KEM_ENCAPSULATE | algorithm::KEM_DECAPSULATE
+            if sub != sub_algorithm::ML_KEM =>
+        {
+            Err(Status::NO_HANDLER)
         }
+        algorithm::KEM_KEY_GENERATION => ml_kem::generate(context, operation),
+        algorithm::KEM_ENCAPSULATE => ml_kem::encapsulate(context, operation),
+        algorithm::KEM_DECAPSULATE => ml_kem::decapsulate(context, operation),
+        algorithm::SIGNATURE_KEY_GENERATION | algorithm::SIGNATURE_SIGN | algorithm::SIGNATURE_VERIFY
+            if sub != sub_algorithm::ML_DSA =>
+        {
+            Err(Status::NO_HANDLER)
+        }
+        algorithm::SIGNATURE_KEY_GENERATION => ml_dsa::generate(context, operation),
+        algorithm::SIGNATURE_SIGN => ml_dsa::sign(context, operation),
+        algorithm::SIGNATURE_VERIFY => ml_dsa::verify(context, operation),
+        algorithm::SIGNATURE_CHECK => Err(Status::NO_HANDLER),
+        _ => Err(Status::NOT_COMPILED_IN),
     }
 }
 

@@ -1,0 +1,176 @@
+//! ML-DSA (document 05, §7). The stored key says which parameter set it is of; the level in a message does not count.
+
+use super::{Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use crate::error::crypto_status;
+use crate::group::crypto::{KeyBytes, Operation};
+use crate::keys::Usage;
+use crate::server::{Context, Platform};
+use casemate_crypto::encoding::{EncodingError, MlDsaKey};
+use casemate_crypto::{Driver, Error as CryptoError, HashAlgorithm, MlDsaMessage, MlDsaSet};
+use casemate_protocol::message::crypto::hash;
+use casemate_protocol::message::public_key::{
+    MlDsaKeyGenerationRequest, MlDsaSignRequest, MlDsaSignResponse, MlDsaVerifyRequest, MlDsaVerifyResponse,
+    option,
+};
+use casemate_protocol::{Flags, Layout, Status};
+use zeroize::Zeroizing;
+
+/// Room for every encoding of an ML-DSA key.
+pub(super) const KEY_ROOM: usize = 7680;
+const LARGEST: MlDsaSet = MlDsaSet::MlDsa87;
+
+type MlDsaKeyBytes = KeyBytes<KEY_ROOM>;
+
+const fn named_set(level: u32) -> Result<MlDsaSet, Status> {
+    match level {
+        2 => Ok(MlDsaSet::MlDsa44),
+        3 => Ok(MlDsaSet::MlDsa65),
+        5 => Ok(MlDsaSet::MlDsa87),
+        _ => Err(Status::BAD_ARGUMENTS),
+    }
+}
+
+/// The status of bytes that are no ML-DSA key, or not the half that is needed.
+pub(super) const fn ml_dsa_encoding_status(error: EncodingError) -> Status {
+    match error {
+        EncodingError::Missing => Status::CRYPTO_ARGUMENT,
+        EncodingError::Mismatch | EncodingError::PrivateKey => Status::ASN_PARSE,
+        error => encoding_status(error),
+    }
+}
+
+pub(super) fn generate<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) = MlDsaKeyGenerationRequest::decode(operation.body, context.order)
+        .map_err(|_| Status::BAD_ARGUMENTS)?;
+    let set = named_set(request.level)?;
+    let driver = context.crypto(operation.affinity);
+    let mut seed = Zeroizing::new([0; 32]);
+    driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
+    let mut private = Zeroizing::new([0; LARGEST.private_size()]);
+    let private = private.get_mut(..set.private_size()).ok_or(Status::ABORTED)?;
+    let mut public = [0; LARGEST.public_size()];
+    let public = public.get_mut(..set.public_size()).ok_or(Status::ABORTED)?;
+    driver.ml_dsa_from_seed(set, &seed, private, public).map_err(crypto_status)?;
+    let key = MlDsaKey { set, private: Some(private), seed: None, public: Some(public) };
+    let mut encoded = Zeroizing::new([0; MlDsaKey::MAX_ENCODING]);
+    let length = key.encode_private(encoded.as_mut_slice()).map_err(ml_dsa_encoding_status)?;
+    let encoded = encoded.get(..length).unwrap_or_default();
+    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    deliver_key(context, operation.out, &wanted, encoded, |out| key.encode_public(out))
+}
+
+/// What is signed: the message, or a digest of the hash that `prehash` names.
+fn message(prehash: u32, bytes: &[u8]) -> Result<MlDsaMessage<'_>, Status> {
+    let algorithm = match prehash {
+        0 => return Ok(MlDsaMessage::Pure(bytes)),
+        hash::SHA224 => HashAlgorithm::Sha224,
+        hash::SHA256 => HashAlgorithm::Sha256,
+        hash::SHA384 => HashAlgorithm::Sha384,
+        hash::SHA512 => HashAlgorithm::Sha512,
+        hash::SHA3_224 => HashAlgorithm::Sha3_224,
+        hash::SHA3_256 => HashAlgorithm::Sha3_256,
+        hash::SHA3_384 => HashAlgorithm::Sha3_384,
+        hash::SHA3_512 => HashAlgorithm::Sha3_512,
+        hash::SHA512_224 => HashAlgorithm::Sha512_224,
+        hash::SHA512_256 => HashAlgorithm::Sha512_256,
+        hash::SHAKE128 => HashAlgorithm::Shake128,
+        hash::SHAKE256 => HashAlgorithm::Shake256,
+        _ => return Err(Status::BAD_LENGTH),
+    };
+    Ok(MlDsaMessage::Digest(algorithm, bytes))
+}
+
+const fn ml_dsa_status(error: CryptoError) -> Status {
+    match error {
+        CryptoError::DataLength => Status::BAD_LENGTH,
+        error => crypto_status(error),
+    }
+}
+
+fn check_context(context: &[u8]) -> Result<(), Status> {
+    if context.len() > 255 { Err(Status::BAD_ARGUMENTS) } else { Ok(()) }
+}
+
+pub(super) fn sign<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        MlDsaSignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+        check_context(tails.context)?;
+        let bytes: MlDsaKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_SIGN))?;
+        let key = MlDsaKey::decode(bytes.as_slice()).map_err(ml_dsa_encoding_status)?;
+        let message = message(request.prehash, tails.message)?;
+        let (head, rest) =
+            operation.out.split_at_mut_checked(MlDsaSignResponse::SIZE).ok_or(Status::BUFFER)?;
+        let signature = rest.get_mut(..key.set.signature_size()).ok_or(Status::BUFFER)?;
+        let driver = context.crypto(operation.affinity);
+        let mut expanded = Zeroizing::new([0; LARGEST.private_size()]);
+        let private = match key.private {
+            Some(private) => private,
+            None => {
+                let expanded = expanded.get_mut(..key.set.private_size()).ok_or(Status::ABORTED)?;
+                let mut public = [0; LARGEST.public_size()];
+                let public = public.get_mut(..key.set.public_size()).ok_or(Status::ABORTED)?;
+                key.expand(driver, expanded, public).map_err(ml_dsa_encoding_status)?;
+                expanded
+            }
+        };
+        driver.ml_dsa_sign(key.set, private, message, tails.context, signature).map_err(ml_dsa_status)?;
+        let length = signature.len();
+        let response = MlDsaSignResponse { length: u32::try_from(length).unwrap_or(0) };
+        Ok(context.put(&response, head).saturating_add(length))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
+
+/// The public half of a key, computed into `buffer` if it is not stored.
+pub(super) fn public<'b>(
+    driver: &dyn Driver,
+    key: &MlDsaKey<'b>,
+    buffer: &'b mut [u8; LARGEST.public_size()],
+) -> Result<&'b [u8], Status> {
+    if let Some(public) = key.public {
+        return Ok(public);
+    }
+    let mut private = Zeroizing::new([0; LARGEST.private_size()]);
+    let private = private.get_mut(..key.set.private_size()).ok_or(Status::ABORTED)?;
+    let public = buffer.get_mut(..key.set.public_size()).ok_or(Status::ABORTED)?;
+    key.expand(driver, private, public).map_err(ml_dsa_encoding_status)?;
+    Ok(public)
+}
+
+pub(super) fn verify<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        MlDsaVerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+        check_context(tails.context)?;
+        let bytes: MlDsaKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_VERIFY))?;
+        let key = MlDsaKey::decode(bytes.as_slice()).map_err(ml_dsa_encoding_status)?;
+        let message = message(request.prehash, tails.message)?;
+        if tails.signature.len() != key.set.signature_size() {
+            return Err(Status::BUFFER);
+        }
+        let driver = context.crypto(operation.affinity);
+        let mut buffer = [0; LARGEST.public_size()];
+        let public = public(driver, &key, &mut buffer)?;
+        let valid = match driver.ml_dsa_verify(key.set, public, message, tails.context, tails.signature) {
+            Ok(()) => 1,
+            Err(CryptoError::Authentication) => 0,
+            Err(error) => return Err(ml_dsa_status(error)),
+        };
+        Ok(context.put(&MlDsaVerifyResponse { valid }, operation.out))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}

@@ -1,0 +1,129 @@
+//! ML-KEM (document 05, §8). Keys are stored raw; the level in a message must be the key's.
+
+use super::{Wanted, deliver_key, evict_after, load, wants};
+use crate::error::crypto_status;
+use crate::group::crypto::{KeyBytes, Operation};
+use crate::keys::Usage;
+use crate::server::{Context, Platform};
+use casemate_crypto::encoding::{EncodingError, MlKemKey};
+use casemate_crypto::{Error as CryptoError, MlKemSet};
+use casemate_protocol::message::public_key::{
+    MlKemDecapsulateRequest, MlKemDecapsulateResponse, MlKemEncapsulateRequest, MlKemEncapsulateResponse,
+    MlKemKeyGenerationRequest, option,
+};
+use casemate_protocol::{Flags, Layout, Status};
+use zeroize::Zeroizing;
+
+/// Room for the largest key.
+pub(super) const KEY_ROOM: usize = MlKemKey::MAX_ENCODING;
+const SECRET: usize = 32;
+
+type MlKemKeyBytes = KeyBytes<KEY_ROOM>;
+
+const fn named_set(level: u32) -> Result<MlKemSet, Status> {
+    match level {
+        0 => Ok(MlKemSet::MlKem512),
+        1 => Ok(MlKemSet::MlKem768),
+        2 => Ok(MlKemSet::MlKem1024),
+        _ => Err(Status::BAD_ARGUMENTS),
+    }
+}
+
+pub(super) fn generate<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) = MlKemKeyGenerationRequest::decode(operation.body, context.order)
+        .map_err(|_| Status::BAD_ARGUMENTS)?;
+    let set = named_set(request.level)?;
+    let driver = context.crypto(operation.affinity);
+    let mut seed = Zeroizing::new([0; 64]);
+    driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
+    let mut private = Zeroizing::new([0; KEY_ROOM]);
+    let private = private.get_mut(..set.private_size()).ok_or(Status::ABORTED)?;
+    driver.ml_kem_from_seed(set, &seed, private).map_err(crypto_status)?;
+    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    deliver_key(context, operation.out, &wanted, private, |out| {
+        let public = set.public_of(private).ok_or(EncodingError::Missing)?;
+        let needed = public.len();
+        out.get_mut(..needed).ok_or(EncodingError::OutputLength { needed })?.copy_from_slice(public);
+        Ok(needed)
+    })
+}
+
+/// The key that a message names.
+fn load_key<P: Platform>(context: &mut Context<'_, P>, key: u32) -> Result<MlKemKeyBytes, Status> {
+    load(context, key, Usage::All(Flags::USAGE_DERIVE)).map_err(|status| match status {
+        Status::ASN_PARSE => Status::BUFFER,
+        status => status,
+    })
+}
+
+fn decode(bytes: &MlKemKeyBytes, set: MlKemSet) -> Result<MlKemKey<'_>, Status> {
+    let key = MlKemKey::decode(bytes.as_slice()).map_err(|_| Status::BUFFER)?;
+    if key.set == set { Ok(key) } else { Err(Status::BAD_ARGUMENTS) }
+}
+
+/// A key that fails its check, like a ciphertext of the wrong length, is a buffer of the wrong size to peers.
+const fn ml_kem_status(error: CryptoError) -> Status {
+    match error {
+        CryptoError::Key | CryptoError::KeyLength | CryptoError::DataLength => Status::BUFFER,
+        error => crypto_status(error),
+    }
+}
+
+pub(super) fn encapsulate<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) =
+        MlKemEncapsulateRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let set = named_set(request.level)?;
+        let bytes = load_key(context, request.key)?;
+        let key = decode(&bytes, set)?;
+        let (head, rest) = operation
+            .out
+            .split_at_mut_checked(MlKemEncapsulateResponse::SIZE)
+            .ok_or(Status::BAD_ARGUMENTS)?;
+        let (ciphertext, rest) =
+            rest.split_at_mut_checked(set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
+        let secret = rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?;
+        let driver = context.crypto(operation.affinity);
+        driver.ml_kem_encapsulate(set, key.public, ciphertext, secret).map_err(ml_kem_status)?;
+        let length = ciphertext.len();
+        let response = MlKemEncapsulateResponse {
+            ciphertext_length: u32::try_from(length).unwrap_or(0),
+            secret_length: u32::try_from(SECRET).unwrap_or(0),
+        };
+        Ok(context.put(&response, head).saturating_add(length).saturating_add(SECRET))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
+
+pub(super) fn decapsulate<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        MlKemDecapsulateRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let set = named_set(request.level)?;
+        let ciphertext = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+        let bytes = load_key(context, request.key)?;
+        let key = decode(&bytes, set)?;
+        let private = key.private.ok_or(Status::BAD_STATE)?;
+        let (head, rest) = operation
+            .out
+            .split_at_mut_checked(MlKemDecapsulateResponse::SIZE)
+            .ok_or(Status::BAD_ARGUMENTS)?;
+        let secret = rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?;
+        let driver = context.crypto(operation.affinity);
+        driver.ml_kem_decapsulate(set, private, ciphertext, secret).map_err(ml_kem_status)?;
+        let response = MlKemDecapsulateResponse { secret_length: u32::try_from(SECRET).unwrap_or(0) };
+        Ok(context.put(&response, head).saturating_add(SECRET))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
