@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 /// Address space for the stack of a connection's thread, in bytes. Pages that are never touched cost nothing.
-const THREAD_STACK: usize = 1024 * 1024;
+const THREAD_STACK: usize = 4 * 1024 * 1024;
 
 /// The platform of a server process: software cryptography with random numbers seeded by the operating system, a
 /// lock for threads, caches on the heap.
