@@ -283,6 +283,46 @@ fn cut_with_a_write_cache() {
     });
 }
 
+/// The same with a whole sequence in one session, so that what one change leaves in the cache meets the next.
+#[test]
+fn cut_a_session_with_a_write_cache() {
+    for layout in LAYOUTS {
+        for erased in [0xFF, 0x00] {
+            let blank = formatted(layout, erased);
+            for sequence in sequences() {
+                let mut count = 0;
+                while count < u64::MAX {
+                    let mut off = false;
+                    for seed in 0..6 {
+                        let mut flash = Flash::from_image(blank.clone(), erased).with_write_cache(seed);
+                        flash.cut_power_at(count, Effect::None);
+                        let mut store = layout.mount(&mut flash).unwrap();
+                        let mut old = Content::new();
+                        let mut new = old.clone();
+                        for operation in &sequence {
+                            operation.apply_to(&mut new);
+                            if operation.apply(store.get()).is_err() {
+                                break;
+                            }
+                            old = new.clone();
+                        }
+                        drop(store);
+                        off = flash.is_off();
+                        flash.reboot();
+                        let mut store = layout.mount(&mut flash).unwrap();
+                        let found = content(store.get());
+                        assert!(
+                            found == old || found == new,
+                            "{layout:?} erased to {erased:#x}, cut at {count}, seed {seed}: {found:?}"
+                        );
+                    }
+                    count = if off { count + 1 } else { u64::MAX };
+                }
+            }
+        }
+    }
+}
+
 /// What `Ok` promises survives a power cut right afterwards, even with a cache.
 #[test]
 fn a_change_is_durable_when_the_call_returns() {

@@ -145,6 +145,34 @@ fn of_two_complete_partitions_the_newer_one_counts() {
     }
 }
 
+/// An interrupted erasure may have raised the older partition's epoch. What else it did gives it away.
+#[test]
+fn a_half_erased_partition_does_not_win() {
+    let old = image(PLAIN, &[8, 8, 8]);
+    let mut flash = Ram::from_image(old.clone(), 0xFF);
+    PLAIN.mount(&mut flash).unwrap().get().destroy(&[ObjectId(1)]).unwrap();
+    let mut both = flash.into_storage();
+    both[..PARTITION].copy_from_slice(&old[..PARTITION]);
+    // The compacted copy has epoch 1; the original's 0 has become 2.
+    both[0] = 2;
+    let mounted = |image: &[u8]| {
+        let mut store = PLAIN.mount(Ram::from_image(image.to_vec(), 0xFF)).unwrap();
+        content(store.get()).into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(mounted(&both), [1, 2, 3]);
+    for range in [24..32, 24..80, 80..136, 80..104, 38..39, 28..32] {
+        let mut damaged = both.clone();
+        damaged[range.clone()].fill(0xFF);
+        assert_eq!(mounted(&damaged), [2, 3], "{range:?}");
+    }
+    // An interrupted addition, on the other hand, is no reason to go back to older objects.
+    for range in [136..192, 144..192, 152..160, 155..160] {
+        let mut interrupted = both.clone();
+        interrupted[range.clone()].fill(0xFF);
+        assert_eq!(mounted(&interrupted), [1, 2], "{range:?}");
+    }
+}
+
 /// Where the original would erase everything: a word of the partition's state is gone, and no other partition has the
 /// objects.
 #[test]
@@ -373,6 +401,24 @@ fn a_hole_in_the_directory() {
     let mut store = PLAIN.mount(&mut flash).unwrap();
     store.get().add_with_reclaim(&plain(4), &[]).unwrap();
     assert_eq!(content(store.get()).keys().copied().collect::<Vec<_>>(), [1, 4]);
+}
+
+/// A cache may keep the later writes of an interrupted addition and lose the first: that is put right by mounting.
+#[test]
+fn a_disordered_addition() {
+    for layout in [PLAIN, CHECKED] {
+        let mut disordered = image(layout, &[8, 8, 8]);
+        let entry = 24 + 2 * 56;
+        // The first and the last word are lost.
+        disordered[entry..entry + 8].fill(0xFF);
+        disordered[entry + 16..entry + 24].fill(0xFF);
+        let mut store = layout.mount(Ram::from_image(disordered, 0xFF)).unwrap();
+        assert_eq!(content(store.get()).into_keys().collect::<Vec<_>>(), [1, 2]);
+        let available = store.get().available().unwrap();
+        assert_eq!((available.objects, available.reclaimable_objects), (4, 0));
+        store.get().add(&plain(4), &[4; 9]).unwrap();
+        assert_eq!(content(store.get()).len(), 3);
+    }
 }
 
 #[test]
