@@ -3,8 +3,8 @@
 //! `cargo bench -p casemate-crypto`, or with `RUSTFLAGS` from the crate documentation for the portable code alone.
 
 use casemate_crypto::{
-    Aead, Cipher, CtrState, Direction, Drbg, Entropy, Error, HashAlgorithm, Mac, Random, Software, cmac,
-    hash, hkdf,
+    Aead, Cipher, CtrState, Direction, Drbg, Entropy, Error, HashAlgorithm, Mac, Random, Rsa, Software, cmac,
+    encoding::RsaKey, hash, hkdf,
 };
 use core::cell::RefCell;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -85,5 +85,34 @@ fn software(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, software);
+fn rsa(criterion: &mut Criterion) {
+    let driver = Software::new(RefCell::new(Drbg::new(Constant, b"bench").expect("seeding")));
+    let mut group = criterion.benchmark_group("rsa");
+    let keys: [(usize, &[u8]); 4] = [
+        (1024, include_bytes!("../tests/data/rsa/private-1024.der")),
+        (2048, include_bytes!("../tests/data/rsa/private-2048.der")),
+        (3072, include_bytes!("../tests/data/rsa/private-3072.der")),
+        (4096, include_bytes!("../tests/data/rsa/private-4096.der")),
+    ];
+    for (bits, der) in keys {
+        let key = RsaKey::decode(der).and_then(|key| key.private()).expect("key");
+        let mut data = vec![0x33; bits / 8];
+        group.bench_function(BenchmarkId::new("private", bits), |bencher| {
+            bencher.iter(|| driver.rsa_private(&key, &mut data).expect("private operation"));
+        });
+        group.bench_function(BenchmarkId::new("public", bits), |bencher| {
+            bencher.iter(|| driver.rsa_public(&key.public, &mut data).expect("public operation"));
+        });
+    }
+    group.sample_size(20);
+    for bits in [2048, 3072] {
+        let mut primes = vec![0; bits / 8];
+        group.bench_function(BenchmarkId::new("generate", bits), |bencher| {
+            bencher.iter(|| driver.rsa_generate(bits, 65537, &mut primes).expect("key"));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, software, rsa);
 criterion_main!(benches);

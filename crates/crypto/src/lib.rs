@@ -61,6 +61,8 @@
 //!   instructions are found at run time. **The multiplier of a Cortex-M3 (and of some Cortex-A and PowerPC cores)
 //!   ends early on small operands**, so there the time of GCM leaks information about the hash key to whoever can
 //!   measure it finely. Use a hardware engine, CCM, or a channel an attacker cannot time.
+//! - RSA private operations are blinded and use exponentiations of constant time; on processors with a multiplier as
+//!   above, the blinding is the defence. Generating a key takes a time that tells how many candidates were tried.
 //! - Key schedules, chaining values and keystream kept by this crate are wiped when dropped. The compiler may
 //!   leave copies of temporaries on the stack; no portable code can prevent that.
 //! - GCM and CCM are broken by two messages under one key and nonce. This crate does not choose nonces.
@@ -130,7 +132,7 @@ pub use ml_dsa::{MlDsa, MlDsaMessage, MlDsaSet};
 pub use ml_kem::{MlKem, MlKemSet};
 pub use random::Random;
 pub use rsa::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, Rsa, RsaPrivateKey, RsaPublicKey};
-pub use software::Software;
+pub use software::{RsaComponents, Software};
 
 /// Size of an AES block, of a CBC initialisation vector and of a full CMAC, GCM or CCM tag, in bytes.
 pub const AES_BLOCK: usize = 16;

@@ -12,9 +12,9 @@ pub const RSA_MAX_BYTES: usize = RSA_MAX_BITS / 8;
 /// An RSA public key: big-endian numbers without leading zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RsaPublicKey<'a> {
-    /// n.
+    /// n, odd.
     pub modulus: &'a [u8],
-    /// e.
+    /// e, odd, above 1 and below n.
     pub exponent: &'a [u8],
 }
 
@@ -72,8 +72,9 @@ pub trait Rsa {
     /// result is checked with the public key before it is released.
     ///
     /// # Errors
-    /// As [`rsa_public`](Self::rsa_public); [`Error::Key`] if the numbers of the key contradict each other;
-    /// [`Error::Hardware`] if the result does not check; [`Error::Entropy`].
+    /// As [`rsa_public`](Self::rsa_public); [`Error::Key`] if the numbers of the key contradict each other, which can
+    /// show as a result that fails the check every time; [`Error::Hardware`] if the result fails it once;
+    /// [`Error::Entropy`].
     fn rsa_private(&self, key: &RsaPrivateKey<'_>, data: &mut [u8]) -> Result<(), Error> {
         let _ = (key, data);
         Err(Error::Unsupported)

@@ -13,11 +13,13 @@ mod curve25519;
 mod ec;
 mod ml_dsa;
 mod ml_kem;
+mod rsa;
 
 pub use curve25519::{Ed25519Key, X25519Key};
 pub use ec::{EcKey, decode_ecdsa_signature, decode_point, encode_ecdsa_signature, encode_point};
 pub use ml_dsa::MlDsaKey;
 pub use ml_kem::MlKemKey;
+pub use rsa::{RsaKey, encode_rsa_private, encode_rsa_public};
 
 use crate::Error;
 use core::fmt;
@@ -30,6 +32,8 @@ pub enum EncodingError {
     /// The bytes are not a key of this family: other DER, broken DER, another algorithm, a part of the wrong length,
     /// or something after the end.
     Malformed,
+    /// The bytes end before the length at their start says. Told apart for RSA keys only (document 05, §2.2).
+    Truncated,
     /// An elliptic-curve key, but not on one of [`Curve`](crate::Curve): another named curve, or none.
     UnknownCurve,
     /// The public key is not an uncompressed point of its curve.
@@ -59,6 +63,7 @@ impl fmt::Display for EncodingError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Malformed => "the bytes are not a key of this family: pass DER of the algorithm asked for",
+            Self::Truncated => "the bytes end before the length at their start says: pass the whole key",
             Self::UnknownCurve => "the curve is not supported: use P-224, P-256, P-384 or P-521, by name",
             Self::Point => "the public key is not an uncompressed point on its curve",
             Self::PrivateKey => "the private key has a number that is out of range",

@@ -12,6 +12,8 @@ mod ml_kem;
 mod rsa;
 
 pub(crate) use aead::CbcMac;
+pub use rsa::RsaComponents;
+pub(crate) use rsa::{check_private, check_public};
 
 use crate::{Error, Random};
 

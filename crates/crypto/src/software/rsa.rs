@@ -1,5 +1,0 @@
-//! Nothing yet: the portable driver declines this family.
-
-use crate::{Random, Rsa, Software};
-
-impl<R: Random> Rsa for Software<R> {}
