@@ -1,8 +1,10 @@
 //! The public half of a stored key (document 03, §6.5 and §12.3).
 
-use super::{curve25519, elliptic_curve, encoding_status, ml_dsa, ml_kem};
+use super::{curve25519, elliptic_curve, encoding_status, ml_dsa, ml_kem, rsa};
 use crate::server::{Affinity, Context, Platform};
-use casemate_crypto::encoding::{EcKey, Ed25519Key, MlDsaKey, MlKemKey, X25519Key};
+use casemate_crypto::encoding::{
+    EcKey, Ed25519Key, MlDsaKey, MlKemKey, RsaKey, X25519Key, encode_rsa_public,
+};
 use casemate_crypto::{Curve, MlDsaSet};
 use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{Metadata, ObjectId, Status};
@@ -46,6 +48,12 @@ pub(crate) fn export_public<P: Platform>(
             let public = curve25519::ed25519_public(context.crypto(Affinity::Accelerated), &key)?;
             let key = Ed25519Key { seed: None, public: Some(public) };
             Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+        }
+        KeyAlgorithm::RSA => {
+            let (metadata, bytes) = copy::<P, { rsa::KEY_ROOM }>(context, id, Status::ASN_PARSE)?;
+            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
+            let key = RsaKey::decode(bytes).map_err(rsa::rsa_encoding_status)?;
+            Ok((metadata, encode_rsa_public(&key.public(), out).map_err(encoding_status)?))
         }
         KeyAlgorithm::ML_DSA => {
             let (metadata, bytes) = copy::<P, { ml_dsa::KEY_ROOM }>(context, id, Status::ASN_PARSE)?;

@@ -20,6 +20,7 @@ mod elliptic_curve;
 mod export;
 mod ml_dsa;
 mod ml_kem;
+mod rsa;
 
 pub(crate) use export::export_public;
 
@@ -41,6 +42,9 @@ pub(super) fn public_key<P: Platform>(
         algorithm::ED25519_KEY_GENERATION => curve25519::ed25519_generate(context, operation),
         algorithm::ED25519_SIGN => curve25519::ed25519_sign(context, operation),
         algorithm::ED25519_VERIFY => curve25519::ed25519_verify(context, operation),
+        algorithm::RSA_KEY_GENERATION => rsa::generate(context, operation),
+        algorithm::RSA => rsa::operate(context, operation),
+        algorithm::RSA_SIZE => rsa::size(context, operation),
         algorithm::KEM_KEY_GENERATION | algorithm::KEM_ENCAPSULATE | algorithm::KEM_DECAPSULATE
             if sub != sub_algorithm::ML_KEM =>
         {
@@ -71,7 +75,7 @@ pub(super) const fn encoding_status(error: EncodingError) -> Status {
         EncodingError::Missing => Status::ECC_ARGUMENT,
         EncodingError::Signature | EncodingError::SignatureRange => Status::ASN_ECC_KEY,
         EncodingError::SignatureZero => Status::NUMBER_ZERO,
-        EncodingError::OutputLength { .. } => Status::BUFFER,
+        EncodingError::OutputLength { .. } | EncodingError::Truncated => Status::BUFFER,
         EncodingError::Driver(error) => crate::error::crypto_status(error),
         _ => Status::ASN_PARSE,
     }

@@ -1,0 +1,112 @@
+//! RSA: key generation and the raw operations (document 05, §3). Padding is the client's affair.
+
+use super::{ANY_USAGE, Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use crate::error::crypto_status;
+use crate::group::crypto::{KeyBytes, Operation};
+use crate::keys::Usage;
+use crate::server::{Context, Platform};
+use casemate_crypto::encoding::{EncodingError, RsaKey, encode_rsa_private, encode_rsa_public};
+use casemate_crypto::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, RsaComponents};
+use casemate_protocol::message::public_key::{
+    RsaKeyGenerationRequest, RsaRequest, RsaResponse, RsaSizeRequest, RsaSizeResponse, option, rsa_operation,
+};
+use casemate_protocol::{Flags, Layout, Status};
+use zeroize::Zeroizing;
+
+/// Room for every encoding of an RSA key, a PKCS#8 wrapping with attributes included.
+pub(super) const KEY_ROOM: usize = 2560;
+
+type RsaKeyBytes = KeyBytes<KEY_ROOM>;
+
+/// The status of bytes that are no RSA key, or not the half that is needed.
+pub(super) const fn rsa_encoding_status(error: EncodingError) -> Status {
+    match error {
+        EncodingError::Missing => Status::CRYPTO_ARGUMENT,
+        EncodingError::Mismatch => Status::ASN_PARSE,
+        error => encoding_status(error),
+    }
+}
+
+pub(super) fn generate<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) =
+        RsaKeyGenerationRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    // Peers round a size that is no multiple of 16 down.
+    let size = usize::try_from(request.size & !0xF).unwrap_or(usize::MAX);
+    let is_size = (RSA_MIN_BITS..=RSA_MAX_BITS).contains(&size) && request.size <= 4096;
+    if !is_size || request.exponent < 3 || request.exponent % 2 == 0 {
+        return Err(Status::CRYPTO_ARGUMENT);
+    }
+    let mut primes = Zeroizing::new([0; RSA_MAX_BYTES]);
+    let primes = primes.get_mut(..size / 8).ok_or(Status::CRYPTO_ARGUMENT)?;
+    let driver = context.crypto(operation.affinity);
+    driver.rsa_generate(size, request.exponent, primes).map_err(crypto_status)?;
+    let (p, q) = primes.split_at_checked(size / 16).ok_or(Status::ABORTED)?;
+    let key = RsaComponents::derive(p, q, request.exponent).map_err(crypto_status)?;
+    let mut encoded = Zeroizing::new([0; RsaKey::MAX_ENCODING]);
+    let length =
+        encode_rsa_private(&key.private_key(), encoded.as_mut_slice()).map_err(rsa_encoding_status)?;
+    let encoded = encoded.get(..length).unwrap_or_default();
+    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    deliver_key(context, operation.out, &wanted, encoded, |out| encode_rsa_public(&key.public_key(), out))
+}
+
+pub(super) fn operate<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, tail) =
+        RsaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let input = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+        let (is_private, usage) = match request.operation {
+            rsa_operation::PUBLIC_ENCRYPT => (false, Usage::All(Flags::USAGE_ENCRYPT)),
+            rsa_operation::PUBLIC_DECRYPT => (false, Usage::Any(Flags::USAGE_DECRYPT | Flags::USAGE_VERIFY)),
+            rsa_operation::PRIVATE_ENCRYPT => (true, Usage::Any(Flags::USAGE_ENCRYPT | Flags::USAGE_SIGN)),
+            rsa_operation::PRIVATE_DECRYPT => (true, Usage::All(Flags::USAGE_DECRYPT)),
+            _ => return Err(Status::CRYPTO_ARGUMENT),
+        };
+        let bytes: RsaKeyBytes = load(context, request.key, usage)?;
+        let key = RsaKey::decode(bytes.as_slice()).map_err(rsa_encoding_status)?;
+        let size = key.public().modulus.len();
+        if input.is_empty() || input.len() > size {
+            return Err(Status::CRYPTO_ARGUMENT);
+        }
+        if usize::try_from(request.capacity).is_ok_and(|capacity| capacity < size) {
+            return Err(Status::RSA_BUFFER);
+        }
+        let (head, rest) = operation.out.split_at_mut_checked(RsaResponse::SIZE).ok_or(Status::RSA_BUFFER)?;
+        let data = rest.get_mut(..size).ok_or(Status::RSA_BUFFER)?;
+        let zeros = size.saturating_sub(input.len());
+        data.get_mut(..zeros).unwrap_or_default().fill(0);
+        data.get_mut(zeros..).unwrap_or_default().copy_from_slice(input);
+        let driver = context.crypto(operation.affinity);
+        if is_private {
+            driver.rsa_private(&key.private().map_err(rsa_encoding_status)?, data).map_err(crypto_status)?;
+        } else {
+            driver.rsa_public(&key.public(), data).map_err(crypto_status)?;
+        }
+        let response = RsaResponse { length: u32::try_from(size).unwrap_or(0) };
+        Ok(context.put(&response, head).saturating_add(size))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
+
+pub(super) fn size<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+) -> Result<usize, Status> {
+    let (request, _) =
+        RsaSizeRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let result = (|| {
+        let bytes: RsaKeyBytes = load(context, request.key, ANY_USAGE)?;
+        let key = RsaKey::decode(bytes.as_slice()).map_err(rsa_encoding_status)?;
+        let size = u32::try_from(key.public().modulus.len()).unwrap_or(0);
+        Ok(context.put(&RsaSizeResponse { size }, operation.out))
+    })();
+    evict_after(context, wants(request.options, option::EVICT), request.key);
+    result
+}
