@@ -3,7 +3,7 @@
 use super::{curve25519, elliptic_curve, encoding_status, ml_dsa, ml_kem, rsa};
 use crate::server::{Affinity, Context, Platform};
 use casemate_crypto::encoding::{
-    EcKey, Ed25519Key, MlDsaKey, MlKemKey, RsaKey, X25519Key, encode_rsa_public,
+    EcKey, Ed25519Key, EncodingError, MlDsaKey, MlKemKey, RsaKey, X25519Key, encode_rsa_public,
 };
 use casemate_crypto::{Curve, MlDsaSet};
 use casemate_protocol::message::key::KeyAlgorithm;
@@ -45,7 +45,12 @@ pub(crate) fn export_public<P: Platform>(
             let (metadata, bytes) = copy::<P, { curve25519::KEY_ROOM }>(context, id, Status::ASN_PARSE)?;
             let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
             let key = Ed25519Key::decode(bytes).map_err(encoding_status)?;
-            let public = curve25519::ed25519_public(context.crypto(Affinity::Accelerated), &key)?;
+            let driver = context.crypto(Affinity::Accelerated);
+            key.check(driver).map_err(|error| match error {
+                EncodingError::Mismatch => Status::ASN_PARSE,
+                error => encoding_status(error),
+            })?;
+            let public = curve25519::ed25519_public(driver, &key)?;
             let key = Ed25519Key { seed: None, public: Some(public) };
             Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
         }

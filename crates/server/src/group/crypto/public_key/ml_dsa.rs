@@ -161,6 +161,9 @@ pub(super) fn verify<P: Platform>(
         if tails.signature.len() != key.set.signature_size() {
             return Err(Status::BUFFER);
         }
+        if !key.set.hint_is_well_formed(tails.signature) {
+            return Err(Status::SIGNATURE_VERIFICATION);
+        }
         let driver = context.crypto(operation.affinity);
         let mut buffer = [0; LARGEST.public_size()];
         let public = public(driver, &key, &mut buffer)?;

@@ -90,6 +90,9 @@ pub(super) fn encapsulate<P: Platform>(
             rest.split_at_mut_checked(set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
         let secret = rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?;
         let driver = context.crypto(operation.affinity);
+        if let Some(private) = key.private {
+            driver.ml_kem_check(set, private).map_err(ml_kem_status)?;
+        }
         driver.ml_kem_encapsulate(set, key.public, ciphertext, secret).map_err(ml_kem_status)?;
         let length = ciphertext.len();
         let response = MlKemEncapsulateResponse {

@@ -94,10 +94,15 @@ fn load<P: Platform, const N: usize>(
     if !key.is_some() {
         return Err(Status::BAD_ARGUMENTS);
     }
-    KeyBytes::stored(context, key, usage).map_err(|status| match status {
-        Status::NO_SPACE => Status::ASN_PARSE,
-        status => status,
-    })
+    match KeyBytes::stored(context, key, usage) {
+        // The usage that it lacks comes before what it is.
+        Err(Status::NO_SPACE) => context.locked(|keys| {
+            let id = keys.resolve(key, ObjectType::CRYPTO);
+            usage.check(keys.metadata(id)?.flags)?;
+            Err(Status::ASN_PARSE)
+        }),
+        result => result,
+    }
 }
 
 /// No usage flag is needed.
