@@ -4,7 +4,11 @@ use crate::connection::{Hsm, connect};
 use crate::local::{Running, Setup, provision};
 use crate::value::say;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use casemate_client::{CmacKdfInput, CtrState, Direction, Error, HashAlgorithm, HkdfInput, Key, NewKey};
+use casemate_client::{
+    CmacKdfInput, CtrState, Curve, Direction, Ed25519, Ed25519Mode, Endianness, Error, HashAlgorithm,
+    HkdfInput, Key, KeyPair, MlDsa, MlDsaMessage, MlKem, NewKey, Rsa, RsaOperation, X25519,
+};
+use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{ClientId, Flags, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
 use clap::Args;
 use std::path::Path;
@@ -51,6 +55,8 @@ impl Demo {
         cipher_steps(&mut report, &mut hsm);
         digest_steps(&mut report, &mut hsm);
         derivation_steps(&mut report, &mut hsm);
+        public_key_steps(&mut report, &mut hsm);
+        post_quantum_steps(&mut report, &mut hsm);
         wrap_steps(&mut report, &mut hsm);
         isolation_steps(&mut report, &mut hsm, &server.address);
 
@@ -541,6 +547,217 @@ fn derivation_steps(report: &mut Report, hsm: &mut Hsm) {
         ensure!(out[..] == rebuilt, "the two differ");
         Ok("equal".to_owned())
     });
+}
+
+// RFC 6979, A.2.5 and A.2.6: public key and signature, in DER, of "sample" with SHA-256, SHA-384.
+const RFC_6979: [(Curve, HashAlgorithm, &str, &str); 2] = [
+    (
+        Curve::P256,
+        HashAlgorithm::Sha256,
+        "3059301306072a8648ce3d020106082a8648ce3d0301070342000460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6c\
+         e669622e60f29fb67903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299",
+        "3046022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716022100f7cb1c942d657c41d436c7\
+         a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8",
+    ),
+    (
+        Curve::P384,
+        HashAlgorithm::Sha384,
+        "3076301006072a8648ce3d020106052b8104002203620004ec3a4e415b4e19a4568618029f427fa5da9a8bc4ae92e02e06aae5\
+         286b300c64def8f0ea9055866064a254515480bc138015d9b72d7d57244ea8ef9ac0c621896708a59367f9dfb9f54ca84b3f\
+         1c9db1288b231c3ae0d4fe7344fd2533264720",
+        "306602310094edbb92a5ecb8aad4736e56c691916b3f88140666ce9fa73d64c4ea95ad133c81a648152e44acf96e36dd1e80fa\
+         be4602310099ef4aeb15f178cea1fe40db2603138f130e740a19624526203b6351d0a3a94fa329c145786e679e7b82c71a38\
+         628ac8",
+    ),
+];
+// RFC 8032, 7.1, test 3: seed, public key, message, signature.
+const RFC_8032: [&str; 4] = [
+    "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+    "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+    "af82",
+    "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac\
+     18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+];
+// RFC 7748, 6.1: Bob's private key and public key, Alice's public key, the shared secret.
+const RFC_7748: [&str; 4] = [
+    "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+    "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
+    "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
+    "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742",
+];
+
+/// Octets in the order that X25519 keys have on the wire.
+fn reversed(octets: &str) -> Result<Vec<u8>> {
+    let mut octets = hex::decode(octets)?;
+    octets.reverse();
+    Ok(octets)
+}
+
+/// A private key of Curve25519 as servers keep it; `arc` is 0x6E for X25519 and 0x70 for Ed25519.
+fn curve25519_key(arc: u8, private: &[u8], public: &[u8]) -> Vec<u8> {
+    let prefix = [0x30, 0x50, 2, 1, 1, 0x30, 5, 6, 3, 0x2B, 0x65, arc, 4, 0x22, 4, 0x20];
+    [&prefix[..], private, &[0x81, 0x20], public].concat()
+}
+
+/// A key pair under number 0x60, and its public key.
+fn key_pair(hsm: &mut Hsm, pair: impl KeyPair) -> Result<(Key<'static>, Vec<u8>)> {
+    let flags = Flags::USAGE_ANY | Flags::NONEXPORTABLE;
+    let new = NewKey { id: KeyId(0x60), flags, label: Label::from("key pair") };
+    let mut public = vec![0; 4096];
+    let (id, length) = hsm.key_pair_generate_with_public(pair, &new, &mut public)?;
+    public.truncate(length);
+    Ok((Key::Id(id), public))
+}
+
+fn drop_key(hsm: &mut Hsm, key: Key<'_>) -> Result<()> {
+    if let Key::Id(id) = key {
+        hsm.key_evict(id)?;
+    }
+    Ok(())
+}
+
+fn public_key_steps(report: &mut Report, hsm: &mut Hsm) {
+    report.group("Public keys");
+    for (curve, algorithm, public, signature) in RFC_6979 {
+        let name = format!("ECDSA {} verifies a signature (RFC 6979)", curve.name());
+        report.step(&name, || {
+            let (public, signature) = (hex::decode(public)?, hex::decode(signature)?);
+            let key = Key::Inline(&public);
+            let hash = hsm.hash(algorithm, b"sample")?;
+            ensure!(hsm.ecdsa_verify(key, &signature, hash.as_bytes())?, "it does not verify");
+            let other = hsm.hash(algorithm, b"Sample")?;
+            ensure!(!hsm.ecdsa_verify(key, &signature, other.as_bytes())?, "another message verifies too");
+            Ok("known answer; another message does not".to_owned())
+        });
+    }
+    for curve in Curve::ALL {
+        report.step(&format!("{} key pair, sign, verify, agree", curve.name()), || {
+            let hash = hsm.hash(HashAlgorithm::Sha256, b"meet me at the casemate")?;
+            let (key, public) = key_pair(hsm, curve)?;
+            let mut signature = [0; 256];
+            let length = hsm.ecdsa_sign(key, hash.as_bytes(), &mut signature)?;
+            let verified = hsm.ecdsa_verify(Key::Inline(&public), &signature[..length], hash.as_bytes())?;
+            ensure!(verified, "the signature does not verify");
+            let mut tampered = hash.as_bytes().to_vec();
+            tampered[0] ^= 1;
+            let verified = hsm.ecdsa_verify(key, &signature[..length], &tampered)?;
+            ensure!(!verified, "a tampered message verifies");
+            // A peer whose private key is here.
+            let mut peer = [0; 256];
+            let peer_length = hsm.key_pair_generate_export(curve, &mut peer)?;
+            let peer = Key::Inline(&peer[..peer_length]);
+            let (mut ours, mut theirs) = ([0; 66], [0; 66]);
+            let length = hsm.ecdh_export(key, peer, &mut ours)?;
+            hsm.ecdh_export(peer, Key::Inline(&public), &mut theirs)?;
+            ensure!(length == curve.field_size() && ours == theirs, "the two secrets differ");
+            drop_key(hsm, key)?;
+            Ok("valid; tampered refused; one secret".to_owned())
+        });
+    }
+    let [seed, public, message, signature] = RFC_8032;
+    report.step("Ed25519 with a known key (RFC 8032, test 3)", || {
+        let key = curve25519_key(0x70, &hex::decode(seed)?, &hex::decode(public)?);
+        let message = hex::decode(message)?;
+        let made = hsm.ed25519_sign(Key::Inline(&key), Ed25519Mode::Pure, &message)?;
+        expect(&made, signature)?;
+        Ok("known answer".to_owned())
+    });
+    report.step("Ed25519 key pair, three modes, tampered", || {
+        let (key, public) = key_pair(hsm, Ed25519)?;
+        let digest = hsm.hash(HashAlgorithm::Sha512, b"abc")?;
+        for (mode, message) in [
+            (Ed25519Mode::Pure, &b"abc"[..]),
+            (Ed25519Mode::Context(b"demo"), b"abc"),
+            (Ed25519Mode::Prehashed(b"demo"), digest.as_bytes()),
+        ] {
+            let mut signature = hsm.ed25519_sign(key, mode, message)?;
+            let public = Key::Inline(&public);
+            ensure!(hsm.ed25519_verify(public, mode, &signature, message)?, "{mode:?} does not verify");
+            signature[0] ^= 1;
+            ensure!(!hsm.ed25519_verify(public, mode, &signature, message)?, "{mode:?}, tampered, verifies");
+        }
+        drop_key(hsm, key)?;
+        Ok("valid; tampered refused".to_owned())
+    });
+    let [private, public, peer, secret] = RFC_7748;
+    report.step("X25519 with known keys (RFC 7748, 6.1)", || {
+        let key = curve25519_key(0x6E, &reversed(private)?, &reversed(public)?);
+        let peer = [&hex::decode("302a300506032b656e032100")?[..], &reversed(peer)?].concat();
+        let mut found = [0; 32];
+        hsm.x25519_export(Key::Inline(&key), Key::Inline(&peer), Endianness::Little, &mut found)?;
+        expect(&found, secret)?;
+        Ok("known answer".to_owned())
+    });
+    report.step("X25519 secret that stays in the server", || {
+        let (key, public) = key_pair(hsm, X25519)?;
+        let new = NewKey { id: KeyId(0x61), flags: Flags::USAGE_DERIVE, label: Label::from("agreed") };
+        let agreed = hsm.x25519_cache(key, Key::Inline(&public), Endianness::Little, &new)?;
+        let input =
+            HkdfInput { hash: HashAlgorithm::Sha256, key: Key::Id(agreed), salt: &[], info: b"session" };
+        hsm.hkdf_export(&input, &mut [0; 32])?;
+        hsm.key_evict(agreed)?;
+        drop_key(hsm, key)?;
+        Ok(format!("key {agreed} derives"))
+    });
+    report.step("export a private key, and its public half", || {
+        let (key, public) = key_pair(hsm, Curve::P256)?;
+        refused(hsm.key_export(KeyId(0x60), &mut [0; 256]), Status::ACCESS)?;
+        let mut exported = [0; 256];
+        let (length, _) = hsm.key_export_public(KeyId(0x60), KeyAlgorithm::ECC, &mut exported)?;
+        ensure!(exported[..length] == public, "another public key came out");
+        drop_key(hsm, key)?;
+        Ok("private refused, public came out".to_owned())
+    });
+    report.step("RSA-2048 key pair, raise to d and to e", || {
+        let (key, public) = key_pair(hsm, Rsa::new(2048))?;
+        let number: Vec<u8> = (0..=u8::MAX).collect();
+        let (mut raised, mut back) = ([0; 256], [0; 256]);
+        ensure!(hsm.rsa_size(key)? == 256, "another size");
+        hsm.rsa(RsaOperation::PrivateEncrypt, key, &number, &mut raised)?;
+        ensure!(raised[..] != number, "nothing was done");
+        hsm.rsa(RsaOperation::PublicDecrypt, Key::Inline(&public), &raised, &mut back)?;
+        ensure!(back[..] == number, "another number came back");
+        drop_key(hsm, key)?;
+        Ok("the same number came back".to_owned())
+    });
+}
+
+fn post_quantum_steps(report: &mut Report, hsm: &mut Hsm) {
+    report.group("Post-quantum keys");
+    for parameters in MlDsa::ALL {
+        report.step(&format!("{} key pair, sign, verify", parameters.name()), || {
+            let (key, public) = key_pair(hsm, parameters)?;
+            let (message, other) = (MlDsaMessage::Pure(b"abc"), MlDsaMessage::Pure(b"abd"));
+            let mut signature = vec![0; parameters.signature_size()];
+            hsm.ml_dsa_sign(key, parameters, message, b"demo", &mut signature)?;
+            let public = Key::Inline(&public);
+            ensure!(
+                hsm.ml_dsa_verify(public, parameters, &signature, message, b"demo")?,
+                "it does not verify"
+            );
+            for (message, context) in [(other, &b"demo"[..]), (message, b"")] {
+                let verified = hsm.ml_dsa_verify(public, parameters, &signature, message, context)?;
+                ensure!(!verified, "another message or context verifies");
+            }
+            drop_key(hsm, key)?;
+            Ok("valid; other message or context refused".to_owned())
+        });
+    }
+    for parameters in MlKem::ALL {
+        report.step(&format!("{} key pair, encapsulate, open", parameters.name()), || {
+            let (key, public) = key_pair(hsm, parameters)?;
+            let mut ciphertext = vec![0; parameters.ciphertext_size()];
+            let (mut sent, mut received) = ([0; 32], [0; 32]);
+            hsm.ml_kem_encapsulate(Key::Inline(&public), parameters, &mut ciphertext, &mut sent)?;
+            hsm.ml_kem_decapsulate(key, parameters, &ciphertext, &mut received)?;
+            ensure!(sent == received, "the two secrets differ");
+            ciphertext[0] ^= 1;
+            hsm.ml_kem_decapsulate(key, parameters, &ciphertext, &mut received)?;
+            ensure!(sent != received, "a damaged ciphertext gives the secret");
+            drop_key(hsm, key)?;
+            Ok("one secret; damaged, another".to_owned())
+        });
+    }
 }
 
 fn wrap_steps(report: &mut Report, hsm: &mut Hsm) {

@@ -5,9 +5,11 @@ use crate::simple::print_table;
 use crate::table::{Align, Table};
 use crate::value::{Form, Input, flag_names, flags, key_number, label, say};
 use anyhow::{Context, Result, bail};
-use casemate_client::NewKey;
+use casemate_client::{Curve, Ed25519, Error, MlDsa, MlKem, NewKey, Rsa, X25519};
+use casemate_posix::tcp::TcpError;
+use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, ObjectType, Status};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
@@ -89,6 +91,80 @@ impl Description {
     }
 }
 
+/// What a key pair is for.
+#[derive(ValueEnum, Clone, Copy)]
+enum Algorithm {
+    /// ECDSA and key agreement on P-224
+    P224,
+    /// ECDSA and key agreement on P-256
+    P256,
+    /// ECDSA and key agreement on P-384
+    P384,
+    /// ECDSA and key agreement on P-521
+    P521,
+    /// Ed25519 signatures
+    Ed25519,
+    /// X25519 key agreement
+    X25519,
+    /// RSA with 2048 bits
+    Rsa2048,
+    /// RSA with 3072 bits
+    Rsa3072,
+    /// RSA with 4096 bits
+    Rsa4096,
+    /// ML-DSA-44 signatures
+    #[value(name = "ml-dsa-44")]
+    MlDsa44,
+    /// ML-DSA-65 signatures
+    #[value(name = "ml-dsa-65")]
+    MlDsa65,
+    /// ML-DSA-87 signatures
+    #[value(name = "ml-dsa-87")]
+    MlDsa87,
+    /// ML-KEM-512 key encapsulation
+    #[value(name = "ml-kem-512")]
+    MlKem512,
+    /// ML-KEM-768 key encapsulation
+    #[value(name = "ml-kem-768")]
+    MlKem768,
+    /// ML-KEM-1024 key encapsulation
+    #[value(name = "ml-kem-1024")]
+    MlKem1024,
+}
+
+impl Algorithm {
+    fn generate(self, hsm: &mut Hsm, new: &NewKey) -> Result<KeyId, Error<TcpError>> {
+        match self {
+            Self::P224 => hsm.key_pair_generate(Curve::P224, new),
+            Self::P256 => hsm.key_pair_generate(Curve::P256, new),
+            Self::P384 => hsm.key_pair_generate(Curve::P384, new),
+            Self::P521 => hsm.key_pair_generate(Curve::P521, new),
+            Self::Ed25519 => hsm.key_pair_generate(Ed25519, new),
+            Self::X25519 => hsm.key_pair_generate(X25519, new),
+            Self::Rsa2048 => hsm.key_pair_generate(Rsa::new(2048), new),
+            Self::Rsa3072 => hsm.key_pair_generate(Rsa::new(3072), new),
+            Self::Rsa4096 => hsm.key_pair_generate(Rsa::new(4096), new),
+            Self::MlDsa44 => hsm.key_pair_generate(MlDsa::MlDsa44, new),
+            Self::MlDsa65 => hsm.key_pair_generate(MlDsa::MlDsa65, new),
+            Self::MlDsa87 => hsm.key_pair_generate(MlDsa::MlDsa87, new),
+            Self::MlKem512 => hsm.key_pair_generate(MlKem::MlKem512, new),
+            Self::MlKem768 => hsm.key_pair_generate(MlKem::MlKem768, new),
+            Self::MlKem1024 => hsm.key_pair_generate(MlKem::MlKem1024, new),
+        }
+    }
+
+    const fn family(self) -> KeyAlgorithm {
+        match self {
+            Self::P224 | Self::P256 | Self::P384 | Self::P521 => KeyAlgorithm::ECC,
+            Self::Ed25519 => KeyAlgorithm::ED25519,
+            Self::X25519 => KeyAlgorithm::X25519,
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => KeyAlgorithm::RSA,
+            Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87 => KeyAlgorithm::ML_DSA,
+            Self::MlKem512 | Self::MlKem768 | Self::MlKem1024 => KeyAlgorithm::ML_KEM,
+        }
+    }
+}
+
 #[derive(Subcommand)]
 enum Action {
     /// List the committed keys of this client
@@ -104,11 +180,18 @@ enum Action {
         #[command(flatten)]
         input: Input,
     },
-    /// Have the server make a random key, which nobody outside has seen, and print its number
+    /// Have the server make a key, which nobody outside has seen, and print its number
+    ///
+    /// With --length it is a random key, such as for AES; with --algorithm it is a key pair, whose public half
+    /// `export-public` reads.
     Generate {
-        /// Its length in bytes, such as 16 or 32
-        #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(1..))]
-        length: u16,
+        /// The length of a random key in bytes, such as 16 or 32
+        #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(1..),
+              required_unless_present = "algorithm")]
+        length: Option<u16>,
+        /// What the key pair is for
+        #[arg(long, value_enum, conflicts_with = "length")]
+        algorithm: Option<Algorithm>,
         #[command(flatten)]
         description: Description,
     },
@@ -122,6 +205,22 @@ enum Action {
         /// Print the key to standard output, in hexadecimal unless told otherwise
         #[arg(long, conflicts_with = "out")]
         show: bool,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Read the public half of a key pair
+    ///
+    /// It comes in DER as SubjectPublicKeyInfo, which other programs read; an ML-KEM key comes as FIPS 203 says. The
+    /// octets of an X25519 key are in reverse of the usual order, as they are everywhere in this protocol.
+    ExportPublic {
+        #[command(flatten)]
+        name: Name,
+        /// What the key pair is for; the server does not know
+        #[arg(long, value_enum)]
+        algorithm: Algorithm,
+        /// Write the key to a file; otherwise it goes to standard output, in hexadecimal unless told otherwise
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         #[command(flatten)]
         form: Form,
     },
@@ -150,10 +249,19 @@ impl Key {
                 let id = hsm.key_cache(&description.new_key(), &key).context("the key was not imported")?;
                 description.finish(&mut hsm, id)?;
             }
-            Action::Generate { length, description } => {
-                let id =
-                    hsm.key_cache_random(&description.new_key(), *length).context("the key was not made")?;
-                description.finish(&mut hsm, id)?;
+            Action::Generate { length, algorithm, description } => {
+                let new = description.new_key();
+                let made = match (algorithm, length) {
+                    (Some(algorithm), _) => algorithm.generate(&mut hsm, &new),
+                    (None, length) => hsm.key_cache_random(&new, length.unwrap_or(0)),
+                };
+                description.finish(&mut hsm, made.context("the key was not made")?)?;
+            }
+            Action::ExportPublic { name, algorithm, out, form } => {
+                let mut key = vec![0; hsm.data_length()];
+                let outcome = hsm.key_export_public(name.id(), algorithm.family(), &mut key);
+                let (length, _) = self.explain(name.id(), outcome)?;
+                form.write(&key[..length], out.as_deref(), true)?;
             }
             Action::Export { name, out, show: _, form } => {
                 let mut key = Zeroizing::new(vec![0; hsm.data_length()]);
@@ -183,7 +291,7 @@ impl Key {
     }
 
     /// Names the key in an error, and says what its status means here.
-    fn explain<T, E>(&self, id: KeyId, outcome: Result<T, casemate_client::Error<E>>) -> Result<T>
+    fn explain<T, E>(&self, id: KeyId, outcome: Result<T, Error<E>>) -> Result<T>
     where
         E: std::error::Error + Send + Sync + 'static,
     {

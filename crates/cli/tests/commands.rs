@@ -273,3 +273,35 @@ fn a_reader_that_stops_reading_is_no_error() {
     let status = std::process::Command::new("bash").args(["-c", &script]).status().unwrap();
     assert!(status.success());
 }
+
+#[test]
+fn key_pairs_are_made_and_their_public_halves_exported() {
+    let server = server();
+    for (number, (algorithm, begin, length)) in [
+        ("p256", "3059301306072a8648ce3d020106082a8648ce3d03010703420004", 91),
+        ("p521", "30819b301006072a8648ce3d020106052b810400230381860004", 158),
+        ("ed25519", "302a300506032b6570032100", 44),
+        ("x25519", "302a300506032b656e032100", 44),
+        ("ml-dsa-44", "30820532300b0609608648016503040311", 1334),
+        ("ml-kem-768", "", 1184),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = (number + 1).to_string();
+        let generate = ["key", "generate", "--id", &id, "--algorithm", algorithm];
+        let more = ["--usage", "any", "--flags", "nonexportable"];
+        server.run(&[&generate[..], &more].concat()).ok();
+        let public = server.run(&["key", "export-public", &id, "--algorithm", algorithm]).ok();
+        assert!(public.starts_with(begin), "{algorithm}: {public}");
+        assert_eq!(public.trim_end().len(), 2 * length, "{algorithm}");
+        assert!(server.run(&["key", "export", &id, "--show"]).failed().contains("ACCESS"));
+    }
+    let refused = server.run(&["key", "export-public", "1", "--algorithm", "ed25519"]).failed();
+    assert!(refused.contains("ASN_PARSE"), "{refused}");
+    let missing = server.run(&["key", "export-public", "99", "--algorithm", "p256"]).failed();
+    assert!(missing.contains("has no key"), "{missing}");
+    let both = server.run(&["key", "generate", "--length", "16", "--algorithm", "p256"]);
+    assert_eq!(both.code, Some(2), "{}", both.errors);
+    assert_eq!(server.run(&["key", "generate"]).code, Some(2));
+}

@@ -2,7 +2,10 @@
 
 use crate::connection::Hsm;
 use anyhow::{Result, bail};
-use casemate_client::{CmacKdfInput, CtrState, Direction, Error, HashAlgorithm, HkdfInput, Key, NewKey};
+use casemate_client::{
+    CmacKdfInput, CtrState, Curve, Direction, Ed25519, Ed25519Mode, Endianness, Error, HashAlgorithm,
+    HkdfInput, Key, KeyPair, MlDsa, MlDsaMessage, MlKem, NewKey, Rsa, RsaOperation, X25519,
+};
 use casemate_posix::tcp::TcpError;
 use casemate_protocol::{Flags, KeyId, Label, Metadata, ObjectId, Status};
 
@@ -89,6 +92,8 @@ pub(crate) fn all() -> Vec<Operation> {
     ciphers(&mut all);
     digests(&mut all);
     derivations(&mut all);
+    public_keys(&mut all);
+    post_quantum(&mut all);
     all
 }
 
@@ -261,4 +266,137 @@ fn derivations(all: &mut Vec<Operation>) {
             move |hsm| hsm.key_evict(kek),
         ))
     }));
+}
+
+/// A key pair in the cache of the session, under a number that the server chose.
+fn cached_pair(hsm: &mut Hsm, pair: impl KeyPair) -> Result<KeyId> {
+    let new = NewKey { id: KeyId::NONE, flags: Flags::USAGE_ANY, label: Label::from("benchmark") };
+    Ok(hsm.key_pair_generate(pair, &new)?)
+}
+
+/// An operation with a key pair in the cache of the session. `make` gets the key and prepares the step.
+fn with_pair<S>(
+    all: &mut Vec<Operation>,
+    group: &'static str,
+    name: String,
+    pair: impl KeyPair + Copy + 'static,
+    make: impl Fn(&mut Hsm, Key<'static>) -> Result<S> + 'static,
+) where
+    S: FnMut(&mut Hsm) -> Call + 'static,
+{
+    all.push(operation(group, name, 0, move |hsm| {
+        let id = cached_pair(hsm, pair)?;
+        let step = make(hsm, Key::Id(id))?;
+        Ok(Prepared::new(step, move |hsm| hsm.key_evict(id)))
+    }));
+}
+
+/// The generation of key pairs, each of which is dropped again.
+fn generation(
+    all: &mut Vec<Operation>,
+    group: &'static str,
+    name: &str,
+    pair: impl KeyPair + Copy + 'static,
+) {
+    all.push(operation(group, format!("{name} key pair + evict"), 0, move |_| {
+        let new = NewKey { id: KeyId::NONE, flags: Flags::USAGE_ANY, label: Label::from("benchmark") };
+        Ok(Prepared::plain(move |hsm| {
+            let id = hsm.key_pair_generate(pair, &new)?;
+            hsm.key_evict(id)
+        }))
+    }));
+}
+
+/// RSA keys that are used for nothing else, since making them would take longer than measuring.
+const RSA_KEYS: [(usize, &[u8]); 3] = [
+    (2048, include_bytes!("rsa-2048.der")),
+    (3072, include_bytes!("rsa-3072.der")),
+    (4096, include_bytes!("rsa-4096.der")),
+];
+
+/// What an operation that must hold found.
+fn holds(verdict: bool) -> Call {
+    // Only a wrong server gets here, and the report then says so.
+    if verdict { Ok(()) } else { Err(Error::Remote(Status::SIGNATURE_VERIFICATION)) }
+}
+
+fn public_keys(all: &mut Vec<Operation>) {
+    const GROUP: &str = "Public keys";
+    let hash = [0x5A; 32];
+    for curve in [Curve::P256, Curve::P384, Curve::P521] {
+        let name = curve.name();
+        generation(all, GROUP, name, curve);
+        with_pair(all, GROUP, format!("ECDSA {name} sign"), curve, move |_, key| {
+            Ok(move |hsm: &mut Hsm| hsm.ecdsa_sign(key, &hash, &mut [0; 160]).map(|_| ()))
+        });
+        with_pair(all, GROUP, format!("ECDSA {name} verify"), curve, move |hsm, key| {
+            let mut signature = vec![0; 160];
+            let length = hsm.ecdsa_sign(key, &hash, &mut signature)?;
+            signature.truncate(length);
+            Ok(move |hsm: &mut Hsm| holds(hsm.ecdsa_verify(key, &signature, &hash)?))
+        });
+        with_pair(all, GROUP, format!("ECDH {name}"), curve, move |_, key| {
+            Ok(move |hsm: &mut Hsm| hsm.ecdh_export(key, key, &mut [0; 80]).map(|_| ()))
+        });
+    }
+    generation(all, GROUP, "Ed25519", Ed25519);
+    with_pair(all, GROUP, "Ed25519 sign 32 bytes".to_owned(), Ed25519, move |_, key| {
+        Ok(move |hsm: &mut Hsm| hsm.ed25519_sign(key, Ed25519Mode::Pure, &hash).map(|_| ()))
+    });
+    with_pair(all, GROUP, "Ed25519 verify 32 bytes".to_owned(), Ed25519, move |hsm, key| {
+        let signature = hsm.ed25519_sign(key, Ed25519Mode::Pure, &hash)?;
+        Ok(move |hsm: &mut Hsm| holds(hsm.ed25519_verify(key, Ed25519Mode::Pure, &signature, &hash)?))
+    });
+    generation(all, GROUP, "X25519", X25519);
+    with_pair(all, GROUP, "X25519".to_owned(), X25519, |_, key| {
+        Ok(move |hsm: &mut Hsm| hsm.x25519_export(key, key, Endianness::Little, &mut [0; 32]))
+    });
+    generation(all, GROUP, "RSA-2048", Rsa::new(2048));
+    for (bits, pair) in RSA_KEYS {
+        for (raise, verb) in
+            [(RsaOperation::PrivateEncrypt, "private"), (RsaOperation::PublicDecrypt, "public")]
+        {
+            let name = format!("RSA-{bits} {verb} operation");
+            all.push(operation(GROUP, name, 0, move |hsm| {
+                let id = cached_key(hsm, pair)?;
+                let input = vec![0x5A; bits / 8];
+                let mut out = vec![0; bits / 8];
+                let step = move |hsm: &mut Hsm| hsm.rsa(raise, Key::Id(id), &input, &mut out).map(|_| ());
+                Ok(Prepared::new(step, move |hsm| hsm.key_evict(id)))
+            }));
+        }
+    }
+}
+
+fn post_quantum(all: &mut Vec<Operation>) {
+    const GROUP: &str = "Post-quantum keys";
+    let message = MlDsaMessage::Pure(&[0x5A; 32]);
+    for parameters in MlDsa::ALL {
+        let name = parameters.name();
+        generation(all, GROUP, name, parameters);
+        with_pair(all, GROUP, format!("{name} sign 32 bytes"), parameters, move |_, key| {
+            let mut out = vec![0; parameters.signature_size()];
+            Ok(move |hsm: &mut Hsm| hsm.ml_dsa_sign(key, parameters, message, &[], &mut out).map(|_| ()))
+        });
+        with_pair(all, GROUP, format!("{name} verify 32 bytes"), parameters, move |hsm, key| {
+            let mut signature = vec![0; parameters.signature_size()];
+            hsm.ml_dsa_sign(key, parameters, message, &[], &mut signature)?;
+            Ok(move |hsm: &mut Hsm| holds(hsm.ml_dsa_verify(key, parameters, &signature, message, &[])?))
+        });
+    }
+    for parameters in MlKem::ALL {
+        let name = parameters.name();
+        generation(all, GROUP, name, parameters);
+        with_pair(all, GROUP, format!("{name} encapsulate"), parameters, move |_, key| {
+            let mut out = vec![0; parameters.ciphertext_size()];
+            Ok(move |hsm: &mut Hsm| {
+                hsm.ml_kem_encapsulate(key, parameters, &mut out, &mut [0; 32]).map(|_| ())
+            })
+        });
+        with_pair(all, GROUP, format!("{name} decapsulate"), parameters, move |hsm, key| {
+            let mut ciphertext = vec![0; parameters.ciphertext_size()];
+            hsm.ml_kem_encapsulate(key, parameters, &mut ciphertext, &mut [0; 32])?;
+            Ok(move |hsm: &mut Hsm| hsm.ml_kem_decapsulate(key, parameters, &ciphertext, &mut [0; 32]))
+        });
+    }
 }
