@@ -90,6 +90,105 @@ fn no_message_allocates() {
     }
 }
 
+/// The public-key messages: a key of each family is generated, used and exported.
+#[test]
+fn no_public_key_message_allocates() {
+    let server = VirtualServer::default();
+    let mut session = server.session();
+    let mut response = vec![0; server.server().packet_size()];
+    let mut handle = |group: u8, action: u8, payload: &[u8]| {
+        let packet = [&[1, 0xA5, action, group, 0, 0, 0, 0][..], payload].concat();
+        let before = ALLOCATIONS.get();
+        let reply = server.handle(&mut session, &packet, &mut response);
+        let allocations = ALLOCATIONS.get() - before;
+        assert_eq!(allocations, 0, "group {group}, action {action}, algorithm {:?}", payload.first());
+        response[8..reply.unwrap().length].to_vec()
+    };
+    handle(1, 1, &[3, 0, 0, 0]);
+    // What a message answered behind its length takes the place of `ANSWER` in the next one.
+    let families: [(u16, &[&str]); 6] = [
+        (
+            1,
+            &[
+                "08000000 00*8 E0070000 05000000 00040000 01000100 00*24",
+                "11000000 00*8 00*4 05000000",
+                "01000000 00*8 00000000 00*4 05000000 01000000 00100000 05",
+                "01000000 00*8 01000000 00*4 05000000 01000000 00100000 05",
+                "01000000 00*8 02000000 00*4 05000000 01000000 00100000 05",
+                "01000000 00*8 03000000 00*4 05000000 01000000 00100000 05",
+            ],
+        ),
+        (
+            2,
+            &[
+                "09000000 00*8 42000000 10000000 05000000 E0070000 00*4 00*24",
+                "09000000 00*8 30000000 0F000000 05000000 E0070000 00*4 00*24",
+                "09000000 00*8 1C000000 0E000000 05000000 E0070000 00*4 00*24",
+                "09000000 00*8 20000000 07000000 05000000 E0070000 00*4 00*24",
+                "22000000 00*8 00*4 05000000",
+                "23000000 00*8 00*4 05000000 07000000 00*4",
+                "03000000 00*8 00*4 05000000 05000000 10000000 00*4 00*24",
+                "03000000 00*8 00*4 05000000 05000000 00*4 07000000 00*24",
+                "04000000 00*8 00*4 05000000 20000000 11*32",
+                "05000000 00*8 02000000 05000000 08000000 20000000 3006020101020101 11*32",
+            ],
+        ),
+        (
+            3,
+            &[
+                "10000000 00*8 20000000 E0070000 05000000 00*24",
+                "07000000 00*8 00*4 05000000 05000000 01000000 10000000 00*4 00*24",
+                "07000000 00*8 00*4 05000000 05000000 01000000 00*4 07000000 00*24",
+            ],
+        ),
+        (
+            4,
+            &[
+                "0F000000 00*8 E0070000 05000000 FFFF0000 00*24",
+                "06000000 00*8 00*4 05000000 03000000 FF000000 00*4 616263",
+                "0E000000 00*8 00*4 05000000 40000000 03000000 FF000000 00*4 ANSWER 616263",
+            ],
+        ),
+        (
+            5,
+            &[
+                "15000000 01000000 00*4 00*4 02000000 05000000 E0070000 FFFF0000 00*24",
+                "15000000 01000000 00*4 00*4 03000000 05000000 E0070000 FFFF0000 00*24",
+                "15000000 01000000 00*4 00*4 05000000 05000000 E0070000 FFFF0000 00*24",
+                "16000000 01000000 00*4 00*4 05000000 05000000 03000000 02000000 00*4 616263 6378",
+                "17000000 01000000 00*4 00*4 05000000 05000000 13120000 03000000 02000000 00*4 00*4 00*4627 616263 6378",
+            ],
+        ),
+        (
+            6,
+            &[
+                "12000000 01000000 00*4 00000000 05000000 E0070000 FFFF0000 00*24",
+                "12000000 01000000 00*4 01000000 05000000 E0070000 FFFF0000 00*24",
+                "12000000 01000000 00*4 02000000 05000000 E0070000 FFFF0000 00*24",
+                "13000000 01000000 00*4 00*4 02000000 05000000 00*4",
+                "14000000 01000000 00*4 00*4 02000000 05000000 20060000 00*1568",
+            ],
+        ),
+    ];
+    for (export, messages) in families {
+        let mut signature = String::new();
+        for message in messages {
+            let payload = bytes(&message.replace("ANSWER", &signature));
+            let answer = handle(4, 3, &payload);
+            assert_eq!(answer[4..8], [0; 4], "{message}");
+            // With its end cut off, and with a key that is not there.
+            handle(4, 3, &payload[..payload.len() - 1]);
+            signature = answer.get(16..).map(hex::encode).unwrap_or_default();
+        }
+        let answer = handle(3, 13, &[&[5, 0][..], &export.to_le_bytes(), &[0; 4]].concat());
+        assert_eq!(answer[..4], [0; 4], "export {export}");
+        handle(3, 1, &bytes("0500 00*6"));
+        for message in messages {
+            handle(4, 3, &bytes(&message.replace("ANSWER", "00*64")));
+        }
+    }
+}
+
 /// The counter counts.
 #[test]
 fn the_allocator_notices() {

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bad_input;
 mod curve25519;
 mod elliptic_curve;
 mod keys;
