@@ -325,9 +325,13 @@ mod tests {
     #[test]
     fn constants() {
         assert_eq!(Q.wrapping_mul(NEGATIVE_INVERSE.wrapping_neg()), 1);
-        // FIPS 204, appendix B: zetas[1] and zetas[255].
-        assert_eq!(multiply(ZETAS[1], 1), 4_808_194);
-        assert_eq!(multiply(ZETAS[255], 1), 1_976_782);
+        let plain = |index: usize| multiply(ZETAS[index], 1);
+        // FIPS 204, appendix B.
+        assert_eq!([plain(1), plain(2)], [4_808_194, 3_765_607]);
+        assert_eq!([plain(0), plain(128)], [1, 1753]);
+        // A 512th root of unity: its 256th power is -1, its 255th times itself too.
+        assert_eq!(multiply(ZETAS[255], plain(128)), Q - 1);
+        assert_eq!(multiply(ZETAS[1], plain(1)), Q - 1);
     }
 
     #[test]
