@@ -2,7 +2,11 @@
 
 use crate::entropy::OsEntropy;
 use crate::tcp::{Accepted, Answer, Ended, TcpError, TcpServer};
+#[cfg(feature = "aws-lc")]
+use casemate_crypto::Prefer;
 use casemate_crypto::{Drbg, Driver, Error as CryptoError, Software};
+#[cfg(feature = "aws-lc")]
+use casemate_crypto_aws_lc::AwsLc;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::ClientId;
 use casemate_server::{Affinity, CacheShape, HeapCache, Platform, Server, Session, ThreadSafe};
@@ -17,10 +21,22 @@ use std::thread;
 /// Address space for the stack of a connection's thread, in bytes. Pages that are never touched cost nothing.
 const THREAD_STACK: usize = 4 * 1024 * 1024;
 
-/// The platform of a server process: software cryptography with random numbers seeded by the operating system, a
-/// lock for threads, caches on the heap.
+/// The portable software, with a generator that the operating system has seeded.
+type Portable = Software<Mutex<Drbg<OsEntropy>>>;
+
+/// The driver that answers clients without a preference for software.
+#[cfg(feature = "aws-lc")]
+type Accelerated = Prefer<AwsLc, Portable>;
+#[cfg(not(feature = "aws-lc"))]
+type Accelerated = Portable;
+
+/// The platform of a server process: cryptography with random numbers seeded by the operating system, a lock for
+/// threads, caches on the heap.
+///
+/// With the feature `aws-lc` (on by default) AWS-LC does what it is faster at; clients that ask for software
+/// ([`Affinity::Software`]) are served by the portable driver alone.
 pub struct PosixPlatform<S> {
-    software: Software<Mutex<Drbg<OsEntropy>>>,
+    driver: Accelerated,
     store: PhantomData<fn() -> S>,
 }
 
@@ -31,7 +47,20 @@ impl<S> PosixPlatform<S> {
     /// [`CryptoError::Entropy`] if the operating system gives no entropy.
     pub fn new() -> Result<Self, CryptoError> {
         let generator = Drbg::new(OsEntropy, b"casemate server")?;
-        Ok(Self { software: Software::new(Mutex::new(generator)), store: PhantomData })
+        let software = Software::new(Mutex::new(generator));
+        #[cfg(feature = "aws-lc")]
+        let driver = Prefer::new(AwsLc, software);
+        #[cfg(not(feature = "aws-lc"))]
+        let driver = software;
+        Ok(Self { driver, store: PhantomData })
+    }
+
+    /// The portable driver.
+    fn software(&self) -> &Portable {
+        #[cfg(feature = "aws-lc")]
+        return self.driver.second();
+        #[cfg(not(feature = "aws-lc"))]
+        &self.driver
     }
 }
 
@@ -46,8 +75,11 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
     type Cache = HeapCache;
     type Lock<T> = ThreadSafe<T>;
 
-    fn crypto(&self, _: Affinity) -> &dyn Driver {
-        &self.software
+    fn crypto(&self, affinity: Affinity) -> &dyn Driver {
+        match affinity {
+            Affinity::Accelerated => &self.driver,
+            Affinity::Software => self.software(),
+        }
     }
 }
 
