@@ -6,7 +6,7 @@ use casemate_crypto::encoding::RsaKey;
 use casemate_crypto::{
     Aead, Cipher, CmacState, CtrState, Curve, Curve25519, Direction, Ed25519Mode, EllipticCurve, Error, Hash,
     HashAlgorithm, HashState, Mac, MlDsa, MlDsaMessage, MlDsaSet, MlKem, MlKemSet, Random, Rsa,
-    RsaComponents, RsaPrivateKey, RsaPublicKey,
+    RsaComponents, RsaPrivateKey, RsaPublicKey, cmac as cmac_of,
 };
 use casemate_crypto_aws_lc::AwsLc;
 use common::{agree, both, composed, software};
@@ -168,6 +168,8 @@ proptest! {
             state = both(&state, |driver, state| driver.cmac_update(&key, state, part)).expect("absorbed");
         }
         both(&vec![0; tag], |driver, tag| driver.cmac_finish(&key, &state, tag)).expect("finished");
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        both(&vec![0; tag], |driver, tag| cmac_of(driver, &key, &parts, tag)).expect("at once");
     }
 }
 

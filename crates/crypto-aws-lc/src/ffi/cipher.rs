@@ -62,11 +62,24 @@ impl Schedule {
         }
     }
 
-    /// The CBC encryption of `blocks` but for its last block, which goes into `chain`.
-    pub(crate) fn cbc_mac(&self, chain: &mut [u8; AES_BLOCK], blocks: &[[u8; AES_BLOCK]]) {
-        const AT_ONCE: usize = 32;
-        let mut ciphertext = zeroize::Zeroizing::new([[0; AES_BLOCK]; AT_ONCE]);
+    /// Encrypts a block in place.
+    pub(crate) fn block(&self, block: &mut [u8; AES_BLOCK]) {
+        let pointer = block.as_mut_ptr();
         debug_assert!(self.encrypts);
+        // SAFETY: input and output are the same block, which the function allows; the schedule is one for encryption.
+        unsafe { aws_lc_sys::AES_encrypt(pointer, pointer, &raw const self.key) }
+    }
+
+    /// The last block of the CBC encryption of `blocks`, in place of the one before the first.
+    pub(crate) fn cbc_mac(&self, chain: &mut [u8; AES_BLOCK], blocks: &[[u8; AES_BLOCK]]) {
+        const AT_ONCE: usize = 16;
+        debug_assert!(self.encrypts);
+        if let [block] = blocks {
+            chain.iter_mut().zip(block).for_each(|(byte, other)| *byte ^= other);
+            self.block(chain);
+            return;
+        }
+        let mut ciphertext = [[0; AES_BLOCK]; AT_ONCE];
         for part in blocks.chunks(AT_ONCE) {
             let data = part.as_flattened();
             // SAFETY: input and output do not overlap, and the output is as long as the largest part; the schedule is one
@@ -82,6 +95,8 @@ impl Schedule {
                 );
             }
         }
+        // SAFETY: the array holds bytes.
+        unsafe { wipe(&mut ciphertext) }
     }
 
     /// CTR in place, from a counter that counts 128 bits. Returns the number of bytes used of the last keystream block,
