@@ -2,11 +2,11 @@
 
 #![no_main]
 
+use casemate_crypto::Curve;
 use casemate_crypto::encoding::{
     EcKey, Ed25519Key, MlDsaKey, MlKemKey, RsaKey, X25519Key, decode_ecdsa_signature, encode_rsa_private,
     encode_rsa_public,
 };
-use casemate_crypto::Curve;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
