@@ -24,6 +24,7 @@ type SmallKeyBytes = KeyBytes<KEY_ROOM>;
 /// `endianness` of a secret that is to be big-endian.
 const BIG_ENDIAN: u32 = 1;
 
+#[inline(never)]
 pub(super) fn x25519_generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -63,6 +64,7 @@ pub(super) fn x25519_public(driver: &dyn Driver, key: &X25519Key) -> Result<[u8;
     }
 }
 
+#[inline(never)]
 pub(super) fn x25519_agree<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -96,6 +98,7 @@ pub(super) fn x25519_agree<P: Platform>(
     result.map(|(length, _)| length)
 }
 
+#[inline(never)]
 pub(super) fn ed25519_generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -157,6 +160,7 @@ fn decode_ed25519(bytes: &SmallKeyBytes) -> Result<Ed25519Key, Status> {
     })
 }
 
+#[inline(never)]
 pub(super) fn ed25519_sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -186,6 +190,7 @@ pub(super) fn ed25519_sign<P: Platform>(
 }
 
 /// A wrong signature is an error here, unlike in the other families (document 05, §6.3).
+#[inline(never)]
 pub(super) fn ed25519_verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,

@@ -47,6 +47,7 @@ fn named_curve(number: i32, size: u32) -> Result<Curve, Status> {
     }
 }
 
+#[inline(never)]
 pub(super) fn generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -77,6 +78,7 @@ fn check_digest(digest: &[u8]) -> Result<(), Status> {
     Ok(())
 }
 
+#[inline(never)]
 pub(super) fn sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -111,6 +113,7 @@ const fn private_key_status(error: CryptoError) -> Status {
     }
 }
 
+#[inline(never)]
 pub(super) fn verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -164,6 +167,7 @@ const fn public_key_status(error: CryptoError) -> Status {
     }
 }
 
+#[inline(never)]
 pub(super) fn agree<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -203,6 +207,7 @@ fn computed_public<'b>(
     Ok(public)
 }
 
+#[inline(never)]
 pub(super) fn make_public<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -224,6 +229,7 @@ pub(super) fn make_public<P: Platform>(
     result
 }
 
+#[inline(never)]
 pub(super) fn check_public<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 /// # Errors
 /// BAD_ARGUMENTS for an algorithm that the server lacks, after all that document 03 puts before it; what the decoding
 /// says.
+#[inline(never)]
 pub(crate) fn export_public<P: Platform>(
     context: &mut Context<'_, P>,
     id: ObjectId,

@@ -39,6 +39,7 @@ pub(super) const fn ml_dsa_encoding_status(error: EncodingError) -> Status {
     }
 }
 
+#[inline(never)]
 pub(super) fn generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -94,6 +95,7 @@ fn check_context(context: &[u8]) -> Result<(), Status> {
     if context.len() > 255 { Err(Status::BAD_ARGUMENTS) } else { Ok(()) }
 }
 
+#[inline(never)]
 pub(super) fn sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -146,6 +148,7 @@ pub(super) fn public<'b>(
     Ok(public)
 }
 
+#[inline(never)]
 pub(super) fn verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,

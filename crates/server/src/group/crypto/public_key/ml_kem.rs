@@ -29,6 +29,7 @@ const fn named_set(level: u32) -> Result<MlKemSet, Status> {
     }
 }
 
+#[inline(never)]
 pub(super) fn generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -72,6 +73,7 @@ const fn ml_kem_status(error: CryptoError) -> Status {
     }
 }
 
+#[inline(never)]
 pub(super) fn encapsulate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -105,6 +107,7 @@ pub(super) fn encapsulate<P: Platform>(
     result
 }
 
+#[inline(never)]
 pub(super) fn decapsulate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,

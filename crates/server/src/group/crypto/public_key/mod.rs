@@ -4,6 +4,9 @@
 //! option asks for the key to be dropped from the cache afterwards: clients use it for keys that they lend the server
 //! for one operation. It is honoured whether the operation succeeds or not, but not for a protected key that lies
 //! nowhere else.
+//!
+//! The handlers are not inlined into each other: each keeps its keys on the stack, and a session should pay for the one
+//! that runs, not for all.
 
 use super::{KeyBytes, Operation};
 use crate::keys::{NewKey, Usage};

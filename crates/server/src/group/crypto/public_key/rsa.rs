@@ -27,6 +27,7 @@ pub(super) const fn rsa_encoding_status(error: EncodingError) -> Status {
     }
 }
 
+#[inline(never)]
 pub(super) fn generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -53,6 +54,7 @@ pub(super) fn generate<P: Platform>(
     deliver_key(context, operation.out, &wanted, encoded, |out| encode_rsa_public(&key.public_key(), out))
 }
 
+#[inline(never)]
 pub(super) fn operate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -95,6 +97,7 @@ pub(super) fn operate<P: Platform>(
     result
 }
 
+#[inline(never)]
 pub(super) fn size<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
