@@ -35,13 +35,13 @@
 //!   library cannot tell an error from another, the operation is declined before anything is touched and the next
 //!   driver says what is wrong.
 //! - **No key stays behind.** Keys arrive as bytes, are made into the library's objects for the one operation, and are
-//!   wiped and freed with them.
+//!   wiped and freed with them. For RSA this costs about as much as the operation itself (the numbers of Montgomery's
+//!   method and of the blinding are made anew).
 //! - **Random numbers** for key generation, nonces of ECDSA, blinding and encapsulation come from the library's own
 //!   generator, which the operating system seeds and each thread has its own of. It ends the process if it cannot be
 //!   seeded. ECDSA nonces have the private key and the digest mixed in. Seeds that a method takes are used as given.
-//! - **Constant time** as far as the library promises it: in everything that involves a private key. RSA is blinded, by this
-//!   crate, with 252 random bits (the library's blinding would take as long as the operation itself, because no key is
-//!   kept), and the library checks its result with the public key before it leaves.
+//! - **Constant time** as far as the library promises it: in everything that involves a private key. RSA is blinded and
+//!   checked with the public key before the result leaves.
 //!
 //! # Building
 //!

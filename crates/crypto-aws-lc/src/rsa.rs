@@ -1,8 +1,8 @@
 //! Raw RSA.
 
-use crate::ffi::number::{Modulus, Number};
+use crate::AwsLc;
+use crate::ffi::number::Number;
 use crate::ffi::rsa::{self, PrivateKey, PrivateNumbers, PublicKey};
-use crate::{AwsLc, ffi};
 use casemate_crypto::{Error, RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, Rsa, RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
@@ -47,47 +47,14 @@ fn reduced(data: &[u8], modulus: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     Ok(number)
 }
 
-/// A random number r and its inverse modulo n, to hide what the private key is applied to: (c · r^e)^d / r = c^d.
-///
-/// The library's own blinding takes a number from all of 1..n, whose inverse costs as much as the private operation; it is
-/// meant to be kept with a key, which this driver does not. Here r is a quotient a / b of odd random numbers of 128 bits,
-/// so short that their inverses cost a division: 252 random bits instead of those of n, and numbers of full length in
-/// every place. How long the inversion takes tells something about a and b, which are used once.
-struct Blinding {
-    /// r^e.
-    mask: Number,
-    /// 1 / r.
-    inverse: Number,
-}
-
-impl Blinding {
-    /// How often a random number may have a factor in common with n. With no honest key it ever has.
-    const ATTEMPTS: usize = 32;
-
-    fn new(field: &Modulus, modulus: &Number, exponent: &Number) -> Result<Self, Error> {
-        let (a, a_inverse) = Self::part(modulus)?;
-        let (b, b_inverse) = Self::part(modulus)?;
-        Ok(Self {
-            mask: field.power(&field.multiply(&a, &b_inverse)?, exponent, modulus)?,
-            inverse: field.multiply(&b, &a_inverse)?,
-        })
-    }
-
-    /// A random odd number of 128 bits, and its inverse.
-    fn part(modulus: &Number) -> Result<(Number, Number), Error> {
-        for _ in 0..Self::ATTEMPTS {
-            let mut bytes = Zeroizing::new([0; 16]);
-            ffi::random(bytes.as_mut_slice())?;
-            let [first, .., last] = &mut *bytes;
-            *first |= 0x80;
-            *last |= 1;
-            let number = Number::from_bytes(bytes.as_slice())?;
-            if let Some(inverse) = number.short_inverse(modulus)? {
-                return Ok((number, inverse));
-            }
-        }
-        Err(Error::Unsupported)
-    }
+/// Whether a private operation on a number below the modulus is one that the library refuses: on 0, 1 or n - 1.
+fn is_trivial(number: &[u8], modulus: &[u8]) -> bool {
+    let (Some((low, high)), Some((modulus_low, modulus_high))) = (number.split_last(), modulus.split_last())
+    else {
+        return true;
+    };
+    // The modulus is odd.
+    high.iter().all(|byte| *byte == 0) && *low <= 1 || high == modulus_high && *low == modulus_low ^ 1
 }
 
 /// The numbers of a key, if the library can compute with them as they are. If not, the next driver may, or it says what is
@@ -151,61 +118,19 @@ impl Rsa for AwsLc {
             return Err(Error::DataLength);
         }
         let input = reduced(data, key.public.modulus)?;
-        // The library does not want to see a zero, blinded or not.
-        if input.iter().all(|byte| *byte == 0) {
+        if is_trivial(&input, key.public.modulus) {
             return Err(Error::Unsupported);
         }
-        match raise(key, &input, data) {
-            // A key whose parts do not fit together fails again; a passing fault does not.
-            Err(Error::Hardware) => match raise(key, &input, &mut Zeroizing::new(vec![0; data.len()])) {
-                Ok(()) => Err(Error::Hardware),
-                Err(_) => Err(Error::Key),
-            },
-            answer => answer,
+        let private = PrivateKey::new(numbers(key)?)?;
+        let mut output = Zeroizing::new(vec![0; data.len()]);
+        if private.raise(&input, &mut output).is_ok() {
+            data.copy_from_slice(&output);
+            return Ok(());
         }
-    }
-}
-
-/// The private operation on a number below the modulus. The output is written only on success.
-fn raise(key: &RsaPrivateKey<'_>, input: &[u8], output: &mut [u8]) -> Result<(), Error> {
-    let numbers = numbers(key)?;
-    let field = Modulus::new(&numbers.modulus)?;
-    let blinding = Blinding::new(&field, &numbers.modulus, &numbers.public_exponent)?;
-    let mut blinded = Zeroizing::new(vec![0; input.len()]);
-    field.multiply(&Number::from_bytes(input)?, &blinding.mask)?.write(&mut blinded)?;
-    let mut result = Zeroizing::new(vec![0; input.len()]);
-    PrivateKey::new(numbers)?.raise(&blinded, &mut result)?;
-    field.multiply(&Number::from_bytes(&result)?, &blinding.inverse)?.write(output)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bytes(number: &Number) -> Vec<u8> {
-        let mut bytes = vec![0; 128];
-        number.write(&mut bytes).expect("a number below the modulus");
-        bytes
-    }
-
-    #[test]
-    fn blinding_cancels_and_differs() {
-        let one = [vec![0; 127], vec![1]].concat();
-        // The second modulus is a multiple of 3, 5 and 17, with which every other random number has a common factor.
-        for modulus in [[&[0xff; 127][..], &[0x61]].concat(), vec![0xff; 128]] {
-            let modulus = Number::from_bytes(&modulus).expect("a number");
-            let exponent = Number::from_bytes(&[1, 0, 1]).expect("a number");
-            let field = Modulus::new(&modulus).expect("a modulus");
-            let mut masks = Vec::new();
-            for _ in 0..8 {
-                let blinding = Blinding::new(&field, &modulus, &exponent).expect("a blinding");
-                let power = field.power(&blinding.inverse, &exponent, &modulus).expect("a power");
-                assert_eq!(bytes(&field.multiply(&blinding.mask, &power).expect("a product")), one);
-                let mask = bytes(&blinding.mask);
-                assert!(mask[..8].iter().any(|byte| *byte != 0), "a short mask");
-                assert!(!masks.contains(&mask));
-                masks.push(mask);
-            }
+        // A key whose parts do not fit together fails again; a passing fault does not.
+        match PrivateKey::new(numbers(key)?)?.raise(&input, &mut output) {
+            Ok(()) => Err(Error::Hardware),
+            Err(_) => Err(Error::Key),
         }
     }
 }

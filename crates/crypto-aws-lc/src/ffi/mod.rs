@@ -44,7 +44,6 @@ macro_rules! object {
 object! {
     BIGNUM: BN_clear_free,
     BN_CTX: BN_CTX_free,
-    BN_MONT_CTX: BN_MONT_CTX_free,
     EC_KEY: EC_KEY_free,
     EC_POINT: EC_POINT_clear_free,
     ECDSA_SIG: ECDSA_SIG_free,
@@ -83,12 +82,6 @@ impl<T: Object> Drop for Owned<T> {
         // SAFETY: the object is owned by `self` and not used after its drop.
         unsafe { T::free(self.0.as_ptr()) }
     }
-}
-
-/// Fills a slice from the library's random number generator.
-pub(crate) fn random(output: &mut [u8]) -> Result<(), Error> {
-    // SAFETY: pointer and length are those of a slice.
-    check(unsafe { aws_lc_sys::RAND_bytes(output.as_mut_ptr(), output.len()) }, Error::Entropy)
 }
 
 /// Empties the queue of errors that the library keeps for this thread, and passes `error` on.

@@ -73,8 +73,7 @@ pub(crate) struct PrivateNumbers {
 pub(crate) struct PrivateKey(Owned<RSA>);
 
 impl PrivateKey {
-    /// Makes a key of numbers that must fit together: p · q = n, and both primes have as many words. The library will not
-    /// blind with it.
+    /// Makes a key of numbers that must fit together: p · q = n, and both primes have as many words.
     pub(crate) fn new(numbers: PrivateNumbers) -> Result<Self, Error> {
         let key = empty_key()?;
         // The library wants to see d but does not use it when it has the numbers modulo p and q, so it gets none.
@@ -89,13 +88,11 @@ impl PrivateKey {
         let answer =
             unsafe { aws_lc_sys::RSA_set0_crt_params(key.as_ptr(), exponent_p, exponent_q, coefficient) };
         check(answer, Error::Hardware)?;
-        // SAFETY: the key is valid.
-        unsafe { aws_lc_sys::RSA_set_flags(key.as_ptr(), aws_lc_sys::RSA_FLAG_NO_BLINDING) };
         Ok(Self(key))
     }
 
-    /// Raises a **blinded** number to the private exponent, and checks the result with the public key. The number is as
-    /// long as the modulus, below n - 1 and above 1. Both slices have one length.
+    /// Raises a number to the private exponent, blinded, and checks the result with the public key. The number is as long
+    /// as the modulus, below n - 1 and above 1. Both slices have one length.
     ///
     /// # Errors
     /// [`Error::Hardware`] if the check fails.
