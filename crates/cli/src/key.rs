@@ -102,6 +102,14 @@ enum Algorithm {
     P384,
     /// ECDSA and key agreement on P-521
     P521,
+    /// ECDSA and key agreement on secp256k1
+    Secp256k1,
+    /// ECDSA and key agreement on brainpoolP256r1
+    #[value(name = "brainpool-p256r1")]
+    BrainpoolP256r1,
+    /// ECDSA and key agreement on brainpoolP384r1
+    #[value(name = "brainpool-p384r1")]
+    BrainpoolP384r1,
     /// Ed25519 signatures
     Ed25519,
     /// X25519 key agreement
@@ -139,6 +147,9 @@ impl Algorithm {
             Self::P256 => hsm.key_pair_generate(Curve::P256, new),
             Self::P384 => hsm.key_pair_generate(Curve::P384, new),
             Self::P521 => hsm.key_pair_generate(Curve::P521, new),
+            Self::Secp256k1 => hsm.key_pair_generate(Curve::Secp256k1, new),
+            Self::BrainpoolP256r1 => hsm.key_pair_generate(Curve::BrainpoolP256r1, new),
+            Self::BrainpoolP384r1 => hsm.key_pair_generate(Curve::BrainpoolP384r1, new),
             Self::Ed25519 => hsm.key_pair_generate(Ed25519, new),
             Self::X25519 => hsm.key_pair_generate(X25519, new),
             Self::Rsa2048 => hsm.key_pair_generate(Rsa::new(2048), new),
@@ -155,7 +166,13 @@ impl Algorithm {
 
     const fn family(self) -> KeyAlgorithm {
         match self {
-            Self::P224 | Self::P256 | Self::P384 | Self::P521 => KeyAlgorithm::ECC,
+            Self::P224
+            | Self::P256
+            | Self::P384
+            | Self::P521
+            | Self::Secp256k1
+            | Self::BrainpoolP256r1
+            | Self::BrainpoolP384r1 => KeyAlgorithm::ECC,
             Self::Ed25519 => KeyAlgorithm::ED25519,
             Self::X25519 => KeyAlgorithm::X25519,
             Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => KeyAlgorithm::RSA,

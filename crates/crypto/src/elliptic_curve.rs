@@ -1,8 +1,10 @@
-//! The family of the NIST curves: key generation, ECDSA and ECDH.
+//! The family of the Weierstrass curves: key generation, ECDSA and ECDH.
 
 use crate::Error;
 
-/// A NIST curve (FIPS 186-5, NIST SP 800-186).
+/// A curve of NIST (FIPS 186-5, NIST SP 800-186), SEC 2 or Brainpool (RFC 5639).
+///
+/// A driver may lack some of them and answers [`Error::Unsupported`] then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Curve {
     /// P-224.
@@ -13,19 +15,36 @@ pub enum Curve {
     P384,
     /// P-521.
     P521,
+    /// secp256k1 (SEC 2, §2.4.1).
+    Secp256k1,
+    /// brainpoolP256r1 (RFC 5639, §3.4).
+    BrainpoolP256r1,
+    /// brainpoolP384r1 (RFC 5639, §3.6).
+    BrainpoolP384r1,
 }
 
 impl Curve {
-    /// All curves, smallest first.
-    pub const ALL: [Self; 4] = [Self::P224, Self::P256, Self::P384, Self::P521];
+    /// The curves of NIST, smallest first.
+    pub const NIST: [Self; 4] = [Self::P224, Self::P256, Self::P384, Self::P521];
+
+    /// All curves: first those of NIST.
+    pub const ALL: [Self; 7] = [
+        Self::P224,
+        Self::P256,
+        Self::P384,
+        Self::P521,
+        Self::Secp256k1,
+        Self::BrainpoolP256r1,
+        Self::BrainpoolP384r1,
+    ];
 
     /// Size of a field element, and of a private key, in bytes: 28, 32, 48 or 66.
     #[must_use]
     pub const fn field_size(self) -> usize {
         match self {
             Self::P224 => 28,
-            Self::P256 => 32,
-            Self::P384 => 48,
+            Self::P256 | Self::Secp256k1 | Self::BrainpoolP256r1 => 32,
+            Self::P384 | Self::BrainpoolP384r1 => 48,
             Self::P521 => 66,
         }
     }
@@ -40,7 +59,7 @@ impl Curve {
     pub const MAX_POINT: usize = 132;
 }
 
-/// Elliptic-curve cryptography on the NIST curves.
+/// Elliptic-curve cryptography on the curves of [`Curve`].
 ///
 /// A private key is a big-endian scalar of [`Curve::field_size`] bytes, a public key the big-endian affine
 /// coordinates X ‖ Y. Every method checks what it is given: a private key in 1..order, a public key on the curve.

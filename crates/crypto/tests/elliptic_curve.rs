@@ -21,7 +21,7 @@ fn bytes(text: &str) -> Vec<u8> {
     hex::decode(text).unwrap()
 }
 
-/// The order of each curve (NIST SP 800-186, §3.2.1).
+/// The order of each curve (NIST SP 800-186, §3.2.1; SEC 2; RFC 5639, §3).
 fn order(curve: Curve) -> Vec<u8> {
     bytes(match curve {
         Curve::P224 => "ffffffffffffffffffffffffffff16a2e0b8f03e13dd29455c5c2a3d",
@@ -32,6 +32,11 @@ fn order(curve: Curve) -> Vec<u8> {
         Curve::P521 => {
             "01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03b\
              b5c9b8899c47aebb6fb71e91386409"
+        }
+        Curve::Secp256k1 => "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
+        Curve::BrainpoolP256r1 => "a9fb57dba1eea9bc3e660a909d838d718c397aa3b561a6f7901e0e82974856a7",
+        Curve::BrainpoolP384r1 => {
+            "8cb91e82a3386d280f5d6f7e50e641df152f7109ed5456b31f166e6cac0425a7cf3ab6af6b7fc3103b883202e9046565"
         }
     })
 }
@@ -47,6 +52,11 @@ fn prime(curve: Curve) -> Vec<u8> {
         Curve::P521 => {
             "01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\
              ffffffffffffffffffffffffffff"
+        }
+        Curve::Secp256k1 => "fffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f",
+        Curve::BrainpoolP256r1 => "a9fb57dba1eea9bc3e660a909d838d726e3bf623d52620282013481d1f6e5377",
+        Curve::BrainpoolP384r1 => {
+            "8cb91e82a3386d280f5d6f7e50e641df152f7109ed5456b412b1da197fb71123acd3a729901d1a71874700133107ec53"
         }
     })
 }

@@ -148,11 +148,25 @@ fn keys_by_openssl() {
             [&[0x30, 5 + private.len() as u8, 2, 1, 1, 4, private.len() as u8], &private[..]].concat();
         assert_eq!(EcKey::decode(&nameless), Ok(lone));
     }
-    for curve in ["secp256k1", "brainpoolP256r1"] {
-        for form in ["sec1", "pkcs8", "spki"] {
-            let key = openssl(&format!("{curve}-{form}"));
-            assert_eq!(EcKey::decode(&key), Err(EncodingError::UnknownCurve), "{curve} {form}");
-        }
+    for (curve, name) in [
+        (Curve::Secp256k1, "secp256k1"),
+        (Curve::BrainpoolP256r1, "brainpoolP256r1"),
+        (Curve::BrainpoolP384r1, "brainpoolP384r1"),
+    ] {
+        let [sec1, pkcs8, spki] = ["sec1", "pkcs8", "spki"].map(|form| openssl(&format!("{name}-{form}")));
+        let key = EcKey::decode(&sec1).unwrap();
+        assert_eq!(key.curve, curve);
+        assert!(key.private.is_some() && key.public.is_some());
+        key.check(&driver).unwrap();
+        assert_eq!(ec_private(&key), sec1);
+        assert_eq!(EcKey::decode(&pkcs8), Ok(key));
+        let info = EcKey { private: None, ..key };
+        assert_eq!(EcKey::decode(&spki), Ok(info));
+        assert_eq!(ec_public(&info), spki);
+    }
+    for form in ["sec1", "pkcs8", "spki"] {
+        let key = openssl(&format!("brainpoolP320r1-{form}"));
+        assert_eq!(EcKey::decode(&key), Err(EncodingError::UnknownCurve), "{form}");
     }
     for form in
         ["RSA-512-pkcs8", "RSA-512-spki", "Ed25519-pkcs8", "Ed25519-spki", "X25519-pkcs8", "X25519-spki"]
@@ -436,7 +450,7 @@ fn ecdsa_signatures() {
     assert_eq!(encode_ecdsa_signature(&[], &mut [0; 200]), Err(EncodingError::SignatureZero));
     small[63] = 0;
     assert_eq!(encode_ecdsa_signature(&small, &mut [0; 200]), Err(EncodingError::SignatureZero));
-    for (curve, size) in Curve::ALL.into_iter().zip([64, 72, 104, 139]) {
+    for (curve, size) in Curve::ALL.into_iter().zip([64, 72, 104, 139, 72, 72, 104]) {
         // Both numbers with their top bit set; on P-521 that bit is not at the top of an octet.
         let top = if curve == Curve::P521 { 1 } else { 0xff };
         let mut numbers = vec![0xff; curve.point_size()];

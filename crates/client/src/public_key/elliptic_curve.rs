@@ -15,7 +15,7 @@ use casemate_protocol::{Flags, KeyId, Kind, Label};
 use casemate_transport::{ClientTransport, Clock};
 use core::ops::RangeInclusive;
 
-/// A curve that servers offer (NIST SP 800-186).
+/// A curve that servers may offer (NIST SP 800-186, SEC 2, RFC 5639).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Curve {
@@ -27,11 +27,25 @@ pub enum Curve {
     P384,
     /// NIST P-521.
     P521,
+    /// secp256k1; few servers have it.
+    Secp256k1,
+    /// brainpoolP256r1; few servers have it.
+    BrainpoolP256r1,
+    /// brainpoolP384r1; few servers have it.
+    BrainpoolP384r1,
 }
 
 impl Curve {
     /// Every curve.
-    pub const ALL: [Self; 4] = [Self::P224, Self::P256, Self::P384, Self::P521];
+    pub const ALL: [Self; 7] = [
+        Self::P224,
+        Self::P256,
+        Self::P384,
+        Self::P521,
+        Self::Secp256k1,
+        Self::BrainpoolP256r1,
+        Self::BrainpoolP384r1,
+    ];
 
     /// The curve's usual name.
     pub const fn name(self) -> &'static str {
@@ -40,6 +54,9 @@ impl Curve {
             Self::P256 => "P-256",
             Self::P384 => "P-384",
             Self::P521 => "P-521",
+            Self::Secp256k1 => "secp256k1",
+            Self::BrainpoolP256r1 => "brainpoolP256r1",
+            Self::BrainpoolP384r1 => "brainpoolP384r1",
         }
     }
 
@@ -47,8 +64,8 @@ impl Curve {
     pub const fn field_size(self) -> usize {
         match self {
             Self::P224 => 28,
-            Self::P256 => 32,
-            Self::P384 => 48,
+            Self::P256 | Self::Secp256k1 | Self::BrainpoolP256r1 => 32,
+            Self::P384 | Self::BrainpoolP384r1 => 48,
             Self::P521 => 66,
         }
     }
@@ -60,6 +77,9 @@ impl Curve {
             Self::P256 => 91,
             Self::P384 => 120,
             Self::P521 => 158,
+            Self::Secp256k1 => 88,
+            Self::BrainpoolP256r1 => 92,
+            Self::BrainpoolP384r1 => 124,
         }
     }
 
@@ -70,6 +90,9 @@ impl Curve {
             Self::P256 => 121,
             Self::P384 => 167,
             Self::P521 => 223,
+            Self::Secp256k1 => 118,
+            Self::BrainpoolP256r1 => 122,
+            Self::BrainpoolP384r1 => 171,
         }
     }
 
@@ -77,8 +100,8 @@ impl Curve {
     pub const fn signature_size(self) -> usize {
         match self {
             Self::P224 => 64,
-            Self::P256 => 72,
-            Self::P384 => 104,
+            Self::P256 | Self::Secp256k1 | Self::BrainpoolP256r1 => 72,
+            Self::P384 | Self::BrainpoolP384r1 => 104,
             Self::P521 => 139,
         }
     }
@@ -89,6 +112,9 @@ impl Curve {
             Self::P256 => curve::P256,
             Self::P384 => curve::P384,
             Self::P521 => curve::P521,
+            Self::Secp256k1 => curve::SECP256K1,
+            Self::BrainpoolP256r1 => curve::BRAINPOOL_P256R1,
+            Self::BrainpoolP384r1 => curve::BRAINPOOL_P384R1,
         }
     }
 }

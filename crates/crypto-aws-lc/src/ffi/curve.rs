@@ -1,4 +1,4 @@
-//! The NIST curves.
+//! The curves of NIST. The library has no Brainpool, and for secp256k1 nothing faster than the portable driver.
 
 use super::number::{self, Number};
 use super::{Owned, check, failed};
@@ -10,14 +10,15 @@ use std::ptr::{null, null_mut};
 /// An uncompressed point: a byte that says so, X and Y.
 const ENCODED: usize = 1 + Curve::MAX_POINT;
 
-fn group(curve: Curve) -> *const EC_GROUP {
+fn group(curve: Curve) -> Result<*const EC_GROUP, Error> {
     // SAFETY: the functions take nothing; what they return is static.
     unsafe {
         match curve {
-            Curve::P224 => aws_lc_sys::EC_group_p224(),
-            Curve::P256 => aws_lc_sys::EC_group_p256(),
-            Curve::P384 => aws_lc_sys::EC_group_p384(),
-            Curve::P521 => aws_lc_sys::EC_group_p521(),
+            Curve::P224 => Ok(aws_lc_sys::EC_group_p224()),
+            Curve::P256 => Ok(aws_lc_sys::EC_group_p256()),
+            Curve::P384 => Ok(aws_lc_sys::EC_group_p384()),
+            Curve::P521 => Ok(aws_lc_sys::EC_group_p521()),
+            _ => Err(Error::Unsupported),
         }
     }
 }
@@ -28,6 +29,7 @@ fn empty_key(curve: Curve) -> Result<Owned<EC_KEY>, Error> {
         Curve::P256 => aws_lc_sys::NID_X9_62_prime256v1,
         Curve::P384 => aws_lc_sys::NID_secp384r1,
         Curve::P521 => aws_lc_sys::NID_secp521r1,
+        _ => return Err(Error::Unsupported),
     };
     // SAFETY: the function takes a number and returns null or a new object, which the caller owns.
     unsafe { Owned::new(aws_lc_sys::EC_KEY_new_by_curve_name(identifier), Error::Hardware) }
@@ -41,8 +43,9 @@ pub(crate) struct PublicKey {
 
 impl PublicKey {
     fn empty(curve: Curve) -> Result<Self, Error> {
+        let group = group(curve)?;
         // SAFETY: the group is static; the function returns null or a new object, which the caller owns.
-        let point = unsafe { Owned::new(aws_lc_sys::EC_POINT_new(group(curve)), Error::Hardware)? };
+        let point = unsafe { Owned::new(aws_lc_sys::EC_POINT_new(group), Error::Hardware)? };
         Ok(Self { curve, point })
     }
 
@@ -59,12 +62,12 @@ impl PublicKey {
         let (form, coordinates) = encoded.split_first_mut().ok_or(Error::KeyLength)?;
         *form = 4;
         coordinates.copy_from_slice(bytes);
-        let key = Self::empty(curve)?;
+        let (group, key) = (group(curve)?, Self::empty(curve)?);
         // SAFETY: group and point are valid and belong together; pointer and length are those of a slice; the workspace
         // may be null. The function checks that the coordinates are in range and the point is on the curve.
         let answer = unsafe {
             aws_lc_sys::EC_POINT_oct2point(
-                group(curve),
+                group,
                 key.point.as_ptr(),
                 encoded.as_ptr(),
                 encoded.len(),
@@ -107,12 +110,13 @@ impl PublicKey {
 /// # Safety
 /// `point` is a valid point of the curve, and stays so during the call.
 unsafe fn write_point(curve: Curve, point: *const EC_POINT, output: &mut [u8]) -> Result<(), Error> {
+    let group = group(curve)?;
     let mut encoded = [0; ENCODED];
     // SAFETY: group and point are valid and belong together, says the caller; pointer and length are those of an array;
     // the workspace may be null.
     let size = unsafe {
         aws_lc_sys::EC_POINT_point2oct(
-            group(curve),
+            group,
             point,
             point_conversion_form_t::POINT_CONVERSION_UNCOMPRESSED,
             encoded.as_mut_ptr(),
@@ -168,12 +172,12 @@ impl PrivateKey {
 
     /// The public key.
     pub(crate) fn public(&self) -> Result<PublicKey, Error> {
-        let public = PublicKey::empty(self.curve)?;
+        let (group, public) = (group(self.curve)?, PublicKey::empty(self.curve)?);
         // SAFETY: group, point and scalar are valid and belong together; a null point and second scalar ask for the
         // multiple of the base point, which is computed in constant time; the workspace may be null.
         let answer = unsafe {
             aws_lc_sys::EC_POINT_mul(
-                group(self.curve),
+                group,
                 public.point.as_ptr(),
                 aws_lc_sys::EC_KEY_get0_private_key(self.key.as_ptr()),
                 null(),

@@ -1,4 +1,4 @@
-//! Keys of the NIST curves (SEC 1, RFC 5915, RFC 5480), bare points, and ECDSA signatures.
+//! Keys of Weierstrass curves (SEC 1, RFC 5915, RFC 5480, RFC 5639), bare points, and ECDSA signatures.
 
 use super::{
     Algorithm, CONTEXT_0, Elements, EncodingError, Output, PrivateKeyInfo, PublicKeyInfo, element_size,
@@ -22,6 +22,9 @@ const fn name(curve: Curve) -> &'static [u8] {
         Curve::P256 => &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
         Curve::P384 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22],
         Curve::P521 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23],
+        Curve::Secp256k1 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a],
+        Curve::BrainpoolP256r1 => &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x07],
+        Curve::BrainpoolP384r1 => &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x0b],
     }
 }
 
@@ -46,7 +49,7 @@ impl<'a> EcKey<'a> {
 
     /// Decodes a SEC 1 ECPrivateKey, a PKCS#8 private key or a SubjectPublicKeyInfo.
     ///
-    /// An ECPrivateKey that stands alone and names no curve is on the one whose [`Curve::field_size`] its private key
+    /// An ECPrivateKey that stands alone and names no curve is on NIST's one whose [`Curve::field_size`] its private key
     /// has. Whether a point is on its curve is for [`check`](Self::check) to say.
     ///
     /// # Errors
@@ -91,7 +94,7 @@ impl<'a> EcKey<'a> {
         let curve = match (expected, stated) {
             (Some(expected), Some(stated)) if expected != stated => return Err(EncodingError::Malformed),
             (Some(curve), _) | (None, Some(curve)) => curve,
-            (None, None) => Curve::ALL
+            (None, None) => Curve::NIST
                 .into_iter()
                 .find(|curve| curve.field_size() == private.len())
                 .ok_or(EncodingError::UnknownCurve)?,

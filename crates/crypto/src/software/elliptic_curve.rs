@@ -1,4 +1,4 @@
-//! The NIST curves over the group arithmetic of the RustCrypto curve crates.
+//! Weierstrass curves over the group arithmetic of the RustCrypto curve crates.
 //!
 //! ECDSA is put together here: it takes digests of every length, and draws its nonces from RFC 6979 with fresh
 //! randomness mixed in, so that neither a bad generator nor a fault that repeats a computation repeats a nonce.
@@ -9,13 +9,13 @@ use p224::NistP224;
 use p256::NistP256;
 use p384::NistP384;
 use p521::NistP521;
-use primeorder::PrimeCurveParams;
 use primeorder::elliptic_curve::bigint::BitOps;
 use primeorder::elliptic_curve::group::Group;
 use primeorder::elliptic_curve::ops::{Invert, MulByGeneratorVartime, Reduce};
-use primeorder::elliptic_curve::point::AffineCoordinates;
-use primeorder::elliptic_curve::{FieldBytes, NonZeroScalar, PrimeField, Scalar};
-use primeorder::{AffinePoint, ProjectivePoint};
+use primeorder::elliptic_curve::point::{AffineCoordinates, AffinePoint, ProjectivePoint};
+use primeorder::elliptic_curve::{
+    CurveArithmetic, CurveGroup, FieldBytes, NonZeroScalar, PrimeCurve, PrimeField, Scalar,
+};
 use zeroize::{Zeroize, Zeroizing};
 
 /// The largest scalar, in bytes.
@@ -33,6 +33,14 @@ macro_rules! on_curve {
             Curve::P256 => $($function).+::<NistP256>($($argument),*),
             Curve::P384 => $($function).+::<NistP384>($($argument),*),
             Curve::P521 => $($function).+::<NistP521>($($argument),*),
+            #[cfg(feature = "secp256k1")]
+            Curve::Secp256k1 => $($function).+::<k256::Secp256k1>($($argument),*),
+            #[cfg(feature = "brainpool")]
+            Curve::BrainpoolP256r1 => $($function).+::<bp256::BrainpoolP256r1>($($argument),*),
+            #[cfg(feature = "brainpool")]
+            Curve::BrainpoolP384r1 => $($function).+::<bp384::BrainpoolP384r1>($($argument),*),
+            #[cfg(not(all(feature = "secp256k1", feature = "brainpool")))]
+            _ => Err(Error::Unsupported),
         }
     };
 }
@@ -67,8 +75,8 @@ impl<R: Random> EllipticCurve for Software<R> {
             return Err(Error::OutputLength);
         }
         let algorithm = match curve {
-            Curve::P224 | Curve::P256 => HashAlgorithm::Sha256,
-            Curve::P384 => HashAlgorithm::Sha384,
+            Curve::P224 | Curve::P256 | Curve::Secp256k1 | Curve::BrainpoolP256r1 => HashAlgorithm::Sha256,
+            Curve::P384 | Curve::BrainpoolP384r1 => HashAlgorithm::Sha384,
             Curve::P521 => HashAlgorithm::Sha512,
         };
         on_curve!(curve, self.sign(algorithm, private, digest, signature))
@@ -96,18 +104,20 @@ impl<R: Random> EllipticCurve for Software<R> {
 }
 
 /// A private key as a scalar.
-fn private_scalar<C: PrimeCurveParams>(private: &[u8]) -> Result<Zeroizing<NonZeroScalar<C>>, Error> {
+fn private_scalar<C: PrimeCurve + CurveArithmetic>(
+    private: &[u8],
+) -> Result<Zeroizing<NonZeroScalar<C>>, Error> {
     let bytes = FieldBytes::<C>::try_from(private).map_err(|_| Error::KeyLength)?;
     let bytes = Zeroizing::new(bytes);
     nonzero(&bytes).map(Zeroizing::new).ok_or(Error::Key)
 }
 
-fn nonzero<C: PrimeCurveParams>(bytes: &FieldBytes<C>) -> Option<NonZeroScalar<C>> {
+fn nonzero<C: PrimeCurve + CurveArithmetic>(bytes: &FieldBytes<C>) -> Option<NonZeroScalar<C>> {
     NonZeroScalar::<C>::from_repr(*bytes).into_option()
 }
 
 /// A public key as a point, which is on the curve and not the identity.
-fn public_point<C: PrimeCurveParams>(public: &[u8]) -> Result<AffinePoint<C>, Error> {
+fn public_point<C: PrimeCurve + CurveArithmetic>(public: &[u8]) -> Result<AffinePoint<C>, Error> {
     let middle = public.len().checked_div(2).unwrap_or_default();
     let (x, y) = public.split_at_checked(middle).ok_or(Error::KeyLength)?;
     let x = FieldBytes::<C>::try_from(x).map_err(|_| Error::KeyLength)?;
@@ -116,7 +126,7 @@ fn public_point<C: PrimeCurveParams>(public: &[u8]) -> Result<AffinePoint<C>, Er
 }
 
 /// The multiple of the base point, without the projective coordinates, which would tell about the scalar.
-fn multiple_of_base<C: PrimeCurveParams>(scalar: &NonZeroScalar<C>) -> AffinePoint<C> {
+fn multiple_of_base<C: PrimeCurve + CurveArithmetic>(scalar: &NonZeroScalar<C>) -> AffinePoint<C> {
     Zeroizing::new(ProjectivePoint::<C>::mul_by_generator(scalar)).to_affine()
 }
 
@@ -130,17 +140,17 @@ fn write_pair(output: &mut [u8], first: &[u8], second: &[u8]) -> Result<(), Erro
     Ok(())
 }
 
-fn public_key<C: PrimeCurveParams>(private: &[u8], public: &mut [u8]) -> Result<(), Error> {
+fn public_key<C: PrimeCurve + CurveArithmetic>(private: &[u8], public: &mut [u8]) -> Result<(), Error> {
     let point = multiple_of_base(&*private_scalar::<C>(private)?);
     write_pair(public, &point.x(), &point.y())
 }
 
-fn check<C: PrimeCurveParams>(public: &[u8]) -> Result<(), Error> {
+fn check<C: PrimeCurve + CurveArithmetic>(public: &[u8]) -> Result<(), Error> {
     public_point::<C>(public).map(|_| ())
 }
 
 /// The leftmost bits of `bytes`, as many as the order of the curve has, right-aligned: bits2int of RFC 6979, §2.3.2.
-fn leftmost_bits<C: PrimeCurveParams>(bytes: &[u8]) -> FieldBytes<C> {
+fn leftmost_bits<C: PrimeCurve + CurveArithmetic>(bytes: &[u8]) -> FieldBytes<C> {
     let mut output = FieldBytes::<C>::default();
     let size = output.len();
     let used = bytes.get(..size).unwrap_or(bytes);
@@ -158,12 +168,16 @@ fn leftmost_bits<C: PrimeCurveParams>(bytes: &[u8]) -> FieldBytes<C> {
     output
 }
 
-fn reduce<C: PrimeCurveParams>(bytes: &FieldBytes<C>) -> Scalar<C> {
+fn reduce<C: PrimeCurve + CurveArithmetic>(bytes: &FieldBytes<C>) -> Scalar<C> {
     <Scalar<C> as Reduce<FieldBytes<C>>>::reduce(bytes)
 }
 
 #[allow(clippy::arithmetic_side_effects, reason = "arithmetic of a field or a group is total")]
-fn verify<C: PrimeCurveParams>(public: &[u8], digest: &[u8], signature: &[u8]) -> Result<(), Error> {
+fn verify<C: PrimeCurve + CurveArithmetic>(
+    public: &[u8],
+    digest: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
     let point = ProjectivePoint::<C>::from(public_point::<C>(public)?);
     let middle = signature.len().checked_div(2).unwrap_or_default();
     let (r, s) = signature.split_at_checked(middle).ok_or(Error::Authentication)?;
@@ -181,7 +195,11 @@ fn verify<C: PrimeCurveParams>(public: &[u8], digest: &[u8], signature: &[u8]) -
 }
 
 #[allow(clippy::arithmetic_side_effects, reason = "arithmetic of a field or a group is total")]
-fn agree<C: PrimeCurveParams>(private: &[u8], public: &[u8], secret: &mut [u8]) -> Result<(), Error> {
+fn agree<C: PrimeCurve + CurveArithmetic>(
+    private: &[u8],
+    public: &[u8],
+    secret: &mut [u8],
+) -> Result<(), Error> {
     let scalar = private_scalar::<C>(private)?;
     let point = ProjectivePoint::<C>::from(public_point::<C>(public)?);
     // Neither factor is zero and the order is prime, so the product is not the identity.
@@ -193,7 +211,11 @@ fn agree<C: PrimeCurveParams>(private: &[u8], public: &[u8], secret: &mut [u8]) 
 }
 
 impl<R: Random> Software<R> {
-    fn generate<C: PrimeCurveParams>(&self, private: &mut [u8], public: &mut [u8]) -> Result<(), Error> {
+    fn generate<C: PrimeCurve + CurveArithmetic>(
+        &self,
+        private: &mut [u8],
+        public: &mut [u8],
+    ) -> Result<(), Error> {
         let size = FieldBytes::<C>::default().len();
         if private.len() != size || public.len() != size.saturating_mul(2) {
             return Err(Error::KeyLength);
@@ -212,7 +234,7 @@ impl<R: Random> Software<R> {
         Err(Error::Entropy)
     }
 
-    fn sign<C: PrimeCurveParams>(
+    fn sign<C: PrimeCurve + CurveArithmetic>(
         &self,
         algorithm: HashAlgorithm,
         private: &[u8],
@@ -226,7 +248,7 @@ impl<R: Random> Software<R> {
 
     /// Signs with a nonce of RFC 6979 over `algorithm`; `additional` is k' of §3.6.
     #[allow(clippy::arithmetic_side_effects, reason = "arithmetic of a field or a group is total")]
-    fn sign_with<C: PrimeCurveParams>(
+    fn sign_with<C: PrimeCurve + CurveArithmetic>(
         &self,
         algorithm: HashAlgorithm,
         private: &[u8],
@@ -308,7 +330,7 @@ impl<'a, D: Mac> Nonces<'a, D> {
     }
 
     /// The next candidate, or nothing if it misses the range.
-    fn next<C: PrimeCurveParams>(&mut self) -> Result<Option<NonZeroScalar<C>>, Error> {
+    fn next<C: PrimeCurve + CurveArithmetic>(&mut self) -> Result<Option<NonZeroScalar<C>>, Error> {
         if self.started {
             self.mix(0, &[&[]; 3])?;
         }

@@ -95,6 +95,12 @@ pub mod curve {
     pub const P384: i32 = 15;
     /// NIST P-521.
     pub const P521: i32 = 16;
+    /// secp256k1.
+    pub const SECP256K1: i32 = 20;
+    /// brainpoolP256r1.
+    pub const BRAINPOOL_P256R1: i32 = 24;
+    /// brainpoolP384r1.
+    pub const BRAINPOOL_P384R1: i32 = 26;
 }
 
 /// Modes of Ed25519 (document 05, §6; RFC 8032 §5.1).

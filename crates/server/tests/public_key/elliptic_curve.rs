@@ -276,16 +276,21 @@ fn encodings() {
         client.cache(7, ANY, &bytes(bare)).unwrap();
         assert_eq!(client.export_public(7, 2), Err(Status::ASN_PARSE));
     }
-    for other in ["secp256k1-sec1", "secp256k1-spki", "brainpoolP256r1-sec1", "brainpoolP256r1-spki"] {
+    for curve in ["secp256k1", "brainpoolP256r1", "brainpoolP384r1"] {
+        let public = openssl(&format!("{curve}-spki"));
+        for form in ["sec1", "pkcs8", "spki"] {
+            client.cache(7, ANY, &openssl(&format!("{curve}-{form}"))).unwrap();
+            assert_eq!(client.export_public(7, 2).as_ref(), Ok(&public), "{curve}-{form}");
+            assert_eq!(sign(&mut client, 7, &[1; 32]).is_ok(), form != "spki", "{curve}-{form}");
+        }
+    }
+    for other in ["brainpoolP320r1-sec1", "brainpoolP320r1-spki"] {
         client.cache(7, ANY, &openssl(other)).unwrap();
         assert_eq!(client.export_public(7, 2), Err(Status::ASN_OBJECT_ID), "{other}");
         assert_eq!(verify(&mut client, 7, &ecdsa_signature(), &[1; 32]), Err(Status::ASN_OBJECT_ID));
     }
-    // The original takes this for a key of P-256.
-    for other in ["secp256k1-pkcs8", "brainpoolP256r1-pkcs8"] {
-        client.cache(7, ANY, &openssl(other)).unwrap();
-        assert!(client.export_public(7, 2).is_err(), "{other}");
-    }
+    client.cache(7, ANY, &openssl("brainpoolP320r1-pkcs8")).unwrap();
+    assert!(client.export_public(7, 2).is_err());
 }
 
 #[test]
@@ -305,7 +310,10 @@ fn generation_parameters() {
     assert_eq!(generate(66, "0E000000"), Ok(106));
     assert_eq!(generate(67, "0E000000"), Err(Status::ECC_ARGUMENT));
     assert_eq!(generate(67, "00000000"), Err(Status::ECC_ARGUMENT));
-    for curve in [1, 6, 8, 13, 17, 20, 24, 28, 29, 100] {
+    assert_eq!(generate(32, "14000000"), Ok(118));
+    assert_eq!(generate(32, "18000000"), Ok(122));
+    assert_eq!(generate(48, "1A000000"), Ok(171));
+    for curve in [1, 6, 8, 13, 17, 19, 21, 23, 25, 27, 28, 29, 100] {
         assert_eq!(generate(32, &format!("{curve:02X}000000")), Err(Status::ECC_CURVE), "{curve}");
     }
     assert_eq!(generate(0, "FFFFFFFF"), Err(Status::CRYPTO_ARGUMENT));

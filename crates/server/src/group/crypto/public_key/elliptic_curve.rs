@@ -1,4 +1,4 @@
-//! The NIST curves: key generation, ECDSA, ECDH, public points (document 05, §4).
+//! Elliptic curves: key generation, ECDSA, ECDH, public points (document 05, §4).
 
 use super::{
     ANY_USAGE, AgreementKeys, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
@@ -41,9 +41,12 @@ fn named_curve(number: i32, size: u32) -> Result<Curve, Status> {
         curve::P256 => Ok(Curve::P256),
         curve::P384 => Ok(Curve::P384),
         curve::P521 => Ok(Curve::P521),
+        curve::SECP256K1 => Ok(Curve::Secp256k1),
+        curve::BRAINPOOL_P256R1 => Ok(Curve::BrainpoolP256r1),
+        curve::BRAINPOOL_P384R1 => Ok(Curve::BrainpoolP384r1),
         1.. => Err(Status::ECC_CURVE),
         ..=-1 if size == 0 => Err(Status::CRYPTO_ARGUMENT),
-        _ => Curve::ALL.into_iter().find(|curve| curve.field_size() >= size).ok_or(Status::ECC_ARGUMENT),
+        _ => Curve::NIST.into_iter().find(|curve| curve.field_size() >= size).ok_or(Status::ECC_ARGUMENT),
     }
 }
 
@@ -59,7 +62,10 @@ pub(super) fn generate<P: Platform>(
     let private = private.get_mut(..curve.field_size()).ok_or(Status::ABORTED)?;
     let mut public = [0; Curve::MAX_POINT];
     let public = public.get_mut(..curve.point_size()).ok_or(Status::ABORTED)?;
-    context.crypto(operation.affinity).ec_generate(curve, private, public).map_err(crypto_status)?;
+    context.crypto(operation.affinity).ec_generate(curve, private, public).map_err(|error| match error {
+        CryptoError::Unsupported => Status::ECC_CURVE,
+        error => crypto_status(error),
+    })?;
     let key = EcKey { curve, private: Some(private), public: Some(public) };
     let mut encoded = Zeroizing::new([0; EcKey::MAX_ENCODING]);
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
@@ -268,7 +274,10 @@ mod tests {
     fn curves_are_named_or_chosen_by_size() {
         assert_eq!(named_curve(7, 0), Ok(Curve::P256));
         assert_eq!(named_curve(7, 67), Err(Status::ECC_ARGUMENT));
-        assert_eq!(named_curve(20, 32), Err(Status::ECC_CURVE));
+        assert_eq!(named_curve(20, 32), Ok(Curve::Secp256k1));
+        assert_eq!(named_curve(24, 32), Ok(Curve::BrainpoolP256r1));
+        assert_eq!(named_curve(26, 48), Ok(Curve::BrainpoolP384r1));
+        assert_eq!(named_curve(27, 64), Err(Status::ECC_CURVE));
         for (size, curve) in [(0, Curve::P224), (28, Curve::P224), (32, Curve::P256), (48, Curve::P384)] {
             assert_eq!(named_curve(0, size), Ok(curve));
         }
