@@ -11,9 +11,11 @@
 //! - [`FrameDecoder`] and [`FrameEncoder`]: a 4-byte big-endian length before each packet (document 01, §12.1), as
 //!   state machines that do no input or output themselves.
 //! - [`Loopback`]: a client endpoint that answers its own requests by calling a function.
-//! - [`MemoryLink`]: a client endpoint and a server endpoint that share two buffers.
+//! - [`MemoryLink`]: a client endpoint and a server endpoint that share two buffers and a thread.
+//! - [`MemoryClient`], [`MemoryServer`]: two endpoints on memory that two cores, processes or threads share, in the
+//!   original's layout (document 01, §12.3).
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
     deny(
@@ -33,6 +35,8 @@ mod error;
 mod frame;
 mod link;
 mod loopback;
+mod memory;
+mod shared_memory;
 mod traits;
 
 pub use clock::Clock;
@@ -40,4 +44,6 @@ pub use error::TransportError;
 pub use frame::{FrameDecoder, FrameEncoder, FrameError, LENGTH_PREFIX_SIZE};
 pub use link::{LinkClient, LinkServer, MemoryLink};
 pub use loopback::Loopback;
+pub use memory::{CONTROL_SIZE, MemoryClient, MemoryError, MemoryServer};
+pub use shared_memory::{OutOfRange, SharedMemory, SharedRegion};
 pub use traits::{ClientTransport, ServerTransport};
