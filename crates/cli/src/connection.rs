@@ -3,8 +3,9 @@
 use crate::value::{client_id, seconds};
 use anyhow::{Context, Result};
 use casemate_client::Client;
+use casemate_posix::LinkError;
 use casemate_posix::MonotonicClock;
-use casemate_posix::tcp::{TcpClientTransport, TcpError};
+use casemate_posix::tcp::TcpClientTransport;
 use casemate_protocol::{ClientId, Header, MAX_DATA_LENGTH};
 use casemate_transport::{ClientTransport, Loopback, TransportError};
 use clap::Args;
@@ -121,16 +122,16 @@ pub(crate) enum Link {
 }
 
 impl ClientTransport for Link {
-    type Error = TcpError;
+    type Error = LinkError;
 
-    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<TcpError>> {
+    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<LinkError>> {
         match self {
             Self::Tcp(link) => link.send(packet),
             Self::InProcess(link) => link.send(packet).map_err(|error| error.map(|never| match never {})),
         }
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<TcpError>> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<LinkError>> {
         match self {
             Self::Tcp(link) => link.receive(buffer),
             Self::InProcess(link) => link.receive(buffer).map_err(|error| error.map(|never| match never {})),
@@ -141,7 +142,7 @@ impl ClientTransport for Link {
         &mut self,
         buffer: &mut [u8],
         longest: Duration,
-    ) -> Result<usize, TransportError<TcpError>> {
+    ) -> Result<usize, TransportError<LinkError>> {
         match self {
             Self::Tcp(link) => link.receive_within(buffer, longest),
             Self::InProcess(_) => self.receive(buffer),

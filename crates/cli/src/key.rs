@@ -6,7 +6,7 @@ use crate::table::{Align, Table};
 use crate::value::{Form, Input, flag_names, flags, key_number, label, say};
 use anyhow::{Context, Result, bail};
 use casemate_client::{Curve, Ed25519, Error, MlDsa, MlKem, NewKey, Rsa, X25519};
-use casemate_posix::tcp::TcpError;
+use casemate_posix::LinkError;
 use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, ObjectType, Status};
 use clap::{Args, Subcommand, ValueEnum};
@@ -141,7 +141,7 @@ enum Algorithm {
 }
 
 impl Algorithm {
-    fn generate(self, hsm: &mut Hsm, new: &NewKey) -> Result<KeyId, Error<TcpError>> {
+    fn generate(self, hsm: &mut Hsm, new: &NewKey) -> Result<KeyId, Error<LinkError>> {
         match self {
             Self::P224 => hsm.key_pair_generate(Curve::P224, new),
             Self::P256 => hsm.key_pair_generate(Curve::P256, new),

@@ -1,7 +1,8 @@
 //! The reference server application: one thread for each connection, over one server core.
 
+use crate::LinkError;
 use crate::entropy::OsEntropy;
-use crate::tcp::{Accepted, Answer, Ended, TcpError, TcpServer};
+use crate::tcp::{Accepted, Answer, Ended, TcpServer};
 #[cfg(feature = "aws-lc")]
 use casemate_crypto::Prefer;
 use casemate_crypto::{Drbg, Driver, Error as CryptoError, Software};
@@ -101,7 +102,7 @@ pub enum Event {
         why: Ended,
     },
     /// A connection could not be accepted or served; the server goes on.
-    Failed(TcpError),
+    Failed(LinkError),
     /// No thread could be started for a connection, which was closed; the server goes on.
     NoThread(SocketAddr, io::Error),
 }

@@ -6,6 +6,7 @@
 //!
 //! What a peer does wrong ends its own connection and nothing more; [`Ended`] says what it was.
 
+use crate::LinkError;
 use casemate_transport::{
     ClientTransport, FrameDecoder, FrameEncoder, FrameError, LENGTH_PREFIX_SIZE, ServerTransport,
     TransportError,
@@ -30,98 +31,6 @@ const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT;
 /// A vanished peer must be an error, not a signal. (On Apple systems the standard library arranges that per socket.)
 #[cfg(not(target_vendor = "apple"))]
 const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
-
-/// What went wrong with a socket, and where.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TcpError {
-    /// The address text has no usable meaning, or its host name is unknown.
-    Resolve {
-        /// The address as given.
-        address: String,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// No connection could be made.
-    Connect {
-        /// The address as given.
-        address: String,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// The server cannot listen.
-    Bind {
-        /// The address as given.
-        address: String,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// A connection could not be accepted; later ones may be.
-    Accept {
-        /// The operating system's reason.
-        source: io::Error,
-    },
-    /// A connection broke.
-    Connection {
-        /// The other end.
-        peer: SocketAddr,
-        /// The operating system's reason.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for TcpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (source, advice) = match self {
-            Self::Resolve { address, source } => {
-                write!(f, "cannot find the address {address}")?;
-                (source, "; write it as HOST:PORT, for instance 127.0.0.1:23456")
-            }
-            Self::Connect { address, source } => {
-                write!(f, "cannot connect to {address}")?;
-                let advice = match source.kind() {
-                    io::ErrorKind::ConnectionRefused => "; start a server there, or check the address",
-                    io::ErrorKind::TimedOut => "; check the address and the network",
-                    _ => "",
-                };
-                (source, advice)
-            }
-            Self::Bind { address, source } => {
-                write!(f, "cannot listen on {address}")?;
-                let advice = match source.kind() {
-                    io::ErrorKind::AddrInUse => {
-                        "; another program listens there: stop it, or choose another port (0 picks a free one)"
-                    }
-                    io::ErrorKind::PermissionDenied => "; choose a port above 1023",
-                    io::ErrorKind::AddrNotAvailable => "; choose an address of this machine",
-                    _ => "",
-                };
-                (source, advice)
-            }
-            Self::Accept { source } => {
-                f.write_str("cannot accept a connection")?;
-                (source, "")
-            }
-            Self::Connection { peer, source } => {
-                write!(f, "the connection to {peer} broke")?;
-                (source, "")
-            }
-        };
-        write!(f, ": {source}{advice}")
-    }
-}
-
-impl std::error::Error for TcpError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Resolve { source, .. }
-            | Self::Connect { source, .. }
-            | Self::Bind { source, .. }
-            | Self::Accept { source }
-            | Self::Connection { source, .. } => Some(source),
-        }
-    }
-}
 
 /// A connected socket with its framing.
 #[derive(Debug)]
@@ -288,8 +197,8 @@ impl TcpClientTransport {
     /// from the look-up of a host name.
     ///
     /// # Errors
-    /// [`TcpError::Resolve`], [`TcpError::Connect`].
-    pub fn connect(address: &str, maximum_packet: usize, timeout: Duration) -> Result<Self, TcpError> {
+    /// [`LinkError::Resolve`], [`LinkError::Connect`].
+    pub fn connect(address: &str, maximum_packet: usize, timeout: Duration) -> Result<Self, LinkError> {
         let address = address.to_owned();
         let mut transport = Self { address, maximum_packet, timeout, connection: None };
         transport.reconnect()?;
@@ -301,13 +210,13 @@ impl TcpClientTransport {
     ///
     /// # Errors
     /// As [`connect`](Self::connect). The transport stays closed and this can be tried again.
-    pub fn reconnect(&mut self) -> Result<(), TcpError> {
+    pub fn reconnect(&mut self) -> Result<(), LinkError> {
         self.connection = None;
-        let failed = |source| TcpError::Connect { address: self.address.clone(), source };
+        let failed = |source| LinkError::Connect { address: self.address.clone(), source };
         let addresses = self
             .address
             .to_socket_addrs()
-            .map_err(|source| TcpError::Resolve { address: self.address.clone(), source })?;
+            .map_err(|source| LinkError::Resolve { address: self.address.clone(), source })?;
         let deadline = Instant::now().checked_add(self.timeout);
         let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
         for address in addresses {
@@ -340,11 +249,11 @@ impl TcpClientTransport {
     fn with<T>(
         &mut self,
         step: impl FnOnce(&mut FramedStream) -> Result<T, TransportError<io::Error>>,
-    ) -> Result<T, TransportError<TcpError>> {
+    ) -> Result<T, TransportError<LinkError>> {
         let connection = self.connection.as_mut().ok_or(TransportError::Closed)?;
         let peer = connection.peer;
-        let result =
-            step(connection).map_err(|error| error.map(|source| TcpError::Connection { peer, source }));
+        let result = step(connection)
+            .map_err(|error| error.map(|source| LinkError::Connection { peer: peer.to_string(), source }));
         if connection.is_corrupt || matches!(result, Err(TransportError::Closed | TransportError::Failed(_)))
         {
             self.connection = None;
@@ -367,13 +276,13 @@ fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
 }
 
 impl ClientTransport for TcpClientTransport {
-    type Error = TcpError;
+    type Error = LinkError;
 
-    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<TcpError>> {
+    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<LinkError>> {
         self.with(|connection| connection.send(packet))
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<TcpError>> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<LinkError>> {
         self.with(|connection| connection.receive(buffer, Duration::ZERO))
     }
 
@@ -381,7 +290,7 @@ impl ClientTransport for TcpClientTransport {
         &mut self,
         buffer: &mut [u8],
         longest: Duration,
-    ) -> Result<usize, TransportError<TcpError>> {
+    ) -> Result<usize, TransportError<LinkError>> {
         self.with(|connection| connection.receive(buffer, longest))
     }
 }
@@ -445,14 +354,14 @@ impl TcpServer {
     /// Listens on `HOST:PORT`; port 0 picks a free one, see [`local_address`](Self::local_address).
     ///
     /// # Errors
-    /// [`TcpError::Resolve`] if `address` has no meaning, [`TcpError::Bind`] if the operating system refuses.
-    pub fn bind(address: &str, mut options: TcpServerOptions) -> Result<Self, TcpError> {
+    /// [`LinkError::Resolve`] if `address` has no meaning, [`LinkError::Bind`] if the operating system refuses.
+    pub fn bind(address: &str, mut options: TcpServerOptions) -> Result<Self, LinkError> {
         options.poll_interval = options.poll_interval.max(Duration::from_millis(1));
         let addresses: Vec<_> = address
             .to_socket_addrs()
-            .map_err(|source| TcpError::Resolve { address: address.to_owned(), source })?
+            .map_err(|source| LinkError::Resolve { address: address.to_owned(), source })?
             .collect();
-        let failed = |source| TcpError::Bind { address: address.to_owned(), source };
+        let failed = |source| LinkError::Bind { address: address.to_owned(), source };
         let listener = TcpListener::bind(&addresses[..]).map_err(failed)?;
         // So that a peer that is gone again before it was accepted cannot make `accept` wait.
         listener.set_nonblocking(true).map_err(failed)?;
@@ -476,12 +385,12 @@ impl TcpServer {
     /// Waits for the next peer, until `stop` is set.
     ///
     /// # Errors
-    /// [`TcpError::Accept`], at most once per poll interval. It does not mean that the server has to end: a process
+    /// [`LinkError::Accept`], at most once per poll interval. It does not mean that the server has to end: a process
     /// that has run out of file descriptors, for instance, gets some back when other connections end.
-    pub fn accept(&self, stop: &AtomicBool) -> Result<Accepted, TcpError> {
+    pub fn accept(&self, stop: &AtomicBool) -> Result<Accepted, LinkError> {
         let failed = |source| {
             std::thread::sleep(self.options.poll_interval);
-            TcpError::Accept { source }
+            LinkError::Accept { source }
         };
         loop {
             if stop.load(Ordering::Relaxed) {

@@ -1,8 +1,7 @@
 //! TCP with good, slow, dead and hostile peers, on free loopback ports.
 
-use casemate_posix::tcp::{
-    Accepted, Answer, Ended, TcpClientTransport, TcpError, TcpServer, TcpServerOptions,
-};
+use casemate_posix::LinkError;
+use casemate_posix::tcp::{Accepted, Answer, Ended, TcpClientTransport, TcpServer, TcpServerOptions};
 use casemate_transport::{ClientTransport, ServerTransport, TransportError};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -109,7 +108,7 @@ fn frame(packet: &[u8]) -> Vec<u8> {
     [&u32::try_from(packet.len()).unwrap().to_be_bytes(), packet].concat()
 }
 
-fn receive(client: &mut TcpClientTransport) -> Result<Vec<u8>, TransportError<TcpError>> {
+fn receive(client: &mut TcpClientTransport) -> Result<Vec<u8>, TransportError<LinkError>> {
     let mut buffer = [0; MAXIMUM];
     let start = Instant::now();
     loop {
@@ -120,7 +119,7 @@ fn receive(client: &mut TcpClientTransport) -> Result<Vec<u8>, TransportError<Tc
     }
 }
 
-fn exchange(client: &mut TcpClientTransport, packet: &[u8]) -> Result<Vec<u8>, TransportError<TcpError>> {
+fn exchange(client: &mut TcpClientTransport, packet: &[u8]) -> Result<Vec<u8>, TransportError<LinkError>> {
     client.send(packet)?;
     receive(client)
 }

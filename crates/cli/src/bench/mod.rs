@@ -237,7 +237,7 @@ fn take_turn(
     hsm: &mut Hsm,
     samples: &mut Samples,
     turn: Duration,
-) -> Result<(), casemate_client::Error<casemate_posix::tcp::TcpError>> {
+) -> Result<(), casemate_client::Error<casemate_posix::LinkError>> {
     if samples.is_full() {
         return Ok(());
     }

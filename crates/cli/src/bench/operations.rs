@@ -6,7 +6,7 @@ use casemate_client::{
     CmacKdfInput, CtrState, Curve, Direction, Ed25519, Ed25519Mode, Endianness, Error, HashAlgorithm,
     HkdfInput, Key, KeyPair, MlDsa, MlDsaMessage, MlKem, NewKey, Rsa, RsaOperation, X25519,
 };
-use casemate_posix::tcp::TcpError;
+use casemate_posix::LinkError;
 use casemate_protocol::{Flags, KeyId, Label, Metadata, ObjectId, Status};
 
 /// The object and the counter that exist while the benchmark runs.
@@ -14,7 +14,7 @@ const OBJECT: ObjectId = ObjectId(0x0BE7);
 const COUNTER: u8 = 0xBE;
 const KILOBYTE: usize = 1024;
 
-type Call = Result<(), Error<TcpError>>;
+type Call = Result<(), Error<LinkError>>;
 type Step = Box<dyn FnMut(&mut Hsm) -> Call>;
 type Undo = Box<dyn FnOnce(&mut Hsm) -> Call>;
 type Prepare = Box<dyn Fn(&mut Hsm) -> Result<Prepared>>;

@@ -35,7 +35,7 @@ const TRUSTED: u8 = 0xFE;
 
 type Outcome = Result<String>;
 /// What a client call failed with.
-type CallError = Error<casemate_posix::tcp::TcpError>;
+type CallError = Error<casemate_posix::LinkError>;
 
 impl Demo {
     pub(crate) fn run(&self) -> Result<()> {

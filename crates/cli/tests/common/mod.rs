@@ -2,8 +2,9 @@
 #![allow(dead_code)] // Each test file uses a part.
 
 use casemate_client::Client;
+use casemate_posix::LinkError;
 use casemate_posix::MonotonicClock;
-use casemate_posix::tcp::{TcpClientTransport, TcpError};
+use casemate_posix::tcp::TcpClientTransport;
 use casemate_protocol::ClientId;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -173,7 +174,7 @@ impl Drop for ServerProcess {
 pub(crate) type TestClient = Client<TcpClientTransport, Vec<u8>, MonotonicClock>;
 
 /// A client in this process.
-pub(crate) fn connect(address: &str, id: u32) -> Result<TestClient, TcpError> {
+pub(crate) fn connect(address: &str, id: u32) -> Result<TestClient, LinkError> {
     let transport = TcpClientTransport::connect(address, 8200, PATIENCE)?;
     let mut client = Client::with_timeout(transport, vec![0; 8200], MonotonicClock::new(), PATIENCE);
     client.init(ClientId::new(id).unwrap()).map_err(|error| match error {
