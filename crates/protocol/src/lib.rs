@@ -28,6 +28,7 @@
 )]
 
 mod codec;
+mod dma;
 mod flags;
 mod id;
 pub mod message;
@@ -36,6 +37,7 @@ mod packet;
 mod status;
 
 pub use codec::{ByteOrder, Field, Layout, Malformed, Overflow, Reader, Writer};
+pub use dma::DmaBuffer;
 pub use flags::Flags;
 pub use id::{ClientId, IdFeatures, KeyId, ObjectId, ObjectType};
 pub use metadata::{Label, Metadata};

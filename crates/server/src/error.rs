@@ -14,3 +14,15 @@ pub(crate) const fn crypto_status(error: CryptoError) -> Status {
         _ => Status::CRYPTO_ARGUMENT,
     }
 }
+
+/// The status of client memory that cannot be used (document 01, §10 and §12.4).
+#[cfg(feature = "dma")]
+pub(crate) const fn memory_status(error: crate::memory::MemoryError) -> Status {
+    use crate::memory::MemoryError;
+    match error {
+        MemoryError::OutOfRange => Status::BAD_ARGUMENTS,
+        MemoryError::Denied => Status::ACCESS,
+        MemoryError::Unavailable => Status::NOT_READY,
+        MemoryError::Fault => Status::ABORTED,
+    }
+}

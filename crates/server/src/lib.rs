@@ -43,6 +43,8 @@ mod error;
 mod group;
 mod keys;
 mod lock;
+#[cfg(feature = "dma")]
+mod memory;
 mod server;
 mod states;
 
@@ -53,4 +55,6 @@ pub use config::{Config, ConfigError, Isolation};
 #[cfg(feature = "std")]
 pub use lock::ThreadSafe;
 pub use lock::{Lock, SingleThread};
+#[cfg(feature = "dma")]
+pub use memory::{Access, AddressRange, AllowList, ClientMemory, ClientWindow, MemoryError, SliceMemory};
 pub use server::{Affinity, Disconnect, Platform, Reply, Server, Session};

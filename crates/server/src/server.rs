@@ -5,12 +5,16 @@ use crate::config::{Config, ConfigError, Isolation};
 use crate::group;
 use crate::keys::KeyStore;
 use crate::lock::Lock;
+#[cfg(feature = "dma")]
+use crate::memory::{ClientWindow, Dma};
 use crate::states::IssuedStates;
 use casemate_crypto::Driver;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::nvm::StatusResponse;
 use casemate_protocol::message::{Refusal, refusal};
 use casemate_protocol::{ByteOrder, ClientId, Field, Group, Header, Layout, Packet, Status, Writer};
+#[cfg(feature = "dma")]
+use zeroize::Zeroize;
 
 /// Which chain of drivers a client asks for (document 04, §3.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,11 +151,53 @@ impl<P: Platform> Server<P> {
     ///
     /// Every byte of the response that is counted was written for this response.
     ///
+    /// The client shares no memory with the server: messages of the DMA kind are refused as by a server that does not
+    /// know them.
+    ///
     /// # Errors
     /// [`Disconnect`] if there is no answer to such bytes and the connection must end.
     pub fn handle(
         &self,
         session: &mut Session<P>,
+        request: &[u8],
+        response: &mut [u8],
+    ) -> Result<Reply, Disconnect> {
+        #[cfg(feature = "dma")]
+        let mut dma = Dma::default();
+        self.process(
+            session,
+            #[cfg(feature = "dma")]
+            &mut dma,
+            request,
+            response,
+        )
+    }
+
+    /// As [`handle`](Self::handle), for a client that shares memory with the server.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle).
+    #[cfg(feature = "dma")]
+    pub fn handle_with_window(
+        &self,
+        session: &mut Session<P>,
+        window: ClientWindow<'_>,
+        request: &[u8],
+        response: &mut [u8],
+    ) -> Result<Reply, Disconnect> {
+        let ClientWindow { memory, scratch } = window;
+        let mut dma = Dma::new(ClientWindow { memory, scratch: &mut *scratch });
+        let reply = self.process(session, &mut dma, request, response);
+        if dma.finish() {
+            scratch.zeroize();
+        }
+        reply
+    }
+
+    fn process<'a>(
+        &'a self,
+        session: &'a mut Session<P>,
+        #[cfg(feature = "dma")] dma: &mut Dma<'a>,
         request: &[u8],
         response: &mut [u8],
     ) -> Result<Reply, Disconnect> {
@@ -163,8 +209,18 @@ impl<P: Platform> Server<P> {
         let (head, out) = response.split_first_chunk_mut().ok_or(Disconnect::ResponseBuffer)?;
         *head = header.encode();
 
-        let mut context = Context { server: self, session, order: header.order };
+        let mut context = Context {
+            server: self,
+            session,
+            order: header.order,
+            #[cfg(feature = "dma")]
+            dma: core::mem::take(dma),
+        };
         let length = context.dispatch(header, payload, out);
+        #[cfg(feature = "dma")]
+        {
+            *dma = core::mem::take(&mut context.dma);
+        }
         let close = context.session.closing;
         Ok(Reply { length: length.min(out.len()).saturating_add(Header::SIZE), close })
     }
@@ -175,6 +231,8 @@ pub(crate) struct Context<'a, P: Platform> {
     pub(crate) server: &'a Server<P>,
     pub(crate) session: &'a mut Session<P>,
     pub(crate) order: ByteOrder,
+    #[cfg(feature = "dma")]
+    pub(crate) dma: Dma<'a>,
 }
 
 impl<P: Platform> Context<'_, P> {

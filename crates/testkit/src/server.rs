@@ -19,7 +19,8 @@
 use casemate_crypto::{Driver, Error, Random, Software};
 use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, ObjectStore, RamFlash};
 use casemate_server::{
-    Affinity, CacheShape, Config, Disconnect, HeapCache, Platform, Reply, Server, Session, SingleThread,
+    Affinity, CacheShape, ClientWindow, Config, Disconnect, HeapCache, Platform, Reply, Server, Session,
+    SingleThread,
 };
 use casemate_transport::{ClientTransport, Loopback};
 use core::convert::Infallible;
@@ -201,6 +202,22 @@ impl<S: ObjectStore> VirtualServer<S> {
     pub fn request(&self, session: &mut VirtualSession<S>, packet: &[u8]) -> Result<Vec<u8>, Disconnect> {
         let mut response = vec![0xEE; self.server.packet_size()];
         let reply = self.server.handle(session, packet, &mut response)?;
+        response.truncate(reply.length);
+        Ok(response)
+    }
+
+    /// As [`request`](Self::request), from a client that shares memory with the server.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn request_with_window(
+        &self,
+        session: &mut VirtualSession<S>,
+        window: ClientWindow<'_>,
+        packet: &[u8],
+    ) -> Result<Vec<u8>, Disconnect> {
+        let mut response = vec![0xEE; self.server.packet_size()];
+        let reply = self.server.handle_with_window(session, window, packet, &mut response)?;
         response.truncate(reply.length);
         Ok(response)
     }

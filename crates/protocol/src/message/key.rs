@@ -2,7 +2,7 @@
 
 use super::requests;
 use crate::codec::layout;
-use crate::{Field, Group, KeyId, Label, Malformed, Metadata, Reader, Status};
+use crate::{DmaBuffer, Field, Group, KeyId, Label, Malformed, Metadata, Reader, Status};
 
 /// Actions of the group.
 pub mod action {
@@ -276,6 +276,60 @@ layout! {
         /// The request's cipher.
         cipher: u16, pad 2;
     }
+
+    /// CACHE_DMA request.
+    CacheDmaRequest: 56 {
+        /// The key's bytes.
+        key: DmaBuffer;
+        /// Flags; only the low half counts.
+        flags: u32;
+        /// How many label bytes count, at most 24.
+        label_length: u32;
+        /// The key to create or replace; number 0 lets the server choose.
+        id: KeyId;
+        /// The label.
+        label: Label, pad 6;
+    }
+
+    /// CACHE_DMA response. Its outcome is not the first field.
+    CacheDmaResponse: 24 {
+        /// The request's buffer if storing the key failed, else zero.
+        refused: DmaBuffer;
+        /// Outcome.
+        status: Status;
+        /// The key's identifier; 0 unless the outcome is success.
+        id: KeyId, pad 2;
+    }
+
+    /// EXPORT_DMA request.
+    ExportDmaRequest: 24 {
+        /// Where the key's bytes are to go.
+        out: DmaBuffer;
+        /// The key.
+        id: KeyId, pad 6;
+    }
+
+    /// EXPORT_PUBLIC_DMA request.
+    ExportPublicDmaRequest: 24 {
+        /// Where the encoded public half is to go.
+        out: DmaBuffer;
+        /// The key.
+        id: KeyId;
+        /// Which algorithm it is for ([`KeyAlgorithm`]).
+        algorithm: u16, pad 4;
+    }
+
+    /// EXPORT_DMA and EXPORT_PUBLIC_DMA response. Its outcome is not the first field.
+    ExportDmaResponse: 48 {
+        /// The request's buffer after some failures (document 03, §6.6), else zero.
+        refused: DmaBuffer;
+        /// Outcome.
+        status: Status;
+        /// How many bytes were written.
+        length: u32;
+        /// The key's label.
+        label: Label;
+    }
 }
 
 requests! { Group::KEY;
@@ -293,6 +347,9 @@ requests! { Group::KEY;
     UnwrapCacheRequest = action::UNWRAP_CACHE => UnwrapCacheResponse;
     DataWrapRequest = action::DATA_WRAP => DataWrapResponse;
     DataUnwrapRequest = action::DATA_UNWRAP => DataWrapResponse;
+    CacheDmaRequest = action::CACHE_DMA => CacheDmaResponse;
+    ExportDmaRequest = action::EXPORT_DMA => ExportDmaResponse;
+    ExportPublicDmaRequest = action::EXPORT_PUBLIC_DMA => ExportDmaResponse;
 }
 
 impl CacheRequest {

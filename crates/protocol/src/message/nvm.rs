@@ -131,6 +131,29 @@ layout! {
         /// How many bytes are wanted; the server clamps it to the object's end.
         length: u16;
     }
+
+    /// ADD_DMA request. The object's metadata lies in client memory, 32 bytes in the packet's byte order, and its
+    /// length does not count.
+    AddDmaRequest: 24 {
+        /// Where the metadata lies.
+        metadata_address: u64;
+        /// Where the data lies.
+        data_address: u64;
+        /// Length of the data in bytes.
+        length: u16, pad 6;
+    }
+
+    /// READ_DMA request. The response does not tell how much was read.
+    ReadDmaRequest: 16 {
+        /// Where the data is to go.
+        address: u64;
+        /// The object.
+        id: ObjectId;
+        /// First byte wanted.
+        offset: u16;
+        /// Length of the client's buffer in bytes.
+        length: u16, pad 2;
+    }
 }
 
 requests! { Group::NVM;
@@ -142,6 +165,8 @@ requests! { Group::NVM;
     MetadataRequest = action::METADATA => MetadataResponse;
     DestroyRequest = action::DESTROY => StatusResponse;
     ReadRequest = action::READ => StatusResponse;
+    AddDmaRequest = action::ADD_DMA => StatusResponse;
+    ReadDmaRequest = action::READ_DMA => StatusResponse;
 }
 
 impl AddRequest {

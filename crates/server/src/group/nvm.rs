@@ -12,6 +12,9 @@ use casemate_protocol::message::nvm::{
 use casemate_protocol::{ClientId, Flags, Layout, Metadata, ObjectId, ObjectType, Status};
 use core::ops::ControlFlow;
 
+#[cfg(feature = "dma")]
+mod dma;
+
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,
@@ -36,6 +39,16 @@ pub(crate) fn handle<P: Platform>(
             done(context, result, out)
         }
         action::READ => read(context, payload, out),
+        #[cfg(feature = "dma")]
+        action::ADD_DMA if context.dma.is_present() => {
+            let result = dma::add(context, payload, out);
+            done(context, result, out)
+        }
+        #[cfg(feature = "dma")]
+        action::READ_DMA if context.dma.is_present() => {
+            let result = dma::read(context, payload, out);
+            done(context, result, out)
+        }
         _ => 0,
     }
 }
@@ -105,7 +118,14 @@ fn available<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mu
 fn add<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
     let (request, tail) = AddRequest::decode(payload, context.order).map_err(|_| Status::ABORTED)?;
     let data = request.data(tail).map_err(|_| Status::ABORTED)?;
-    let metadata = request.metadata;
+    add_object(context, request.metadata, data)
+}
+
+fn add_object<P: Platform>(
+    context: &mut Context<'_, P>,
+    metadata: Metadata,
+    data: &[u8],
+) -> Result<(), Status> {
     if is_stateful_private(data) || !context.reachable()(metadata.id) {
         return Err(Status::ACCESS);
     }
@@ -190,6 +210,22 @@ fn destroy<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<
     })
 }
 
+/// How much of `length` bytes from `offset` an object has.
+///
+/// # Errors
+/// BAD_ARGUMENTS if `offset` is not before its end.
+fn clamp(metadata: &Metadata, offset: u16, length: u16) -> Result<usize, Status> {
+    let rest = metadata.length.checked_sub(offset).filter(|&rest| rest > 0);
+    Ok(usize::from(rest.ok_or(Status::BAD_ARGUMENTS)?.min(length)))
+}
+
+/// # Errors
+/// ACCESS if the object may not leave the server.
+fn check_readable(metadata: &Metadata) -> Result<(), Status> {
+    let is_protected = metadata.flags.intersects(Flags::TRUSTED | Flags::NONEXPORTABLE);
+    if is_protected { Err(Status::ACCESS) } else { Ok(()) }
+}
+
 /// READ checks in the original's order: the length asked for, existence, offset, then the policy.
 fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
     let reachable = context.reachable();
@@ -202,11 +238,8 @@ fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8
             }
             context.locked(|keys| {
                 let metadata = keys.stored(id)?;
-                let rest = metadata.length.checked_sub(offset).filter(|&rest| rest > 0);
-                let length = usize::from(rest.ok_or(Status::BAD_ARGUMENTS)?.min(length));
-                if metadata.flags.intersects(Flags::TRUSTED | Flags::NONEXPORTABLE) {
-                    return Err(Status::ACCESS);
-                }
+                let length = clamp(&metadata, offset, length)?;
+                check_readable(&metadata)?;
                 let data = data.get_mut(..length).unwrap_or_default();
                 keys.shared.store.read(id, offset, data).map_err(|error| error.status())?;
                 Ok(length)

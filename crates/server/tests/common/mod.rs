@@ -6,7 +6,7 @@ use casemate_protocol::message::{Request, counter, key, nvm};
 use casemate_protocol::{
     ByteOrder, Flags, Group, Header, KeyId, Kind, Label, Layout, Metadata, ObjectId, Status,
 };
-use casemate_server::Disconnect;
+use casemate_server::{ClientMemory, ClientWindow, Disconnect};
 use casemate_testkit::server::{VirtualServer, VirtualSession};
 
 /// Bytes from hexadecimal text, in which white space and `|` are ignored and `00*20` stands for twenty zeros.
@@ -93,13 +93,24 @@ pub struct Client<'s> {
     pub server: &'s VirtualServer,
     pub session: VirtualSession,
     pub order: ByteOrder,
+    /// What the client shares with the server.
+    pub memory: Option<Box<dyn ClientMemory>>,
+    /// What the port lends the server.
+    pub scratch: Vec<u8>,
     sequence: u16,
 }
 
 impl<'s> Client<'s> {
     /// A connection on which nothing was said.
     pub fn silent(server: &'s VirtualServer) -> Self {
-        Self { server, session: server.session(), order: ByteOrder::Little, sequence: 0 }
+        Self {
+            server,
+            session: server.session(),
+            order: ByteOrder::Little,
+            memory: None,
+            scratch: Vec::new(),
+            sequence: 0,
+        }
     }
 
     /// A connection after INIT.
@@ -129,14 +140,20 @@ impl<'s> Client<'s> {
     /// Sends a payload and returns the response's; the header must be the request's.
     pub fn raw(&mut self, group: Group, action: u8, payload: &[u8]) -> Vec<u8> {
         let packet = self.packet(group, action, payload);
-        let mut response = self.server.request(&mut self.session, &packet).unwrap();
+        let mut response = self.send(&packet).unwrap();
         assert_eq!(response[..8], packet[..8]);
         response.split_off(8)
     }
 
     /// Sends a whole packet.
     pub fn send(&mut self, packet: &[u8]) -> Result<Vec<u8>, Disconnect> {
-        self.server.request(&mut self.session, packet)
+        match &mut self.memory {
+            Some(memory) => {
+                let window = ClientWindow { memory: memory.as_mut(), scratch: &mut self.scratch };
+                self.server.request_with_window(&mut self.session, window, packet)
+            }
+            None => self.server.request(&mut self.session, packet),
+        }
     }
 
     pub fn ask<R: Request>(&mut self, request: &R, tail: &[u8]) -> (R::Response, Vec<u8>) {

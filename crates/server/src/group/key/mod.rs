@@ -10,6 +10,8 @@ use casemate_protocol::message::key::{
 };
 use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectId, ObjectType, Status};
 
+#[cfg(feature = "dma")]
+mod dma;
 mod wrap;
 
 pub(crate) fn handle<P: Platform>(
@@ -56,6 +58,12 @@ pub(crate) fn handle<P: Platform>(
         action::DATA_WRAP => wrap::data_wrap(context, payload, out),
         action::DATA_UNWRAP => wrap::data_unwrap(context, payload, out),
         action::WRAP_EXPORT => wrap::wrap_export(context, payload, out),
+        #[cfg(feature = "dma")]
+        action::CACHE_DMA if context.dma.is_present() => dma::cache(context, payload, out),
+        #[cfg(feature = "dma")]
+        action::EXPORT_DMA if context.dma.is_present() => dma::export(context, payload, out),
+        #[cfg(feature = "dma")]
+        action::EXPORT_PUBLIC_DMA if context.dma.is_present() => dma::export_public(context, payload, out),
         _ => 0,
     }
 }

@@ -1,0 +1,130 @@
+//! Keys to and from client memory (document 03, §6.6). A key is staged in the room for the response, or in the scratch
+//! memory if it fits only there, and wiped from it.
+
+use crate::group::crypto::public_key;
+use crate::keys::NewKey;
+use crate::memory::{Access, Dma};
+use crate::server::{Context, Platform};
+use casemate_protocol::message::key::{
+    CacheDmaRequest, CacheDmaResponse, ExportDmaRequest, ExportDmaResponse, ExportPublicDmaRequest,
+    KeyAlgorithm,
+};
+use casemate_protocol::{DmaBuffer, Flags, KeyId, Label, Layout, ObjectType, Status};
+use zeroize::Zeroize;
+
+pub(super) fn cache<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let mut refused = DmaBuffer::NONE;
+    let result = CacheDmaRequest::decode(payload, context.order)
+        .map_err(|_| Status::BAD_ARGUMENTS)
+        .and_then(|(request, _)| cache_key(context, &request, &mut refused, out));
+    let (status, id) = match result {
+        Ok(id) => (Status::OK, id),
+        Err(status) => (status, KeyId::NONE),
+    };
+    context.put(&CacheDmaResponse { refused, status, id }, out)
+}
+
+/// The original takes the length modulo 65536; a longer key is refused here.
+fn cache_key<P: Platform>(
+    context: &mut Context<'_, P>,
+    request: &CacheDmaRequest,
+    refused: &mut DmaBuffer,
+    space: &mut [u8],
+) -> Result<KeyId, Status> {
+    let length = usize::try_from(request.key.size).unwrap_or(usize::MAX);
+    // Whether there is room under this identifier comes before what the client's memory says.
+    let id = context.locked(|keys| {
+        let id = keys.resolve(request.id, ObjectType::CRYPTO);
+        keys.assign(id, length).map(|_| id)
+    })?;
+    *refused = request.key;
+    if length == 0 {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    let cached = context.with_dma(|context, dma| {
+        let region = dma.open(request.key, Access::Read)?;
+        let space = dma.larger_space(space, length);
+        let key = dma.copy_in(region, space)?;
+        let cached = context.locked(|keys| {
+            let new = NewKey {
+                id: keys.assign(id, length)?,
+                flags: Flags::from_client(request.flags),
+                label: request.label.truncated(request.label_length),
+                length,
+            };
+            let id = keys.insert_from_client(new, key)?;
+            Ok(id.to_key(keys.features))
+        });
+        key.zeroize();
+        cached
+    })?;
+    *refused = DmaBuffer::NONE;
+    Ok(cached)
+}
+
+/// Writes the first `length` bytes of `staged` to the client's buffer, and wipes them.
+fn deliver(dma: &mut Dma<'_>, to: DmaBuffer, staged: &mut [u8], length: usize) -> Result<(), Status> {
+    let key = staged.get_mut(..length).ok_or(Status::ABORTED)?;
+    let size = u64::try_from(length).map_err(|_| Status::ABORTED)?;
+    let result = if to.size < size {
+        Err(Status::NO_SPACE)
+    } else {
+        dma.open(DmaBuffer { size, ..to }, Access::Write).and_then(|region| dma.write(region, 0, key))
+    };
+    key.zeroize();
+    result
+}
+
+fn exported<P: Platform>(
+    context: &Context<'_, P>,
+    refused: DmaBuffer,
+    result: Result<(Label, usize), Status>,
+    out: &mut [u8],
+) -> usize {
+    let response = match result {
+        Ok((label, length)) => {
+            let length = u32::try_from(length).unwrap_or(0);
+            ExportDmaResponse { refused: DmaBuffer::NONE, status: Status::OK, length, label }
+        }
+        Err(status) => ExportDmaResponse { refused, status, length: 0, label: Label::EMPTY },
+    };
+    context.put(&response, out)
+}
+
+pub(super) fn export<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let Ok((request, _)) = ExportDmaRequest::decode(payload, context.order) else {
+        return exported(context, DmaBuffer::NONE, Err(Status::BAD_ARGUMENTS), out);
+    };
+    let result = context.with_dma(|context, dma| {
+        let staged = dma.largest_space(out);
+        let metadata = context.locked(|keys| {
+            let id = keys.resolve(request.id, ObjectType::CRYPTO);
+            keys.export(id, staged)
+        })?;
+        let length = usize::from(metadata.length);
+        deliver(dma, request.out, staged, length)?;
+        Ok((metadata.label, length))
+    });
+    exported(context, request.out, result, out)
+}
+
+pub(super) fn export_public<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let Ok((request, _)) = ExportPublicDmaRequest::decode(payload, context.order) else {
+        return exported(context, DmaBuffer::NONE, Err(Status::BAD_ARGUMENTS), out);
+    };
+    let mut refused = DmaBuffer::NONE;
+    let result = context.with_dma(|context, dma| {
+        let staged = dma.largest_space(out);
+        let id = context.locked(|keys| Ok(keys.resolve(request.id, ObjectType::CRYPTO)))?;
+        let algorithm = KeyAlgorithm(request.algorithm);
+        let (metadata, length) = public_key::export_public(context, id, algorithm, staged)?;
+        refused = request.out;
+        deliver(dma, request.out, staged, length)?;
+        Ok((metadata.label, length))
+    });
+    exported(context, refused, result, out)
+}
