@@ -216,8 +216,10 @@ impl<M: SharedMemory> ServerTransport for MemoryServer<M> {
     type Error = MemoryError;
 
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<MemoryError>> {
-        let Announcement { notify, length } = Announcement::load(&self.request.memory)?;
+        // In this order: a client that starts over clears the request first, so once its number beside the response is
+        // gone, the old request is seen to be gone too.
         let answered = Announcement::load(&self.response.memory)?.notify;
+        let Announcement { notify, length } = Announcement::load(&self.request.memory)?;
         if notify == answered || self.pending == Some(notify) {
             return Err(TransportError::NotReady);
         }
