@@ -32,6 +32,12 @@ impl Checksum {
     }
 }
 
+/// The CRC-16 that objects are stored with: CRC-16/CCITT-FALSE (document 02, §3.9).
+#[must_use]
+pub const fn crc16(bytes: &[u8]) -> u16 {
+    Checksum::of(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Checksum;

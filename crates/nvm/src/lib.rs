@@ -39,6 +39,7 @@ mod object_store;
 mod ram_flash;
 mod record;
 
+pub use checksum::crc16;
 pub use error::{Error, Geometry, Unusable};
 pub use flash::Flash;
 pub use flash_store::{DirectoryEntry, FlashOptions, FlashStore};

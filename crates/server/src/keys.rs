@@ -4,8 +4,9 @@
 //! cached on the way. A [`KeyStore`] exists only while the server's lock is held, so each of its operations is atomic
 //! for the other sessions.
 
+use crate::audit::Event;
 use crate::cache::{Cached, KeyCache};
-use crate::server::{Platform, Shared};
+use crate::server::{Platform, Recorder, Shared};
 use casemate_nvm::{Error as StoreError, ObjectStore};
 use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
 
@@ -15,6 +16,9 @@ pub(crate) struct KeyStore<'a, P: Platform> {
     pub(crate) shared: &'a mut Shared<P>,
     pub(crate) features: IdFeatures,
     pub(crate) client: ClientId,
+    /// The object that was named last.
+    pub(crate) subject: &'a mut ObjectId,
+    pub(crate) recorder: Recorder<'a, P>,
 }
 
 /// What a key message wants to do with a key that exists.
@@ -160,7 +164,8 @@ impl<P: Platform> KeyStore<'_, P> {
     }
 
     /// Checks that an identifier names a key that key messages may touch at all.
-    fn named(&self, id: ObjectId) -> Result<(), Status> {
+    fn named(&mut self, id: ObjectId) -> Result<(), Status> {
+        *self.subject = id;
         if id.is_unassigned() {
             return Err(Status::BAD_ARGUMENTS);
         }
@@ -283,7 +288,10 @@ impl<P: Platform> KeyStore<'_, P> {
             Metadata { id, access: Metadata::ACCESS_ANY, flags: new.flags, length, label: new.label };
         let cache = self.cache(id);
         match fill(cache.insert(metadata, false)?) {
-            Ok(()) => Ok(id),
+            Ok(()) => {
+                self.recorder.record(Event::KeyCreated { key: id, flags: new.flags, length });
+                Ok(id)
+            }
             Err(status) => {
                 cache.remove(id);
                 Err(status)
@@ -309,7 +317,9 @@ impl<P: Platform> KeyStore<'_, P> {
         if id.object_type() == ObjectType::WRAPPED {
             return Err(Status::ABORTED);
         }
-        self.write_back(id)
+        self.write_back(id)?;
+        self.recorder.record(Event::KeyCommitted { key: id });
+        Ok(())
     }
 
     /// Writes a cached key to the store and marks it as committed.
@@ -339,7 +349,10 @@ impl<P: Platform> KeyStore<'_, P> {
             Err(status) => return Err(status),
         }
         match self.shared.store.destroy_checked(&[id]) {
-            Ok(()) | Err(StoreError::NoStore) => Ok(()),
+            Ok(()) | Err(StoreError::NoStore) => {
+                self.recorder.record(Event::KeyErased { key: id });
+                Ok(())
+            }
             Err(error) => Err(error.status()),
         }
     }
@@ -359,6 +372,8 @@ impl<P: Platform> KeyStore<'_, P> {
             return Ok(());
         }
         *flags = flags.with(Flags::NONMODIFIABLE).without(Flags::USAGE_ANY);
+        // Revoked in the cache already, whatever becomes of the stored copy.
+        self.recorder.record(Event::KeyRevoked { key: id });
         if is_stored { self.write_back(id) } else { Ok(()) }
     }
 

@@ -9,6 +9,11 @@
 //! * One module per message group does the work; the key store stands between them and the object store and
 //!   enforces every policy on keys (document 03).
 //!
+//! # Security records
+//!
+//! What an operator wants to know afterwards (sessions, keys made and exported, refusals and so on) is handed to
+//! [`Platform::record`] as an [`audit::Record`], which never contains a secret.
+//!
 //! # Isolation
 //!
 //! By default ([`Isolation::Strict`]) a session must say INIT before anything but connection messages, keeps its
@@ -37,6 +42,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod audit;
 mod cache;
 mod config;
 mod error;

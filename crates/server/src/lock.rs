@@ -29,6 +29,10 @@ impl<T> Lock<T> for SingleThread<T> {
 }
 
 /// A lock for servers whose sessions run on several threads.
+///
+/// A thread that panics while it holds the lock leaves it closed for good: the value may be in disorder, so nobody gets
+/// at it any more, and every request that needs it is answered with ABORTED at once. Nothing that was stored is lost;
+/// the port should end, and start again on the same flash.
 #[cfg(feature = "std")]
 #[derive(Debug)]
 pub struct ThreadSafe<T>(std::sync::Mutex<T>);

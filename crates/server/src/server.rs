@@ -1,5 +1,6 @@
 //! What sessions share, a session, and the way of one request through the server.
 
+use crate::audit::{self, Event, Record};
 use crate::cache::{CacheStorage, KeyCache};
 use crate::config::{Config, ConfigError, Isolation};
 use crate::group;
@@ -12,7 +13,9 @@ use casemate_crypto::Driver;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::nvm::StatusResponse;
 use casemate_protocol::message::{Refusal, refusal};
-use casemate_protocol::{ByteOrder, ClientId, Field, Group, Header, Layout, Packet, Status, Writer};
+use casemate_protocol::{
+    ByteOrder, ClientId, Field, Group, Header, Kind, Layout, ObjectId, Packet, Reader, Status, Writer,
+};
 #[cfg(feature = "dma")]
 use zeroize::Zeroize;
 
@@ -37,6 +40,15 @@ pub trait Platform {
     /// The drivers for cryptography. They are called by several sessions at once where the port runs several threads,
     /// and without the lock held, except for the random bytes of a key that is made in its cache slot.
     fn crypto(&self, affinity: Affinity) -> &dyn Driver;
+
+    /// Takes note of a security record: see [`audit`]. Does nothing unless the port implements it.
+    ///
+    /// It is called by several sessions at once where the port runs several threads, often while the server's lock is
+    /// held: it must not call the server, should be quick, and cannot fail. A port whose records can get lost counts
+    /// them.
+    fn record(&self, record: &Record) {
+        let _ = record;
+    }
 }
 
 /// What sessions touch one at a time.
@@ -61,12 +73,20 @@ pub struct Session<P: Platform> {
     pub(crate) cache: KeyCache<P::Cache>,
     pub(crate) cmac_states: IssuedStates,
     pub(crate) closing: bool,
+    /// The object that the request under way named last, for the record of a refusal.
+    pub(crate) subject: ObjectId,
 }
 
 impl<P: Platform> Session<P> {
     /// A session that has not said INIT.
     pub const fn new(cache: P::Cache) -> Self {
-        Self { client: None, cache: KeyCache::new(cache), cmac_states: IssuedStates::new(), closing: false }
+        Self {
+            client: None,
+            cache: KeyCache::new(cache),
+            cmac_states: IssuedStates::new(),
+            closing: false,
+            subject: ObjectId::INVALID,
+        }
     }
 
     /// Who the client is; `None` before INIT.
@@ -139,6 +159,16 @@ impl<P: Platform> Server<P> {
         self.config.data_length.saturating_add(Header::SIZE)
     }
 
+    /// Ends a session whose connection has ended, so that the end is recorded. A session that is merely dropped is wiped
+    /// all the same.
+    pub fn end(&self, session: Session<P>) {
+        // CLOSE has been recorded.
+        if session.client.is_some() && !session.closing {
+            let event = Event::SessionEnded {};
+            self.platform.record(&Record { client: session.client, request: None, event });
+        }
+    }
+
     /// Gives the owner of the server the object store, between requests: to provision trusted keys, for instance.
     ///
     /// `None` if the lock cannot be had ([`Lock::with`]).
@@ -209,20 +239,36 @@ impl<P: Platform> Server<P> {
         let (head, out) = response.split_first_chunk_mut().ok_or(Disconnect::ResponseBuffer)?;
         *head = header.encode();
 
+        session.subject = ObjectId::INVALID;
         let mut context = Context {
             server: self,
             session,
             order: header.order,
+            kind: header.kind,
             #[cfg(feature = "dma")]
             dma: core::mem::take(dma),
         };
         let length = context.dispatch(header, payload, out);
+        context.record_refusal(out.get(..length).unwrap_or_default());
         #[cfg(feature = "dma")]
         {
             *dma = core::mem::take(&mut context.dma);
         }
         let close = context.session.closing;
         Ok(Reply { length: length.min(out.len()).saturating_add(Header::SIZE), close })
+    }
+}
+
+/// Where the key store's records go.
+pub(crate) struct Recorder<'a, P: Platform> {
+    platform: &'a P,
+    client: Option<ClientId>,
+    request: Kind,
+}
+
+impl<P: Platform> Recorder<'_, P> {
+    pub(crate) fn record(&self, event: Event) {
+        self.platform.record(&Record { client: self.client, request: Some(self.request), event });
     }
 }
 
@@ -233,6 +279,8 @@ pub(crate) struct Context<'a, P: Platform> {
     pub(crate) order: ByteOrder,
     #[cfg(feature = "dma")]
     pub(crate) dma: Dma<'a>,
+    /// The message that is being handled.
+    pub(crate) kind: Kind,
 }
 
 impl<P: Platform> Context<'_, P> {
@@ -272,6 +320,23 @@ impl<P: Platform> Context<'_, P> {
         }
     }
 
+    /// Hands a security record to the port.
+    pub(crate) fn record(&self, event: Event) {
+        let record = Record { client: self.session.client, request: Some(self.kind), event };
+        self.server.platform.record(&record);
+    }
+
+    /// Records that a policy has refused the request, if the response says so.
+    fn record_refusal(&self, response: &[u8]) {
+        let Some(Refusal { status_offset, .. }) = refusal(self.kind) else { return };
+        let at_status = response.get(status_offset..).unwrap_or_default();
+        if let Ok(status) = Reader::new(at_status, self.order).get()
+            && audit::is_refusal(self.kind, status)
+        {
+            self.record(Event::Refused { object: self.session.subject, status });
+        }
+    }
+
     /// The client that requests run as; 0 before INIT.
     pub(crate) fn client(&self) -> ClientId {
         self.session.client.unwrap_or(ClientId::NONE)
@@ -285,8 +350,10 @@ impl<P: Platform> Context<'_, P> {
         &mut self,
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
-        let Self { server, session, .. } = self;
+        let Self { server, session, kind, .. } = self;
         let client = session.client.unwrap_or(ClientId::NONE);
+        let session_client = session.client;
+        let server: &Server<P> = server;
         server
             .shared
             .with(|shared| {
@@ -295,6 +362,8 @@ impl<P: Platform> Context<'_, P> {
                     shared,
                     features: server.config.features,
                     client,
+                    subject: &mut session.subject,
+                    recorder: Recorder { platform: &server.platform, client: session_client, request: *kind },
                 })
             })
             .unwrap_or(Err(Status::ABORTED))

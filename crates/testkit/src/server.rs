@@ -18,6 +18,7 @@
 
 use casemate_crypto::{Driver, Error, Random, Software};
 use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, ObjectStore, RamFlash};
+use casemate_server::audit::Record;
 use casemate_server::{
     Affinity, CacheShape, ClientWindow, Config, Disconnect, HeapCache, Platform, Reply, Server, Session,
     SingleThread,
@@ -88,6 +89,7 @@ impl Random for TestRandom {
 #[derive(Debug)]
 pub struct VirtualPlatform<S> {
     driver: Software<TestRandom>,
+    records: RefCell<VecDeque<Record>>,
     store: core::marker::PhantomData<S>,
 }
 
@@ -99,7 +101,19 @@ impl<S: ObjectStore> Platform for VirtualPlatform<S> {
     fn crypto(&self, _: Affinity) -> &dyn Driver {
         &self.driver
     }
+
+    /// Keeps the newest records, without allocating.
+    fn record(&self, record: &Record) {
+        let mut records = self.records.borrow_mut();
+        if records.len() == KEPT_RECORDS {
+            records.pop_front();
+        }
+        records.push_back(*record);
+    }
 }
+
+/// How many security records a virtual server keeps.
+const KEPT_RECORDS: usize = 4096;
 
 /// A client's connection to a virtual server.
 pub type VirtualSession<S = RamStore> = Session<VirtualPlatform<S>>;
@@ -166,6 +180,7 @@ impl<S: ObjectStore> VirtualServer<S> {
     pub fn with_store(options: VirtualOptions, store: S) -> Self {
         let platform = VirtualPlatform {
             driver: Software::new(TestRandom::new(options.seed)),
+            records: RefCell::new(VecDeque::with_capacity(KEPT_RECORDS)),
             store: core::marker::PhantomData,
         };
         let server = Server::new(platform, options.config, store, HeapCache::new(options.cache));
@@ -180,6 +195,11 @@ impl<S: ObjectStore> VirtualServer<S> {
     /// The random generator.
     pub fn random(&self) -> &TestRandom {
         self.server.platform().driver.random()
+    }
+
+    /// The security records since the last call, at most the newest 4096.
+    pub fn take_records(&self) -> Vec<Record> {
+        self.server.platform().records.borrow_mut().drain(..).collect()
     }
 
     /// Works with the object store as the server's owner can: to provision trusted keys, for instance.

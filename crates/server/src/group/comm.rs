@@ -1,5 +1,6 @@
 //! Connection messages (document 01, §4).
 
+use crate::audit::Event;
 use crate::config::Isolation;
 use crate::server::{Context, Platform};
 use casemate_nvm::ObjectStore;
@@ -16,6 +17,9 @@ pub(crate) fn handle<P: Platform>(
         action::INIT => init(context, payload, out),
         action::CLOSE => {
             context.session.closing = true;
+            if context.session.client.is_some() {
+                context.record(Event::SessionEnded {});
+            }
             0
         }
         action::INFO => info(context, out),
@@ -42,7 +46,11 @@ fn init<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8
     if config.isolation == Isolation::Strict && context.session.client.is_some_and(|known| known != client) {
         return 0;
     }
+    let is_new = context.session.client != Some(client);
     context.session.client = Some(client);
+    if is_new {
+        context.record(Event::SessionStarted {});
+    }
     let response =
         InitResponse { client_id: u32::from(client.get()), server_id: u32::from(config.server_id) };
     context.put(&response, out)

@@ -1,5 +1,6 @@
 //! Monotonic counters (document 02, §7). A counter is an object without data whose label holds the value.
 
+use crate::audit::Event;
 use crate::keys::KeyStore;
 use crate::server::{Context, Platform};
 use casemate_protocol::message::counter::{
@@ -32,7 +33,14 @@ pub(crate) fn handle<P: Platform>(
         action::DESTROY => {
             let status = DestroyRequest::decode(payload, order)
                 .map_err(|_| Status::BAD_ARGUMENTS)
-                .and_then(|(request, _)| context.locked(|keys| keys.destroy(object_id(client, request.id))))
+                .and_then(|(request, _)| {
+                    context.locked(|keys| {
+                        let counter = object_id(client, request.id);
+                        keys.destroy(counter)?;
+                        keys.recorder.record(Event::CounterDestroyed { counter });
+                        Ok(())
+                    })
+                })
                 .err()
                 .unwrap_or(Status::OK);
             return context.put(&DestroyResponse { status }, out);
@@ -49,6 +57,7 @@ pub(crate) fn handle<P: Platform>(
 fn set<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId, value: u32) -> Result<u32, Status> {
     let label = with_counter_value(&Label::EMPTY, value);
     keys.store(&Metadata { id, access: 0, flags: Flags::NONE, length: 0, label }, &[])?;
+    keys.recorder.record(Event::CounterSet { counter: id, value });
     Ok(value)
 }
 

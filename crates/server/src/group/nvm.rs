@@ -1,5 +1,6 @@
 //! Messages for non-volatile objects (document 02, §6).
 
+use crate::audit::Event;
 use crate::config::Isolation;
 use crate::keys::{KeyStore, is_stateful_private};
 use crate::server::{Context, Platform};
@@ -126,12 +127,17 @@ fn add_object<P: Platform>(
     metadata: Metadata,
     data: &[u8],
 ) -> Result<(), Status> {
+    context.session.subject = metadata.id;
     if is_stateful_private(data) || !context.reachable()(metadata.id) {
         return Err(Status::ACCESS);
     }
     context.locked(|keys| {
         keys.shared.store.add_checked(&metadata, data).map_err(|error| error.status())?;
         keys.drop_stale_copy(metadata.id);
+        let Metadata { id: object, flags, .. } = metadata;
+        let flags = flags.without(Flags::SERVER_ONLY);
+        let length = u16::try_from(data.len()).unwrap_or(u16::MAX);
+        keys.recorder.record(Event::ObjectStored { object, flags, length });
         Ok(())
     })
 }
@@ -180,7 +186,10 @@ fn metadata<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut
     let reachable = context.reachable();
     let found = MetadataRequest::decode_exact(payload, context.order)
         .map_err(|_| Status::ABORTED)
-        .and_then(|request| if reachable(request.id) { Ok(request.id) } else { Err(Status::ACCESS) })
+        .and_then(|request| {
+            context.session.subject = request.id;
+            if reachable(request.id) { Ok(request.id) } else { Err(Status::ACCESS) }
+        })
         .and_then(|id| context.locked(|keys| keys.stored(id)));
     let response = match found {
         Ok(metadata) => MetadataResponse { status: Status::OK, metadata },
@@ -198,13 +207,25 @@ fn destroy<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<
         *to = id;
     }
     let list = list.get(..count).unwrap_or_default();
-    if !list.iter().copied().all(context.reachable()) {
+    let reachable = context.reachable();
+    if let Some(&foreign) = list.iter().find(|&&id| !reachable(id)) {
+        context.session.subject = foreign;
         return Err(Status::ACCESS);
     }
     context.locked(|keys| {
+        if let [only] = list {
+            *keys.subject = *only;
+        }
+        let mut existed = [false; DESTROY_LIST_LENGTH];
+        for (existed, id) in existed.iter_mut().zip(list) {
+            *existed = keys.shared.store.metadata(*id).is_ok();
+        }
         keys.shared.store.destroy_checked(list).map_err(|error| error.status())?;
-        for &id in list {
+        for (&id, existed) in list.iter().zip(existed) {
             keys.drop_stale_copy(id);
+            if existed {
+                keys.recorder.record(Event::ObjectDestroyed { object: id });
+            }
         }
         Ok(())
     })
@@ -231,6 +252,7 @@ fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8
     let reachable = context.reachable();
     let length = ReadRequest::decode_exact(payload, context.order).map_err(|_| Status::ABORTED).and_then(
         |ReadRequest { id, offset, length }| {
+            context.session.subject = id;
             let data = out.get_mut(StatusResponse::SIZE..).unwrap_or_default();
             let data = data.get_mut(..usize::from(length)).ok_or(Status::ABORTED)?;
             if !reachable(id) {

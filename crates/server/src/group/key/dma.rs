@@ -1,6 +1,7 @@
 //! Keys to and from client memory (document 03, §6.6). A key is staged in the room for the response, or in the scratch
 //! memory if it fits only there, and wiped from it.
 
+use crate::audit::Event;
 use crate::group::crypto::public_key;
 use crate::keys::NewKey;
 use crate::memory::{Access, Dma};
@@ -97,12 +98,13 @@ pub(super) fn export<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], 
     };
     let result = context.with_dma(|context, dma| {
         let staged = dma.largest_space(out);
-        let metadata = context.locked(|keys| {
+        let (metadata, key) = context.locked(|keys| {
             let id = keys.resolve(request.id, ObjectType::CRYPTO);
-            keys.export(id, staged)
+            Ok((keys.export(id, staged)?, id))
         })?;
         let length = usize::from(metadata.length);
         deliver(dma, request.out, staged, length)?;
+        context.record(Event::KeyExported { key });
         Ok((metadata.label, length))
     });
     exported(context, request.out, result, out)

@@ -1,5 +1,6 @@
 //! Key messages (document 03, §5 and §6).
 
+use crate::audit::Event;
 use crate::error::crypto_status;
 use crate::group::crypto::public_key;
 use crate::keys::{KeyStore, NewKey, is_stateful_private};
@@ -167,6 +168,7 @@ fn export<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [
             context.locked(|keys| {
                 let id = keys.resolve(request.id, ObjectType::CRYPTO);
                 let metadata = keys.export(id, key)?;
+                keys.recorder.record(Event::KeyExported { key: id });
                 Ok((metadata.label, usize::from(metadata.length)))
             })
         },

@@ -5,6 +5,7 @@
 //! Every response repeats the request's cipher, failures included, because clients look at it before the status.
 //! Plaintext is only ever written to the response buffer, which is wiped again where it does not leave the server.
 
+use crate::audit::Event;
 use crate::config::Isolation;
 use crate::error::crypto_status;
 use crate::keys::{KeyStore, NewKey, Usage};
@@ -15,7 +16,7 @@ use casemate_protocol::message::key::{
     WRAP_HEADER_SIZE, WRAPPED_KEY_OVERHEAD, WrapExportRequest, WrapRequest, WrapResponse,
 };
 use casemate_protocol::{
-    ByteOrder, ClientId, Field, Flags, KeyId, Layout, Metadata, ObjectType, Reader, Status, Writer,
+    ByteOrder, ClientId, Field, Flags, KeyId, Layout, Metadata, ObjectId, ObjectType, Reader, Status, Writer,
 };
 use zeroize::{Zeroize, Zeroizing};
 
@@ -49,6 +50,11 @@ impl<P: Platform> KeyStore<'_, P> {
         let length = self.fetch(key, Usage::All(Flags::USAGE_WRAP), bytes.as_mut_slice())?;
         Ok((bytes, length))
     }
+}
+
+/// The key-encryption key of a request as the server stores it.
+fn kek_id<P: Platform>(context: &Context<'_, P>, kek: KeyId) -> ObjectId {
+    kek.to_object(ObjectType::CRYPTO, context.client(), context.server.config().features)
 }
 
 fn check_cipher(cipher: u16) -> Result<(), Status> {
@@ -155,6 +161,7 @@ pub(super) fn wrap<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], ou
         write_metadata(metadata, record)?;
         rest.copy_from_slice(key);
         seal(context, &kek, KEY_WRAP_CONTEXT, blob)?;
+        context.record(Event::KeyWrapped { key: metadata.id, kek: kek_id(context, request.kek) });
         Ok(size)
     })();
     wrapped(context, request.cipher, result, out)
@@ -173,7 +180,7 @@ pub(super) fn wrap_export<P: Platform>(
         let rest = out.get_mut(WrapResponse::SIZE..).unwrap_or_default();
         let Parts { text, .. } = parts(rest)?;
         let (record, key) = text.split_at_mut_checked(Metadata::SIZE).ok_or(Status::BUFFER_SIZE)?;
-        let (kek, length) = context.locked(|keys| {
+        let (kek, length, key) = context.locked(|keys| {
             let [_, low] = request.object_type.to_be_bytes();
             let id = keys.resolve(request.id, ObjectType(low & 0x0F));
             if !matches!(id.object_type(), ObjectType::CRYPTO | ObjectType::WRAPPED) {
@@ -184,10 +191,11 @@ pub(super) fn wrap_export<P: Platform>(
             check_cipher(request.cipher)?;
             let kek = keys.kek(request.kek, true)?;
             write_metadata(Metadata { id: id.with_type(ObjectType::WRAPPED), ..metadata }, record)?;
-            Ok((kek, metadata.length))
+            Ok((kek, metadata.length, id))
         })?;
         let size = usize::from(length).saturating_add(WRAPPED_KEY_OVERHEAD);
         seal(context, &kek, KEY_WRAP_CONTEXT, room(out, WrapResponse::SIZE, size)?)?;
+        context.record(Event::KeyWrapped { key, kek: kek_id(context, request.kek) });
         Ok(size)
     })();
     if result.is_err() {
@@ -223,6 +231,7 @@ pub(super) fn unwrap_export<P: Platform>(
             return Err(Status::ACCESS);
         }
         check_owner(context, &metadata)?;
+        context.record(Event::KeyUnwrapped { key: metadata.id, kek: kek_id(context, request.kek) });
         Ok((metadata, length))
     })();
     match result {
@@ -275,7 +284,7 @@ pub(super) fn unwrap_cache<P: Platform>(
         }
         let text = room(out, 0, length.saturating_add(Metadata::SIZE))?;
         open(context, &kek, KEY_WRAP_CONTEXT, blob, text)?;
-        let id = cache_unwrapped(context, text, length);
+        let id = cache_unwrapped(context, request.kek, text, length);
         text.zeroize();
         id
     })();
@@ -289,6 +298,7 @@ pub(super) fn unwrap_cache<P: Platform>(
 /// Caches the key of an unwrapped blob, which must say that it has `length` bytes.
 fn cache_unwrapped<P: Platform>(
     context: &mut Context<'_, P>,
+    kek: KeyId,
     text: &[u8],
     length: usize,
 ) -> Result<KeyId, Status> {
@@ -299,6 +309,7 @@ fn cache_unwrapped<P: Platform>(
     }
     check_unwrapped(&metadata)?;
     check_owner(context, &metadata)?;
+    let kek = kek_id(context, kek);
     context.locked(|keys| {
         if keys.is_cached(metadata.id) {
             return Err(Status::ABORTED);
@@ -309,6 +320,7 @@ fn cache_unwrapped<P: Platform>(
             label: metadata.label,
             length,
         };
+        keys.recorder.record(Event::KeyUnwrapped { key: metadata.id, kek });
         let id = keys.insert_from_client(new, key)?;
         Ok(id.to_key(keys.features))
     })

@@ -42,6 +42,7 @@ pub(super) fn read<P: Platform>(
 ) -> Result<(), Status> {
     let request = ReadDmaRequest::decode_exact(payload, context.order).map_err(|_| Status::ABORTED)?;
     let ReadDmaRequest { address, id, offset, length } = request;
+    context.session.subject = id;
     if !context.reachable()(id) {
         return Err(Status::ACCESS);
     }
