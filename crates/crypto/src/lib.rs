@@ -138,6 +138,7 @@ mod ml_dsa;
 mod ml_kem;
 mod random;
 mod rsa;
+pub mod rsa_padding;
 mod secret;
 mod software;
 

