@@ -47,6 +47,8 @@ mod cache;
 mod config;
 mod error;
 mod group;
+#[cfg(feature = "images")]
+pub mod image;
 mod keys;
 mod lock;
 #[cfg(feature = "dma")]

@@ -176,6 +176,12 @@ impl<P: Platform> Server<P> {
         self.shared.with(|shared| work(&mut shared.store))
     }
 
+    /// Works with all that sessions share.
+    #[cfg(feature = "images")]
+    pub(crate) fn with_shared<R>(&self, work: impl FnOnce(&mut Shared<P>) -> R) -> Option<R> {
+        self.shared.with(work)
+    }
+
     /// Handles one request: writes the response packet to `response`, which must hold
     /// [`packet_size`](Self::packet_size) bytes, and says how long it is.
     ///
