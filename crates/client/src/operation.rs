@@ -3,7 +3,7 @@
 use crate::{Argument, ProtocolFault, ResponseFault};
 use casemate_protocol::message::crypto::{CryptoRequest, RequestHeader, ResponseHeader, action};
 use casemate_protocol::message::{Request, refusal};
-use casemate_protocol::{ByteOrder, Field, Group, Kind, Layout, Reader, Status, Writer};
+use casemate_protocol::{ByteOrder, Field, Kind, Layout, Reader, Status, Writer};
 
 /// One request and its response.
 ///
@@ -260,9 +260,9 @@ impl<R: CryptoRequest> Operation for PlainCrypto<'_, R> {
     }
 }
 
-/// The kind of a request of the CRYPTO group.
+/// The kind of a request of the CRYPTO or the CRYPTO_DMA group.
 pub(crate) const fn crypto_kind<R: CryptoRequest>() -> Kind {
-    Kind::new(Group::CRYPTO, R::ACTION)
+    Kind::new(R::GROUP, R::ACTION)
 }
 
 /// The algorithm number that clients send with random numbers, CMAC and key derivation, whose action says it all

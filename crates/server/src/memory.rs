@@ -262,9 +262,9 @@ impl Region {
         self.length
     }
 
-    /// Whether the two share a byte, of which only their beginning may be the same.
-    pub(crate) fn overlaps_in_part(&self, other: &Self) -> bool {
-        self.range.address != other.range.address && self.range.overlaps(other.range)
+    /// Whether it begins inside `other` but not where that begins.
+    pub(crate) fn begins_inside(&self, other: &Self) -> bool {
+        self.range.address > other.range.address && self.range.overlaps(other.range)
     }
 }
 

@@ -306,6 +306,10 @@ impl<P: Platform> Context<'_, P> {
             Group::NVM => group::nvm::handle(self, action, payload, out),
             Group::KEY => group::key::handle(self, action, payload, out),
             Group::CRYPTO => group::crypto::handle(self, action, payload, out),
+            #[cfg(feature = "dma")]
+            Group::CRYPTO_DMA if self.dma.is_present() => {
+                group::crypto::handle_dma(self, action, payload, out)
+            }
             Group::COUNTER => group::counter::handle(self, action, payload, out),
             _ => 0,
         }

@@ -3,7 +3,7 @@
 //! is the header alone.
 
 use crate::codec::layout;
-use crate::{ByteOrder, KeyId, Label, Layout, Malformed, Reader, Status};
+use crate::{ByteOrder, Group, KeyId, Label, Layout, Malformed, Reader, Status};
 
 /// Actions of the group.
 pub mod action {
@@ -616,8 +616,10 @@ impl CmacKdfRequest {
     }
 }
 
-/// The fixed part of a request of the CRYPTO group; it follows a [`RequestHeader`].
+/// The fixed part of a request of the CRYPTO or the CRYPTO_DMA group; it follows a [`RequestHeader`].
 pub trait CryptoRequest: Layout {
+    /// The group: CRYPTO, or CRYPTO_DMA for data in client memory.
+    const GROUP: Group = Group::CRYPTO;
     /// The action.
     const ACTION: u8;
     /// The fixed part of the response; it follows a [`ResponseHeader`].

@@ -6,6 +6,8 @@ use crate::{Group, Kind, Layout};
 pub mod comm;
 pub mod counter;
 pub mod crypto;
+pub mod crypto_dma;
+pub mod custom;
 pub mod key;
 pub mod nvm;
 pub mod public_key;

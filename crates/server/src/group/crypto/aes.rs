@@ -10,14 +10,14 @@ use casemate_protocol::message::crypto::{
 };
 use casemate_protocol::{Flags, KeyId, Layout, Status};
 
-type AesKey = KeyBytes<32>;
+pub(super) type AesKey = KeyBytes<32>;
 
-const fn direction(encrypt: u32) -> Direction {
+pub(super) const fn direction(encrypt: u32) -> Direction {
     if encrypt == 0 { Direction::Decrypt } else { Direction::Encrypt }
 }
 
 /// The key of an operation: the one named, even if there are inline bytes too; else the inline bytes.
-fn aes_key<P: Platform>(
+pub(super) fn aes_key<P: Platform>(
     context: &mut Context<'_, P>,
     encrypt: u32,
     named: KeyId,
@@ -32,6 +32,18 @@ fn aes_key<P: Platform>(
     if matches!(key.length, 16 | 24 | 32) { Ok(key) } else { Err(Status::BAD_ARGUMENTS) }
 }
 
+pub(super) const fn check_cbc_length(encrypt: u32, length: usize) -> Result<(), Status> {
+    if length.is_multiple_of(AES_BLOCK) {
+        return Ok(());
+    }
+    // The original lets the rest of the plaintext through when encrypting; no client sends such a length.
+    Err(if encrypt == 0 { Status::CRYPTO_ARGUMENT } else { Status::BAD_ARGUMENTS })
+}
+
+pub(super) const fn check_ecb_length(length: usize) -> Result<(), Status> {
+    if length.is_multiple_of(AES_BLOCK) { Ok(()) } else { Err(Status::BAD_LENGTH) }
+}
+
 pub(super) fn cbc<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -40,10 +52,7 @@ pub(super) fn cbc<P: Platform>(
         CbcRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let key = aes_key(context, request.encrypt, request.key, tails.key)?;
-    if !tails.input.len().is_multiple_of(AES_BLOCK) {
-        // The original lets the rest of the plaintext through when encrypting; no client sends such a length.
-        return Err(if request.encrypt == 0 { Status::CRYPTO_ARGUMENT } else { Status::BAD_ARGUMENTS });
-    }
+    check_cbc_length(request.encrypt, tails.input.len())?;
     let mut iv = tails.iv;
     let (data, rest) = place(operation.out, CbcResponse::SIZE, tails.input)?;
     let driver = context.crypto(operation.affinity);
@@ -61,14 +70,26 @@ pub(super) fn ecb<P: Platform>(
         EcbRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let key = aes_key(context, request.encrypt, request.key, tails.key)?;
-    if !tails.input.len().is_multiple_of(AES_BLOCK) {
-        return Err(Status::BAD_LENGTH);
-    }
+    check_ecb_length(tails.input.len())?;
     let (data, _) = place(operation.out, EcbResponse::SIZE, tails.input)?;
     let driver = context.crypto(operation.affinity);
     driver.ecb(direction(request.encrypt), key.as_slice(), data).map_err(crypto_status)?;
     let fixed = context.put(&EcbResponse { length: request.length }, operation.out);
     Ok(fixed.saturating_add(tails.input.len()))
+}
+
+/// # Errors
+/// BAD_ARGUMENTS if there are more unused bytes than a block has.
+pub(super) fn ctr_state(
+    counter: [u8; AES_BLOCK],
+    keystream: [u8; AES_BLOCK],
+    unused: u32,
+) -> Result<CtrState, Status> {
+    let unused = usize::try_from(unused).ok().filter(|&unused| unused <= AES_BLOCK);
+    let mut state = CtrState::new(counter);
+    state.keystream = keystream;
+    state.unused = unused.ok_or(Status::BAD_ARGUMENTS)?;
+    Ok(state)
 }
 
 /// Both directions are the same computation. (The original computes something else for "decrypt", which its own
@@ -81,10 +102,7 @@ pub(super) fn ctr<P: Platform>(
         CtrRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let key = aes_key(context, request.encrypt, request.key, tails.key)?;
-    let unused = usize::try_from(request.unused).ok().filter(|&unused| unused <= AES_BLOCK);
-    let mut state = CtrState::new(tails.counter);
-    state.keystream = tails.keystream;
-    state.unused = unused.ok_or(Status::BAD_ARGUMENTS)?;
+    let mut state = ctr_state(tails.counter, tails.keystream, request.unused)?;
     let (data, rest) = place(operation.out, CtrResponse::SIZE, tails.input)?;
     let driver = context.crypto(operation.affinity);
     driver.ctr(key.as_slice(), &mut state, data).map_err(crypto_status)?;
@@ -97,6 +115,11 @@ pub(super) fn ctr<P: Platform>(
 
 /// The shortest tag that the original's clients can ask for.
 const SHORTEST_GCM_TAG: usize = 12;
+
+pub(super) fn check_gcm_lengths(iv: &[u8], tag_length: usize) -> Result<(), Status> {
+    let is_tag = (SHORTEST_GCM_TAG..=AES_BLOCK).contains(&tag_length);
+    if iv.is_empty() || !is_tag { Err(Status::CRYPTO_ARGUMENT) } else { Ok(()) }
+}
 
 pub(super) fn gcm<P: Platform>(
     context: &mut Context<'_, P>,
@@ -112,9 +135,7 @@ pub(super) fn gcm<P: Platform>(
         return Err(Status::BAD_ARGUMENTS);
     }
     let key = aes_key(context, request.encrypt, request.key, tails.key)?;
-    if tails.iv.is_empty() || !(SHORTEST_GCM_TAG..=AES_BLOCK).contains(&tag_length) {
-        return Err(Status::CRYPTO_ARGUMENT);
-    }
+    check_gcm_lengths(tails.iv, tag_length)?;
     let driver = context.crypto(operation.affinity);
     let tag_length = if encrypt {
         let tag = rest.get_mut(..tag_length).ok_or(Status::BAD_ARGUMENTS)?;

@@ -25,7 +25,7 @@ pub(super) fn hash<P: Platform>(context: &Context<'_, P>, operation: Operation<'
 }
 
 /// Compresses whole blocks, or finishes with a partial one and returns the digest, padded with zeros.
-fn advance(
+pub(super) fn advance(
     driver: &(impl Hash + ?Sized),
     state: &mut HashState,
     last: bool,
@@ -55,13 +55,55 @@ fn advance(
 
 /// The count of bytes in two words. The original loses the high word of SHA-384 and SHA-512; its clients repeat both
 /// words as they got them, so with both kept their digests come out right.
-const fn join(high: u32, low: u32) -> u64 {
+pub(super) const fn join(high: u32, low: u32) -> u64 {
     (high as u64) << 32 | low as u64
 }
 
 #[allow(clippy::cast_possible_truncation)] // Cut into its two halves on purpose.
 const fn split(length: u64) -> (u32, u32) {
     ((length >> 32) as u32, length as u32)
+}
+
+pub(super) fn sha256_state(
+    algorithm: HashAlgorithm,
+    words: [u32; 8],
+    length: u64,
+) -> Result<HashState, Status> {
+    HashState::from_chain(algorithm, Chain::Words32 { words, length }).map_err(crypto_status)
+}
+
+/// Chaining variables and the two words of the length.
+pub(super) fn sha256_words(state: &HashState) -> Result<([u32; 8], (u32, u32)), Status> {
+    let &Chain::Words32 { words, length } = state.chain() else { return Err(Status::ABORTED) };
+    Ok((words, split(length)))
+}
+
+pub(super) fn sha512_state(
+    algorithm: HashAlgorithm,
+    words: [u64; 8],
+    length: u64,
+) -> Result<HashState, Status> {
+    let chain = Chain::Words64 { words, length: u128::from(length) };
+    HashState::from_chain(algorithm, chain).map_err(crypto_status)
+}
+
+/// Chaining variables and the two words of the length.
+pub(super) fn sha512_words(state: &HashState) -> Result<([u64; 8], (u32, u32)), Status> {
+    let &Chain::Words64 { words, length } = state.chain() else { return Err(Status::ABORTED) };
+    Ok((words, split(u64::try_from(length).map_err(|_| Status::BAD_ARGUMENTS)?)))
+}
+
+/// Messages for SHA-512 name its truncated variants in a field of their own.
+pub(super) const fn sha512_variant(
+    algorithm: HashAlgorithm,
+    number: u32,
+    variant: u32,
+) -> (HashAlgorithm, u32) {
+    match (algorithm, variant) {
+        (HashAlgorithm::Sha512, hash::SHA512_224) => (HashAlgorithm::Sha512_224, hash::SHA512_224),
+        (HashAlgorithm::Sha512, hash::SHA512_256) => (HashAlgorithm::Sha512_256, hash::SHA512_256),
+        _ => (algorithm, number),
+    }
 }
 
 fn digest_response(digest: [u8; 64], variant: u32) -> Sha2DigestResponse {
@@ -75,16 +117,13 @@ fn sha256<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         Sha256Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let chain =
-        Chain::Words32 { words: request.state, length: join(request.length_high, request.length_low) };
-    let mut state = HashState::from_chain(algorithm, chain).map_err(crypto_status)?;
+    let mut state = sha256_state(algorithm, request.state, join(request.length_high, request.length_low))?;
     let driver = context.crypto(operation.affinity);
     let variant = operation.algorithm;
     if let Some(digest) = advance(driver, &mut state, request.last != 0, request.length, tail)? {
         return Ok(context.put(&digest_response(digest, variant), operation.out));
     }
-    let &Chain::Words32 { words, length } = state.chain() else { return Err(Status::ABORTED) };
-    let (length_high, length_low) = split(length);
+    let (words, (length_high, length_low)) = sha256_words(&state)?;
     Ok(context.put(&Sha256StateResponse { length_high, length_low, state: words, variant }, operation.out))
 }
 
@@ -95,20 +134,13 @@ fn sha512<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         Sha512Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let (algorithm, variant) = match (algorithm, request.variant) {
-        (HashAlgorithm::Sha512, hash::SHA512_224) => (HashAlgorithm::Sha512_224, hash::SHA512_224),
-        (HashAlgorithm::Sha512, hash::SHA512_256) => (HashAlgorithm::Sha512_256, hash::SHA512_256),
-        _ => (algorithm, operation.algorithm),
-    };
-    let length = u128::from(join(request.length_high, request.length_low));
-    let mut state = HashState::from_chain(algorithm, Chain::Words64 { words: request.state, length })
-        .map_err(crypto_status)?;
+    let (algorithm, variant) = sha512_variant(algorithm, operation.algorithm, request.variant);
+    let mut state = sha512_state(algorithm, request.state, join(request.length_high, request.length_low))?;
     let driver = context.crypto(operation.affinity);
     if let Some(digest) = advance(driver, &mut state, request.last != 0, request.length, tail)? {
         return Ok(context.put(&digest_response(digest, variant), operation.out));
     }
-    let &Chain::Words64 { words, length } = state.chain() else { return Err(Status::ABORTED) };
-    let (length_high, length_low) = split(u64::try_from(length).map_err(|_| Status::BAD_ARGUMENTS)?);
+    let (words, (length_high, length_low)) = sha512_words(&state)?;
     Ok(context.put(&Sha512StateResponse { length_high, length_low, state: words, variant }, operation.out))
 }
 

@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 mod aes;
 mod cmac;
 mod derive;
+#[cfg(feature = "dma")]
+mod dma;
 mod hash;
 pub(crate) mod public_key;
 mod random;
@@ -30,6 +32,27 @@ pub(crate) fn handle<P: Platform>(
     payload: &[u8],
     out: &mut [u8],
 ) -> usize {
+    answer(context, payload, out, |context, operation, sub| inline(context, action, operation, sub))
+}
+
+/// Messages whose data lies in client memory.
+#[cfg(feature = "dma")]
+pub(crate) fn handle_dma<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    answer(context, payload, out, |context, operation, sub| dma::dma(context, action, operation, sub))
+}
+
+/// Runs the operation of a request, whose second algorithm number it gets, and puts the header before what it wrote.
+fn answer<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+    run: impl FnOnce(&mut Context<'_, P>, Operation<'_>, u32) -> Result<usize, Status>,
+) -> usize {
     let Some((head, out)) = out.split_at_mut_checked(ResponseHeader::SIZE) else { return 0 };
     let Ok((header, body)) = RequestHeader::decode(payload, context.order) else {
         return context.put(&ResponseHeader { algorithm: 0, status: Status::BAD_ARGUMENTS }, head);
@@ -39,7 +62,20 @@ pub(crate) fn handle<P: Platform>(
         _ => Affinity::Software,
     };
     let operation = Operation { algorithm: header.algorithm, affinity, body, out };
-    let result = match (action, header.algorithm, header.sub_algorithm) {
+    let (status, length) = match run(context, operation, header.sub_algorithm) {
+        Ok(length) => (Status::OK, length),
+        Err(status) => (status, 0),
+    };
+    context.put(&ResponseHeader { algorithm: header.algorithm, status }, head).saturating_add(length)
+}
+
+fn inline<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    operation: Operation<'_>,
+    sub: u32,
+) -> Result<usize, Status> {
+    match (action, operation.algorithm, sub) {
         (action::RANDOM, _, _) => random::random(context, operation),
         (action::CIPHER, cipher::AES_CBC, _) => aes::cbc(context, operation),
         (action::CIPHER, cipher::AES_ECB, _) => aes::ecb(context, operation),
@@ -51,12 +87,7 @@ pub(crate) fn handle<P: Platform>(
         (action::KDF, _, kdf::TWO_STEP_CMAC) => derive::cmac_kdf(context, operation),
         (action::PUBLIC_KEY, _, sub) => public_key::public_key(context, operation, sub),
         _ => Err(Status::NOT_COMPILED_IN),
-    };
-    let (status, length) = match result {
-        Ok(length) => (Status::OK, length),
-        Err(status) => (status, 0),
-    };
-    context.put(&ResponseHeader { algorithm: header.algorithm, status }, head).saturating_add(length)
+    }
 }
 
 /// A key for one operation, in a buffer of the size that the operation can use at most.

@@ -6,7 +6,7 @@ use super::{
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
-use crate::server::{Context, Platform};
+use crate::server::{Affinity, Context, Platform};
 use casemate_crypto::encoding::{Ed25519Key, EncodingError, X25519Key};
 use casemate_crypto::{Driver, Ed25519Mode, Error as CryptoError};
 use casemate_protocol::message::public_key::{
@@ -132,7 +132,7 @@ pub(super) fn ed25519_public(driver: &dyn Driver, key: &Ed25519Key) -> Result<[u
 }
 
 /// The variant that a message names. A context belongs to no message of the pure variant.
-fn mode(number: u32, context: &[u8]) -> Result<Ed25519Mode<'_>, Status> {
+pub(super) fn mode(number: u32, context: &[u8]) -> Result<Ed25519Mode<'_>, Status> {
     if context.len() > 255 {
         return Err(Status::BAD_ARGUMENTS);
     }
@@ -160,7 +160,44 @@ fn decode_ed25519(bytes: &SmallKeyBytes) -> Result<Ed25519Key, Status> {
     })
 }
 
+/// The signature of the message that `obtain` gets once the key is there.
 #[inline(never)]
+pub(super) fn sign_message<'c, 'm, P: Platform>(
+    context: &mut Context<'c, P>,
+    affinity: Affinity,
+    key: u32,
+    mode: Ed25519Mode<'_>,
+    obtain: impl FnOnce(&mut Context<'c, P>) -> Result<&'m [u8], Status>,
+) -> Result<[u8; 64], Status> {
+    let bytes: SmallKeyBytes = load(context, key, Usage::All(Flags::USAGE_SIGN))?;
+    let key = decode_ed25519(&bytes)?;
+    let message = obtain(context)?;
+    let driver = context.crypto(affinity);
+    let seed = key.seed.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?;
+    let public = ed25519_public(driver, &key)?;
+    let mut signature = [0; 64];
+    driver.ed25519_sign(seed, &public, mode, message, &mut signature).map_err(ed25519_status)?;
+    Ok(signature)
+}
+
+/// Checks the signature of the message that `obtain` gets, in this order, once the key is there.
+#[inline(never)]
+pub(super) fn verify_message<'c, 'm, P: Platform>(
+    context: &mut Context<'c, P>,
+    affinity: Affinity,
+    key: u32,
+    mode: Ed25519Mode<'_>,
+    obtain: impl FnOnce(&mut Context<'c, P>) -> Result<(&'m [u8], &'m [u8]), Status>,
+) -> Result<(), Status> {
+    let bytes: SmallKeyBytes = load(context, key, Usage::All(Flags::USAGE_VERIFY))?;
+    let key = decode_ed25519(&bytes)?;
+    let (signature, message) = obtain(context)?;
+    let signature: &[u8; 64] = signature.try_into().map_err(|_| Status::CRYPTO_ARGUMENT)?;
+    let driver = context.crypto(affinity);
+    let public = ed25519_public(driver, &key)?;
+    driver.ed25519_verify(&public, mode, message, signature).map_err(ed25519_status)
+}
+
 pub(super) fn ed25519_sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -173,13 +210,7 @@ pub(super) fn ed25519_sign<P: Platform>(
         if mode == Ed25519Mode::Pure && !tails.context.is_empty() {
             return Err(Status::BAD_ARGUMENTS);
         }
-        let bytes: SmallKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_SIGN))?;
-        let key = decode_ed25519(&bytes)?;
-        let driver = context.crypto(operation.affinity);
-        let seed = key.seed.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?;
-        let public = ed25519_public(driver, &key)?;
-        let mut signature = [0; 64];
-        driver.ed25519_sign(seed, &public, mode, tails.message, &mut signature).map_err(ed25519_status)?;
+        let signature = sign_message(context, operation.affinity, request.key, mode, |_| Ok(tails.message))?;
         let (head, rest) =
             operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
         rest.get_mut(..signature.len()).ok_or(Status::BUFFER)?.copy_from_slice(&signature);
@@ -190,7 +221,6 @@ pub(super) fn ed25519_sign<P: Platform>(
 }
 
 /// A wrong signature is an error here, unlike in the other families (document 05, §6.3).
-#[inline(never)]
 pub(super) fn ed25519_verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -200,12 +230,9 @@ pub(super) fn ed25519_verify<P: Platform>(
     let result = (|| {
         let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
         let mode = mode(request.mode, tails.context)?;
-        let bytes: SmallKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_VERIFY))?;
-        let key = decode_ed25519(&bytes)?;
-        let signature: &[u8; 64] = tails.signature.try_into().map_err(|_| Status::CRYPTO_ARGUMENT)?;
-        let driver = context.crypto(operation.affinity);
-        let public = ed25519_public(driver, &key)?;
-        driver.ed25519_verify(&public, mode, tails.message, signature).map_err(ed25519_status)?;
+        verify_message(context, operation.affinity, request.key, mode, |_| {
+            Ok((tails.signature, tails.message))
+        })?;
         Ok(context.put(&Ed25519VerifyResponse { valid: 1 }, operation.out))
     })();
     evict_after(context, wants(request.options, option::EVICT), request.key);

@@ -4,7 +4,7 @@ use super::{Wanted, deliver_key, encoding_status, evict_after, load, wants};
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
-use crate::server::{Context, Platform};
+use crate::server::{Affinity, Context, Platform};
 use casemate_crypto::encoding::{EncodingError, MlDsaKey};
 use casemate_crypto::{Driver, Error as CryptoError, HashAlgorithm, MlDsaMessage, MlDsaSet};
 use casemate_protocol::message::crypto::hash;
@@ -39,15 +39,28 @@ pub(super) const fn ml_dsa_encoding_status(error: EncodingError) -> Status {
     }
 }
 
-#[inline(never)]
 pub(super) fn generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
 ) -> Result<usize, Status> {
     let (request, _) = MlDsaKeyGenerationRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
-    let set = named_set(request.level)?;
-    let driver = context.crypto(operation.affinity);
+    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    generate_key(context, operation.affinity, request.level, |context, private, key| {
+        deliver_key(context, operation.out, &wanted, private, |out| key.encode_public(out))
+    })
+}
+
+/// Makes a key and gives it, with the private key's encoding before it, to `deliver`.
+#[inline(never)]
+pub(super) fn generate_key<'c, P: Platform, R>(
+    context: &mut Context<'c, P>,
+    affinity: Affinity,
+    level: u32,
+    deliver: impl FnOnce(&mut Context<'c, P>, &[u8], &MlDsaKey<'_>) -> Result<R, Status>,
+) -> Result<R, Status> {
+    let set = named_set(level)?;
+    let driver = context.crypto(affinity);
     let mut seed = Zeroizing::new([0; 32]);
     driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
     let mut private = Zeroizing::new([0; LARGEST.private_size()]);
@@ -58,9 +71,7 @@ pub(super) fn generate<P: Platform>(
     let key = MlDsaKey { set, private: Some(private), seed: None, public: Some(public) };
     let mut encoded = Zeroizing::new([0; MlDsaKey::MAX_ENCODING]);
     let length = key.encode_private(encoded.as_mut_slice()).map_err(ml_dsa_encoding_status)?;
-    let encoded = encoded.get(..length).unwrap_or_default();
-    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, encoded, |out| key.encode_public(out))
+    deliver(context, encoded.get(..length).unwrap_or_default(), &key)
 }
 
 /// What is signed: the message, or a digest of the hash that `prehash` names.
@@ -91,11 +102,44 @@ const fn ml_dsa_status(error: CryptoError) -> Status {
     }
 }
 
-fn check_context(context: &[u8]) -> Result<(), Status> {
+pub(super) fn check_context(context: &[u8]) -> Result<(), Status> {
     if context.len() > 255 { Err(Status::BAD_ARGUMENTS) } else { Ok(()) }
 }
 
+/// What is signed, and the room for the signature.
+pub(super) type MessageAndRoom<'m> = (&'m [u8], &'m mut [u8]);
+
+/// Signs the message that `obtain` gets once the key is there. `obtain` also gives the room for the signature, which
+/// comes back.
 #[inline(never)]
+pub(super) fn sign_message<'c, 'm, P: Platform>(
+    context: &mut Context<'c, P>,
+    affinity: Affinity,
+    key: u32,
+    (prehash, context_string): (u32, &[u8]),
+    obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<MessageAndRoom<'m>, Status>,
+) -> Result<&'m [u8], Status> {
+    let bytes: MlDsaKeyBytes = load(context, key, Usage::All(Flags::USAGE_SIGN))?;
+    let key = MlDsaKey::decode(bytes.as_slice()).map_err(ml_dsa_encoding_status)?;
+    let (bytes, room) = obtain(context, key.set)?;
+    let message = message(prehash, bytes)?;
+    let signature = room.get_mut(..key.set.signature_size()).ok_or(Status::BUFFER)?;
+    let driver = context.crypto(affinity);
+    let mut expanded = Zeroizing::new([0; LARGEST.private_size()]);
+    let private = match key.private {
+        Some(private) => private,
+        None => {
+            let expanded = expanded.get_mut(..key.set.private_size()).ok_or(Status::ABORTED)?;
+            let mut public = [0; LARGEST.public_size()];
+            let public = public.get_mut(..key.set.public_size()).ok_or(Status::ABORTED)?;
+            key.expand(driver, expanded, public).map_err(ml_dsa_encoding_status)?;
+            expanded
+        }
+    };
+    driver.ml_dsa_sign(key.set, private, message, context_string, signature).map_err(ml_dsa_status)?;
+    Ok(signature)
+}
+
 pub(super) fn sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -105,25 +149,12 @@ pub(super) fn sign<P: Platform>(
     let result = (|| {
         let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
         check_context(tails.context)?;
-        let bytes: MlDsaKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_SIGN))?;
-        let key = MlDsaKey::decode(bytes.as_slice()).map_err(ml_dsa_encoding_status)?;
-        let message = message(request.prehash, tails.message)?;
-        let (head, rest) =
+        let (head, room) =
             operation.out.split_at_mut_checked(MlDsaSignResponse::SIZE).ok_or(Status::BUFFER)?;
-        let signature = rest.get_mut(..key.set.signature_size()).ok_or(Status::BUFFER)?;
-        let driver = context.crypto(operation.affinity);
-        let mut expanded = Zeroizing::new([0; LARGEST.private_size()]);
-        let private = match key.private {
-            Some(private) => private,
-            None => {
-                let expanded = expanded.get_mut(..key.set.private_size()).ok_or(Status::ABORTED)?;
-                let mut public = [0; LARGEST.public_size()];
-                let public = public.get_mut(..key.set.public_size()).ok_or(Status::ABORTED)?;
-                key.expand(driver, expanded, public).map_err(ml_dsa_encoding_status)?;
-                expanded
-            }
-        };
-        driver.ml_dsa_sign(key.set, private, message, tails.context, signature).map_err(ml_dsa_status)?;
+        let variant = (request.prehash, tails.context);
+        let signature = sign_message(context, operation.affinity, request.key, variant, |_, _| {
+            Ok((tails.message, room))
+        })?;
         let length = signature.len();
         let response = MlDsaSignResponse { length: u32::try_from(length).unwrap_or(0) };
         Ok(context.put(&response, head).saturating_add(length))
@@ -148,7 +179,35 @@ pub(super) fn public<'b>(
     Ok(public)
 }
 
+/// Whether the signature of the message is good that `obtain` gets, in this order, once the key is there.
 #[inline(never)]
+pub(super) fn verify_message<'c, 'm, P: Platform>(
+    context: &mut Context<'c, P>,
+    affinity: Affinity,
+    key: u32,
+    (prehash, context_string): (u32, &[u8]),
+    obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<(&'m [u8], &'m [u8]), Status>,
+) -> Result<u32, Status> {
+    let bytes: MlDsaKeyBytes = load(context, key, Usage::All(Flags::USAGE_VERIFY))?;
+    let key = MlDsaKey::decode(bytes.as_slice()).map_err(ml_dsa_encoding_status)?;
+    let (signature, bytes) = obtain(context, key.set)?;
+    let message = message(prehash, bytes)?;
+    if signature.len() != key.set.signature_size() {
+        return Err(Status::BUFFER);
+    }
+    if !key.set.hint_is_well_formed(signature) {
+        return Err(Status::SIGNATURE_VERIFICATION);
+    }
+    let driver = context.crypto(affinity);
+    let mut buffer = [0; LARGEST.public_size()];
+    let public = public(driver, &key, &mut buffer)?;
+    match driver.ml_dsa_verify(key.set, public, message, context_string, signature) {
+        Ok(()) => Ok(1),
+        Err(CryptoError::Authentication) => Ok(0),
+        Err(error) => Err(ml_dsa_status(error)),
+    }
+}
+
 pub(super) fn verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -158,23 +217,10 @@ pub(super) fn verify<P: Platform>(
     let result = (|| {
         let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
         check_context(tails.context)?;
-        let bytes: MlDsaKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_VERIFY))?;
-        let key = MlDsaKey::decode(bytes.as_slice()).map_err(ml_dsa_encoding_status)?;
-        let message = message(request.prehash, tails.message)?;
-        if tails.signature.len() != key.set.signature_size() {
-            return Err(Status::BUFFER);
-        }
-        if !key.set.hint_is_well_formed(tails.signature) {
-            return Err(Status::SIGNATURE_VERIFICATION);
-        }
-        let driver = context.crypto(operation.affinity);
-        let mut buffer = [0; LARGEST.public_size()];
-        let public = public(driver, &key, &mut buffer)?;
-        let valid = match driver.ml_dsa_verify(key.set, public, message, tails.context, tails.signature) {
-            Ok(()) => 1,
-            Err(CryptoError::Authentication) => 0,
-            Err(error) => return Err(ml_dsa_status(error)),
-        };
+        let variant = (request.prehash, tails.context);
+        let valid = verify_message(context, operation.affinity, request.key, variant, |_, _| {
+            Ok((tails.signature, tails.message))
+        })?;
         Ok(context.put(&MlDsaVerifyResponse { valid }, operation.out))
     })();
     evict_after(context, wants(request.options, option::EVICT), request.key);

@@ -4,7 +4,7 @@ use super::{Wanted, deliver_key, evict_after, load, wants};
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
-use crate::server::{Context, Platform};
+use crate::server::{Affinity, Context, Platform};
 use casemate_crypto::encoding::{EncodingError, MlKemKey};
 use casemate_crypto::{Error as CryptoError, MlKemSet};
 use casemate_protocol::message::public_key::{
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 /// Room for the largest key.
 pub(super) const KEY_ROOM: usize = MlKemKey::MAX_ENCODING;
-const SECRET: usize = 32;
+pub(super) const SECRET: usize = 32;
 
 type MlKemKeyBytes = KeyBytes<KEY_ROOM>;
 
@@ -29,27 +29,42 @@ const fn named_set(level: u32) -> Result<MlKemSet, Status> {
     }
 }
 
-#[inline(never)]
 pub(super) fn generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
 ) -> Result<usize, Status> {
     let (request, _) = MlKemKeyGenerationRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
-    let set = named_set(request.level)?;
-    let driver = context.crypto(operation.affinity);
+    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    generate_key(context, operation.affinity, request.level, |context, private, public| {
+        deliver_key(context, operation.out, &wanted, private, |out| encode_public(public, out))
+    })
+}
+
+/// The raw form of a public half.
+pub(super) fn encode_public(public: &[u8], out: &mut [u8]) -> Result<usize, EncodingError> {
+    let needed = public.len();
+    out.get_mut(..needed).ok_or(EncodingError::OutputLength { needed })?.copy_from_slice(public);
+    Ok(needed)
+}
+
+/// Makes a key and gives its private and its public half to `deliver`.
+#[inline(never)]
+pub(super) fn generate_key<'c, P: Platform, R>(
+    context: &mut Context<'c, P>,
+    affinity: Affinity,
+    level: u32,
+    deliver: impl FnOnce(&mut Context<'c, P>, &[u8], &[u8]) -> Result<R, Status>,
+) -> Result<R, Status> {
+    let set = named_set(level)?;
+    let driver = context.crypto(affinity);
     let mut seed = Zeroizing::new([0; 64]);
     driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
     let mut private = Zeroizing::new([0; KEY_ROOM]);
     let private = private.get_mut(..set.private_size()).ok_or(Status::ABORTED)?;
     driver.ml_kem_from_seed(set, &seed, private).map_err(crypto_status)?;
-    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, private, |out| {
-        let public = set.public_of(private).ok_or(EncodingError::Missing)?;
-        let needed = public.len();
-        out.get_mut(..needed).ok_or(EncodingError::OutputLength { needed })?.copy_from_slice(public);
-        Ok(needed)
-    })
+    let public = set.public_of(private).ok_or(Status::ABORTED)?;
+    deliver(context, private, public)
 }
 
 /// The key that a message names.
@@ -73,7 +88,48 @@ const fn ml_kem_status(error: CryptoError) -> Status {
     }
 }
 
+/// Encapsulates for a key into the room that `obtain` gives once the key is there. The ciphertext comes back.
 #[inline(never)]
+pub(super) fn encapsulate_for<'c, 'm, P: Platform>(
+    context: &mut Context<'c, P>,
+    affinity: Affinity,
+    level: u32,
+    key: u32,
+    secret: &mut [u8; SECRET],
+    obtain: impl FnOnce(&mut Context<'c, P>, MlKemSet) -> Result<&'m mut [u8], Status>,
+) -> Result<&'m [u8], Status> {
+    let set = named_set(level)?;
+    let bytes = load_key(context, key)?;
+    let key = decode(&bytes, set)?;
+    let room = obtain(context, set)?;
+    let ciphertext = room.get_mut(..set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
+    let driver = context.crypto(affinity);
+    if let Some(private) = key.private {
+        driver.ml_kem_check(set, private).map_err(ml_kem_status)?;
+    }
+    driver.ml_kem_encapsulate(set, key.public, ciphertext, secret).map_err(ml_kem_status)?;
+    Ok(ciphertext)
+}
+
+/// Decapsulates the ciphertext that `obtain` gets once the key is there.
+#[inline(never)]
+pub(super) fn decapsulate_with<'c, 'm, P: Platform>(
+    context: &mut Context<'c, P>,
+    affinity: Affinity,
+    level: u32,
+    key: u32,
+    secret: &mut [u8; SECRET],
+    obtain: impl FnOnce(&mut Context<'c, P>, MlKemSet) -> Result<&'m [u8], Status>,
+) -> Result<(), Status> {
+    let set = named_set(level)?;
+    let bytes = load_key(context, key)?;
+    let key = decode(&bytes, set)?;
+    let private = key.private.ok_or(Status::BAD_STATE)?;
+    let ciphertext = obtain(context, set)?;
+    let driver = context.crypto(affinity);
+    driver.ml_kem_decapsulate(set, private, ciphertext, secret).map_err(ml_kem_status)
+}
+
 pub(super) fn encapsulate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -81,22 +137,21 @@ pub(super) fn encapsulate<P: Platform>(
     let (request, _) =
         MlKemEncapsulateRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let set = named_set(request.level)?;
-        let bytes = load_key(context, request.key)?;
-        let key = decode(&bytes, set)?;
         let (head, rest) = operation
             .out
             .split_at_mut_checked(MlKemEncapsulateResponse::SIZE)
             .ok_or(Status::BAD_ARGUMENTS)?;
-        let (ciphertext, rest) =
-            rest.split_at_mut_checked(set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
-        let secret = rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?;
-        let driver = context.crypto(operation.affinity);
-        if let Some(private) = key.private {
-            driver.ml_kem_check(set, private).map_err(ml_kem_status)?;
-        }
-        driver.ml_kem_encapsulate(set, key.public, ciphertext, secret).map_err(ml_kem_status)?;
+        let mut secret = Zeroizing::new([0; SECRET]);
+        let mut behind = None;
+        let MlKemEncapsulateRequest { level, key, .. } = request;
+        let ciphertext = encapsulate_for(context, operation.affinity, level, key, &mut secret, |_, set| {
+            let (ciphertext, rest) =
+                rest.split_at_mut_checked(set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
+            behind = Some(rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?);
+            Ok(ciphertext)
+        })?;
         let length = ciphertext.len();
+        *behind.ok_or(Status::ABORTED)? = *secret;
         let response = MlKemEncapsulateResponse {
             ciphertext_length: u32::try_from(length).unwrap_or(0),
             secret_length: u32::try_from(SECRET).unwrap_or(0),
@@ -107,7 +162,6 @@ pub(super) fn encapsulate<P: Platform>(
     result
 }
 
-#[inline(never)]
 pub(super) fn decapsulate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -115,18 +169,15 @@ pub(super) fn decapsulate<P: Platform>(
     let (request, tail) =
         MlKemDecapsulateRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let set = named_set(request.level)?;
+        let MlKemDecapsulateRequest { level, key, .. } = request;
+        named_set(level)?;
         let ciphertext = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-        let bytes = load_key(context, request.key)?;
-        let key = decode(&bytes, set)?;
-        let private = key.private.ok_or(Status::BAD_STATE)?;
         let (head, rest) = operation
             .out
             .split_at_mut_checked(MlKemDecapsulateResponse::SIZE)
             .ok_or(Status::BAD_ARGUMENTS)?;
         let secret = rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?;
-        let driver = context.crypto(operation.affinity);
-        driver.ml_kem_decapsulate(set, private, ciphertext, secret).map_err(ml_kem_status)?;
+        decapsulate_with(context, operation.affinity, level, key, secret, |_, _| Ok(ciphertext))?;
         let response = MlKemDecapsulateResponse { secret_length: u32::try_from(SECRET).unwrap_or(0) };
         Ok(context.put(&response, head).saturating_add(SECRET))
     })();

@@ -19,6 +19,8 @@ use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectType, Status};
 use zeroize::Zeroize;
 
 mod curve25519;
+#[cfg(feature = "dma")]
+pub(super) mod dma;
 mod elliptic_curve;
 mod export;
 mod ml_dsa;
