@@ -9,8 +9,8 @@
 //! [`Software`] implements every operation with `core` alone. It takes its random numbers from a [`Random`] of the
 //! port's choice, normally a [`Drbg`] over the port's [`Entropy`].
 //!
-//! Key derivation ([`hkdf`], [`cmac_kdf`]), one-shot hashing ([`hash`]) and the streaming [`Hasher`] are functions
-//! over any driver.
+//! Key derivation ([`hkdf`], [`cmac_kdf`]), one-shot hashing ([`hash`]), the streaming [`Hasher`] and the algorithms of
+//! AUTOSAR SHE ([`she`]) are functions over any driver.
 //!
 //! # Writing a driver
 //!
@@ -140,6 +140,7 @@ mod random;
 mod rsa;
 pub mod rsa_padding;
 mod secret;
+pub mod she;
 mod software;
 
 pub use aead::Aead;
