@@ -11,6 +11,7 @@ pub mod custom;
 pub mod key;
 pub mod nvm;
 pub mod public_key;
+pub mod she;
 
 /// The fixed part of a request of a group whose messages begin right at the payload (all but the CRYPTO groups).
 pub trait Request: Layout {
@@ -78,6 +79,12 @@ pub const fn refusal(kind: Kind) -> Option<Refusal> {
             return Some(Refusal { size: 48, status_offset: 16, echoes_algorithm: false });
         }
         (Group::COUNTER, 0..=3) => 8,
+        (Group::SHE, she::action::LOAD_PLAIN_KEY) => 4,
+        (Group::SHE, she::action::GET_STATUS | she::action::VERIFY_MAC) => 12,
+        (Group::SHE, she::action::RANDOM | she::action::GENERATE_MAC) => 20,
+        (Group::SHE, she::action::LOAD_KEY) => 52,
+        (Group::SHE, she::action::EXPORT_RAM_KEY) => 116,
+        (Group::SHE, ..=she::action::VERIFY_MAC) => 8,
         _ => return None,
     };
     Some(Refusal { size, status_offset: 0, echoes_algorithm: false })
