@@ -15,6 +15,76 @@ pub enum Isolation {
     Original,
 }
 
+/// Whose SHE state it is: identifier, secure boot and random generator.
+#[cfg(feature = "she")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SheScope {
+    /// The server's, as in the original: a client that connects later finds identifier and open gate.
+    #[default]
+    Server,
+    /// Each session's own: every client gives the identifier and boots by itself, and loses both when it leaves.
+    Session,
+}
+
+/// What a failed secure boot costs.
+#[cfg(feature = "she")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SheBoot {
+    /// As in the original: a failed boot may be tried again, a boot MAC key of a wrong length counts as none and opens
+    /// the gate, and a boot command after a success closes it again.
+    #[default]
+    Repeatable,
+    /// The outcome stays until the server restarts: a MAC that does not match closes the gate for good (status
+    /// register 0x0A), so does a boot MAC key of a wrong length (KEY_INVALID), and commands that come after the
+    /// outcome are refused without effect.
+    Final,
+}
+
+/// Who reads the flags of SHE keys, and how.
+#[cfg(feature = "she")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SheRules {
+    /// As in the original (document 06, §2 and §12): an update's WILDCARD protects against writing, its KEY_USAGE admits
+    /// the all-zero identifier, nothing else counts; every key does everything and authorizes every update.
+    #[default]
+    Original,
+    /// As in the standard: WRITE_PROTECTION, BOOT_PROTECTION, KEY_USAGE and WILDCARD mean what they say, keys serve and
+    /// authorize only what the standard lets them, and a RAM key that came encrypted is not exported.
+    Standard,
+}
+
+/// The options of the SHE group (document 06, §13). The defaults behave as the original does.
+#[cfg(feature = "she")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SheOptions {
+    /// All clients share the key slots; needs [`IdFeatures::global_keys`]. Else each client has its own.
+    pub global_keys: bool,
+    /// The unique identifier, if the device has one by itself; clients cannot set it then.
+    pub uid: Option<[u8; 15]>,
+    /// Whose state it is.
+    pub scope: SheScope,
+    /// What a failed secure boot costs.
+    pub boot: SheBoot,
+    /// How flags are read.
+    pub rules: SheRules,
+    /// The shortest MAC that VERIFY_MAC lets match, 4 to 16 bytes.
+    pub min_mac_length: u8,
+}
+
+#[cfg(feature = "she")]
+impl Default for SheOptions {
+    fn default() -> Self {
+        Self {
+            global_keys: false,
+            uid: None,
+            scope: SheScope::Server,
+            boot: SheBoot::Repeatable,
+            rules: SheRules::Original,
+            min_mac_length: 4,
+        }
+    }
+}
+
 /// A server's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -34,6 +104,9 @@ pub struct Config {
     pub version: [u8; 9],
     /// Build text that INFO reports, padded with zeros.
     pub build: [u8; 9],
+    /// The options of the SHE group.
+    #[cfg(feature = "she")]
+    pub she: SheOptions,
 }
 
 impl Default for Config {
@@ -48,6 +121,8 @@ impl Default for Config {
             wrap_data_limit: 2000,
             version: *b"01.01.01\0",
             build: *b"12345678\0",
+            #[cfg(feature = "she")]
+            she: SheOptions::default(),
         }
     }
 }
@@ -61,6 +136,15 @@ impl Config {
         if self.data_length < MIN_DATA_LENGTH || self.data_length > MAX_DATA_LENGTH {
             return Err(ConfigError::DataLength(self.data_length));
         }
+        #[cfg(feature = "she")]
+        {
+            if self.she.global_keys && !self.features.global_keys {
+                return Err(ConfigError::SheGlobalKeys);
+            }
+            if self.she.min_mac_length < 4 || self.she.min_mac_length > 16 {
+                return Err(ConfigError::SheMacLength(self.she.min_mac_length));
+            }
+        }
         Ok(())
     }
 }
@@ -71,6 +155,12 @@ impl Config {
 pub enum ConfigError {
     /// [`Config::data_length`] is out of range.
     DataLength(usize),
+    /// [`SheOptions::global_keys`] without [`IdFeatures::global_keys`].
+    #[cfg(feature = "she")]
+    SheGlobalKeys,
+    /// [`SheOptions::min_mac_length`] is out of range.
+    #[cfg(feature = "she")]
+    SheMacLength(u8),
 }
 
 impl fmt::Display for ConfigError {
@@ -80,6 +170,14 @@ impl fmt::Display for ConfigError {
                 f,
                 "the packet data length is {length} bytes; choose one from {MIN_DATA_LENGTH} to {MAX_DATA_LENGTH}"
             ),
+            #[cfg(feature = "she")]
+            Self::SheGlobalKeys => {
+                f.write_str("SHE keys for all clients need global keys; switch those on too")
+            }
+            #[cfg(feature = "she")]
+            Self::SheMacLength(length) => {
+                write!(f, "the shortest SHE MAC is {length} bytes; choose 4 to 16")
+            }
         }
     }
 }

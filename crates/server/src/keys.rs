@@ -81,7 +81,7 @@ impl<P: Platform> KeyStore<'_, P> {
     }
 
     /// The cache that a key of this owner lives in.
-    fn cache(&mut self, id: ObjectId) -> &mut KeyCache<P::Cache> {
+    pub(crate) fn cache(&mut self, id: ObjectId) -> &mut KeyCache<P::Cache> {
         if self.is_global(id) { &mut self.shared.global } else { self.local }
     }
 
@@ -89,7 +89,7 @@ impl<P: Platform> KeyStore<'_, P> {
         self.features.global_keys && id.owner() == ClientId::NONE
     }
 
-    fn cached(&self, id: ObjectId) -> Option<Cached<'_>> {
+    pub(crate) fn cached(&self, id: ObjectId) -> Option<Cached<'_>> {
         if self.is_global(id) { self.shared.global.get(id) } else { self.local.get(id) }
     }
 
@@ -104,7 +104,10 @@ impl<P: Platform> KeyStore<'_, P> {
     }
 
     /// The metadata of a stored object, if there is one, and if there is a store. Wrapped and hardware keys never are.
-    fn find_stored(&mut self, id: ObjectId) -> Result<Option<Metadata>, Status> {
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(crate) fn find_stored(&mut self, id: ObjectId) -> Result<Option<Metadata>, Status> {
         if matches!(id.object_type(), ObjectType::WRAPPED | ObjectType::HARDWARE) {
             return Ok(None);
         }

@@ -60,6 +60,8 @@ mod states;
 pub use cache::HeapCache;
 pub use cache::{ArrayCache, CacheShape, CacheStorage, Slot};
 pub use config::{Config, ConfigError, Isolation};
+#[cfg(feature = "she")]
+pub use config::{SheBoot, SheOptions, SheRules, SheScope};
 #[cfg(feature = "std")]
 pub use lock::ThreadSafe;
 pub use lock::{Lock, SingleThread};

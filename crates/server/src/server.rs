@@ -38,7 +38,8 @@ pub trait Platform {
     type Lock<T>: Lock<T>;
 
     /// The drivers for cryptography. They are called by several sessions at once where the port runs several threads,
-    /// and without the lock held, except for the random bytes of a key that is made in its cache slot.
+    /// and without the lock held, except for the random bytes of a key that is made in its cache slot, and for SHE
+    /// updates.
     fn crypto(&self, affinity: Affinity) -> &dyn Driver;
 
     /// Takes note of a security record: see [`audit`]. Does nothing unless the port implements it.
@@ -64,6 +65,9 @@ pub struct Server<P: Platform> {
     platform: P,
     config: Config,
     shared: P::Lock<Shared<P>>,
+    /// Taken before the lock of `shared` where both are needed.
+    #[cfg(feature = "she")]
+    she: P::Lock<group::she::State>,
 }
 
 /// One client's connection. Its key cache is wiped when it is dropped.
@@ -75,6 +79,8 @@ pub struct Session<P: Platform> {
     pub(crate) closing: bool,
     /// The object that the request under way named last, for the record of a refusal.
     pub(crate) subject: ObjectId,
+    #[cfg(feature = "she")]
+    pub(crate) she: group::she::State,
 }
 
 impl<P: Platform> Session<P> {
@@ -86,6 +92,8 @@ impl<P: Platform> Session<P> {
             cmac_states: IssuedStates::new(),
             closing: false,
             subject: ObjectId::INVALID,
+            #[cfg(feature = "she")]
+            she: group::she::State::new(),
         }
     }
 
@@ -141,7 +149,13 @@ impl<P: Platform> Server<P> {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         let shared = Lock::new(Shared { store, global: KeyCache::new(global_cache) });
-        Ok(Self { platform, config, shared })
+        Ok(Self {
+            platform,
+            config,
+            shared,
+            #[cfg(feature = "she")]
+            she: Lock::new(group::she::State::new()),
+        })
     }
 
     /// The configuration.
@@ -180,6 +194,12 @@ impl<P: Platform> Server<P> {
     #[cfg(feature = "images")]
     pub(crate) fn with_shared<R>(&self, work: impl FnOnce(&mut Shared<P>) -> R) -> Option<R> {
         self.shared.with(work)
+    }
+
+    /// The SHE state that all sessions share.
+    #[cfg(feature = "she")]
+    pub(crate) const fn she_state(&self) -> &P::Lock<group::she::State> {
+        &self.she
     }
 
     /// Handles one request: writes the response packet to `response`, which must hold
@@ -278,6 +298,45 @@ impl<P: Platform> Recorder<'_, P> {
     }
 }
 
+/// On whose behalf the key store works.
+pub(crate) struct Caller<'a, P: Platform> {
+    pub(crate) server: &'a Server<P>,
+    pub(crate) client: Option<ClientId>,
+    /// The session's key cache.
+    pub(crate) cache: &'a mut KeyCache<P::Cache>,
+    /// The object that the request named last.
+    pub(crate) subject: &'a mut ObjectId,
+    /// The message that is being handled.
+    pub(crate) kind: Kind,
+}
+
+impl<P: Platform> Caller<'_, P> {
+    /// Works with the object store and the keys while no other session does.
+    ///
+    /// # Errors
+    /// What `work` answers, or ABORTED if the lock cannot be had.
+    pub(crate) fn locked<R>(
+        &mut self,
+        work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
+    ) -> Result<R, Status> {
+        let Self { server, client, cache, subject, kind } = self;
+        let server: &Server<P> = server;
+        server
+            .shared
+            .with(|shared| {
+                work(&mut KeyStore {
+                    local: cache,
+                    shared,
+                    features: server.config.features,
+                    client: client.unwrap_or(ClientId::NONE),
+                    subject,
+                    recorder: Recorder { platform: &server.platform, client: *client, request: *kind },
+                })
+            })
+            .unwrap_or(Err(Status::ABORTED))
+    }
+}
+
 /// What a message handler works with.
 pub(crate) struct Context<'a, P: Platform> {
     pub(crate) server: &'a Server<P>,
@@ -311,6 +370,8 @@ impl<P: Platform> Context<'_, P> {
                 group::crypto::handle_dma(self, action, payload, out)
             }
             Group::COUNTER => group::counter::handle(self, action, payload, out),
+            #[cfg(feature = "she")]
+            Group::SHE => group::she::handle(self, action, payload, out),
             _ => 0,
         }
     }
@@ -360,23 +421,8 @@ impl<P: Platform> Context<'_, P> {
         &mut self,
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
-        let Self { server, session, kind, .. } = self;
-        let client = session.client.unwrap_or(ClientId::NONE);
-        let session_client = session.client;
-        let server: &Server<P> = server;
-        server
-            .shared
-            .with(|shared| {
-                work(&mut KeyStore {
-                    local: &mut session.cache,
-                    shared,
-                    features: server.config.features,
-                    client,
-                    subject: &mut session.subject,
-                    recorder: Recorder { platform: &server.platform, client: session_client, request: *kind },
-                })
-            })
-            .unwrap_or(Err(Status::ABORTED))
+        let Session { client, cache, subject, .. } = &mut *self.session;
+        Caller { server: self.server, client: *client, cache, subject, kind: self.kind }.locked(work)
     }
 
     /// The drivers that the server prefers.

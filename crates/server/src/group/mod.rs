@@ -6,3 +6,5 @@ pub(crate) mod counter;
 pub(crate) mod crypto;
 pub(crate) mod key;
 pub(crate) mod nvm;
+#[cfg(feature = "she")]
+pub(crate) mod she;

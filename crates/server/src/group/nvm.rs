@@ -77,7 +77,14 @@ fn is_reachable(isolation: Isolation, client: ClientId, id: ObjectId) -> bool {
 impl<P: Platform> Context<'_, P> {
     fn reachable(&self) -> impl Fn(ObjectId) -> bool + use<P> {
         let (isolation, client) = (self.server.config().isolation, self.client());
-        move |id| is_reachable(isolation, client, id)
+        #[cfg(feature = "she")]
+        let slots_are_global = self.server.config().she.global_keys;
+        #[cfg(not(feature = "she"))]
+        let slots_are_global = false;
+        move |id| {
+            let is_global_slot = id.object_type() == ObjectType::SHE && id.owner() == ClientId::NONE;
+            is_reachable(isolation, client, id) || slots_are_global && is_global_slot
+        }
     }
 }
 
@@ -240,16 +247,21 @@ fn clamp(metadata: &Metadata, offset: u16, length: u16) -> Result<usize, Status>
     Ok(usize::from(rest.ok_or(Status::BAD_ARGUMENTS)?.min(length)))
 }
 
+/// Trusted and non-exportable objects do not leave the server, nor do SHE slots, whose keys leave it wrapped or as an
+/// update only.
+///
 /// # Errors
 /// ACCESS if the object may not leave the server.
-fn check_readable(metadata: &Metadata) -> Result<(), Status> {
+pub(crate) fn check_readable(isolation: Isolation, metadata: &Metadata) -> Result<(), Status> {
     let is_protected = metadata.flags.intersects(Flags::TRUSTED | Flags::NONEXPORTABLE);
-    if is_protected { Err(Status::ACCESS) } else { Ok(()) }
+    let is_slot = metadata.id.object_type() == ObjectType::SHE && isolation == Isolation::Strict;
+    if is_protected || is_slot { Err(Status::ACCESS) } else { Ok(()) }
 }
 
 /// READ checks in the original's order: the length asked for, existence, offset, then the policy.
 fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
     let reachable = context.reachable();
+    let isolation = context.server.config().isolation;
     let length = ReadRequest::decode_exact(payload, context.order).map_err(|_| Status::ABORTED).and_then(
         |ReadRequest { id, offset, length }| {
             context.session.subject = id;
@@ -261,7 +273,7 @@ fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8
             context.locked(|keys| {
                 let metadata = keys.stored(id)?;
                 let length = clamp(&metadata, offset, length)?;
-                check_readable(&metadata)?;
+                check_readable(isolation, &metadata)?;
                 let data = data.get_mut(..length).unwrap_or_default();
                 keys.shared.store.read(id, offset, data).map_err(|error| error.status())?;
                 Ok(length)

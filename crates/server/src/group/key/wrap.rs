@@ -175,7 +175,8 @@ pub(super) fn wrap_export<P: Platform>(
     let Ok((request, _)) = WrapExportRequest::decode(payload, context.order) else {
         return wrapped(context, 0, Err(Status::BAD_ARGUMENTS), out);
     };
-    let limit = context.server.config().wrap_key_limit;
+    let server = context.server;
+    let limit = server.config().wrap_key_limit;
     let result = (|| {
         let rest = out.get_mut(WrapResponse::SIZE..).unwrap_or_default();
         let Parts { text, .. } = parts(rest)?;
@@ -183,14 +184,22 @@ pub(super) fn wrap_export<P: Platform>(
         let (kek, length, key) = context.locked(|keys| {
             let [_, low] = request.object_type.to_be_bytes();
             let id = keys.resolve(request.id, ObjectType(low & 0x0F));
-            if !matches!(id.object_type(), ObjectType::CRYPTO | ObjectType::WRAPPED) {
-                return Err(Status::BAD_ARGUMENTS);
-            }
+            let (id, wrapped_id) = match id.object_type() {
+                ObjectType::CRYPTO | ObjectType::WRAPPED => (id, id.with_type(ObjectType::WRAPPED)),
+                #[cfg(feature = "she")]
+                ObjectType::SHE => {
+                    let id = crate::group::she::slot_id(&server.config().she, keys.client, id.number());
+                    // Another session may have updated the slot.
+                    keys.drop_stale_copy(id);
+                    (id, id)
+                }
+                _ => return Err(Status::BAD_ARGUMENTS),
+            };
             let room = key.len().min(limit);
             let metadata = keys.export(id, key.get_mut(..room).unwrap_or_default())?;
             check_cipher(request.cipher)?;
             let kek = keys.kek(request.kek, true)?;
-            write_metadata(Metadata { id: id.with_type(ObjectType::WRAPPED), ..metadata }, record)?;
+            write_metadata(Metadata { id: wrapped_id, ..metadata }, record)?;
             Ok((kek, metadata.length, id))
         })?;
         let size = usize::from(length).saturating_add(WRAPPED_KEY_OVERHEAD);
@@ -307,22 +316,60 @@ fn cache_unwrapped<P: Platform>(
     if usize::from(metadata.length) != length {
         return Err(Status::BAD_ARGUMENTS);
     }
+    let kek = kek_id(context, kek);
+    #[cfg(feature = "she")]
+    if metadata.id.object_type() == ObjectType::SHE {
+        return cache_unwrapped_slot(context, &metadata, key, kek);
+    }
     check_unwrapped(&metadata)?;
     check_owner(context, &metadata)?;
-    let kek = kek_id(context, kek);
     context.locked(|keys| {
         if keys.is_cached(metadata.id) {
             return Err(Status::ABORTED);
         }
-        let new = NewKey {
-            id: metadata.id,
-            flags: metadata.flags.without(Flags::SERVER_ONLY),
-            label: metadata.label,
-            length,
-        };
-        keys.recorder.record(Event::KeyUnwrapped { key: metadata.id, kek });
-        let id = keys.insert_from_client(new, key)?;
-        Ok(id.to_key(keys.features))
+        insert_unwrapped(keys, metadata.id, &metadata, key, kek)
+    })
+}
+
+fn insert_unwrapped<P: Platform>(
+    keys: &mut KeyStore<'_, P>,
+    id: ObjectId,
+    metadata: &Metadata,
+    key: &[u8],
+    kek: ObjectId,
+) -> Result<KeyId, Status> {
+    let flags = metadata.flags.without(Flags::SERVER_ONLY);
+    let new = NewKey { id, flags, label: metadata.label, length: key.len() };
+    keys.recorder.record(Event::KeyUnwrapped { key: id, kek });
+    let id = keys.insert_from_client(new, key)?;
+    Ok(id.to_key(keys.features))
+}
+
+/// Caches a SHE key (document 06, §9). A key in the cache that lies nowhere else is in the way; a copy of a stored one
+/// is not.
+#[cfg(feature = "she")]
+fn cache_unwrapped_slot<P: Platform>(
+    context: &mut Context<'_, P>,
+    metadata: &Metadata,
+    key: &[u8],
+    kek: ObjectId,
+) -> Result<KeyId, Status> {
+    use crate::group::she::{slot_id, supersedes};
+    let options = &context.server.config().she;
+    let owner = metadata.id.owner();
+    let is_own = owner == context.client() && owner != ClientId::NONE;
+    if !(is_own || options.global_keys && owner == ClientId::NONE) {
+        return Err(Status::ACCESS);
+    }
+    let id = slot_id(options, context.client(), metadata.id.number());
+    context.locked(|keys| {
+        if keys.cached(id).is_some_and(|cached| !cached.committed) {
+            return Err(Status::ABORTED);
+        }
+        if keys.find_stored(id)?.is_some_and(|stored| !supersedes(metadata, &stored)) {
+            return Err(Status::ACCESS);
+        }
+        insert_unwrapped(keys, id, metadata, key, kek)
     })
 }
 

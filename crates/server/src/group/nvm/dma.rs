@@ -46,12 +46,13 @@ pub(super) fn read<P: Platform>(
     if !context.reachable()(id) {
         return Err(Status::ACCESS);
     }
+    let isolation = context.server.config().isolation;
     context.with_dma(|context, dma| {
         context.locked(|keys| {
             let metadata = keys.stored(id)?;
             let wanted = clamp(&metadata, offset, length)?;
             let to = dma.open(DmaBuffer::new(address, u64::from(length)), Access::Write)?;
-            check_readable(&metadata)?;
+            check_readable(isolation, &metadata)?;
             let mut done: usize = 0;
             while done < wanted {
                 let part = wanted.saturating_sub(done).min(space.len());

@@ -1,0 +1,226 @@
+//! AUTOSAR Secure Hardware Extension (document 06).
+//!
+//! A state record ([`State`]: identifier, secure boot, random generator) stands in front of the key slots, which are
+//! objects of the type SHE. The record has a lock of its own, held while a command changes it; it is always taken
+//! before the lock of the key store. Ciphers and MACs run outside both.
+//!
+//! Slots are read from the store each time and not cached, so that an update is seen by every session at once; only the
+//! RAM key and keys that entered wrapped live in the cache.
+
+use crate::config::{SheOptions, SheScope};
+use crate::keys::KeyStore;
+use crate::lock::Lock;
+use crate::server::{Affinity, Caller, Context, Platform, Session};
+use casemate_crypto::Driver;
+use casemate_crypto::she::{Prng, Uid};
+use casemate_protocol::message::she::{
+    ExportRamKeyResponse, GenerateMacResponse, GetStatusRequest, GetStatusResponse, LoadKeyResponse,
+    LoadPlainKeyResponse, OutcomeResponse, RandomResponse, SetUidRequest, SetUidResponse, StatusRegister,
+    VerifyMacResponse, action,
+};
+use casemate_protocol::{ByteOrder, ClientId, Layout, ObjectId, Status};
+
+mod boot;
+mod cipher;
+mod random;
+mod rules;
+mod slots;
+mod update;
+
+use boot::SecureBoot;
+pub(crate) use slots::{slot_id, supersedes};
+
+/// What the commands leave behind for each other: one record for the server, or one for each session.
+#[derive(Debug)]
+pub(crate) struct State {
+    uid: Option<Uid>,
+    boot: SecureBoot,
+    /// Whether the RAM key may be exported: it entered as plain text, or the rules do not care.
+    ram_key_exportable: bool,
+    prng: Option<Prng>,
+}
+
+impl State {
+    pub(crate) const fn new() -> Self {
+        Self { uid: None, boot: SecureBoot::Init, ram_key_exportable: false, prng: None }
+    }
+
+    fn uid(&self, options: &SheOptions) -> Option<Uid> {
+        options.uid.or(self.uid)
+    }
+
+    /// The gate before every command (document 06, §3.1).
+    fn gate(&self, options: &SheOptions, action: u8) -> Result<(), Status> {
+        let has_uid = self.uid(options).is_some();
+        let passes = match action {
+            action::GET_STATUS => true,
+            action::SET_UID => !has_uid,
+            action::SECURE_BOOT_INIT | action::SECURE_BOOT_UPDATE | action::SECURE_BOOT_FINISH => has_uid,
+            _ => has_uid && self.boot.is_success(),
+        };
+        if passes { Ok(()) } else { Err(Status::SHE_SEQUENCE_ERROR) }
+    }
+
+    /// The status register (document 06, §4.2).
+    fn register(&self) -> StatusRegister {
+        let random =
+            if self.prng.is_some() { StatusRegister::RANDOM_INIT } else { StatusRegister::default() };
+        self.boot.register().with(random)
+    }
+}
+
+/// What a command works with while it holds the state.
+struct Surroundings<'a, P: Platform> {
+    caller: Caller<'a, P>,
+    order: ByteOrder,
+}
+
+impl<'a, P: Platform> Surroundings<'a, P> {
+    const fn options(&self) -> &'a SheOptions {
+        &self.caller.server.config().she
+    }
+
+    fn driver(&self) -> &'a dyn Driver {
+        self.caller.server.platform().crypto(Affinity::Accelerated)
+    }
+
+    /// The object of a slot of this client.
+    fn slot(&self, slot: u8) -> ObjectId {
+        slot_id(self.options(), self.caller.client.unwrap_or(ClientId::NONE), slot)
+    }
+
+    /// Works with the key store while no other session does.
+    fn keys<R>(&mut self, work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>) -> Result<R, Status> {
+        self.caller.locked(work)
+    }
+}
+
+/// Lets `action` through the gate and runs `work` on the state while no other session does.
+fn with_state<P: Platform, R>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    work: impl FnOnce(&mut State, &mut Surroundings<'_, P>) -> Result<R, Status>,
+) -> Result<R, Status> {
+    let server = context.server;
+    let Session { client, cache, subject, she, .. } = &mut *context.session;
+    let caller = Caller { server, client: *client, cache, subject, kind: context.kind };
+    let mut surroundings = Surroundings { caller, order: context.order };
+    let options = &server.config().she;
+    let command = |state: &mut State| {
+        state.gate(options, action)?;
+        work(state, &mut surroundings)
+    };
+    match options.scope {
+        SheScope::Session => command(she),
+        SheScope::Server => server.she_state().with(command).unwrap_or(Err(Status::SHE_GENERAL_ERROR)),
+    }
+}
+
+/// The status of a command: what is no code of SHE becomes GENERAL_ERROR (document 06, §4.1).
+const fn status_of(error: Status) -> Status {
+    match error.0 {
+        -2211..=-2200 => error,
+        _ => Status::SHE_GENERAL_ERROR,
+    }
+}
+
+fn status<T>(result: &Result<T, Status>) -> Status {
+    match result {
+        Ok(_) => Status::OK,
+        Err(error) => status_of(*error),
+    }
+}
+
+/// A command without a payload: anything else is an error.
+fn empty(payload: &[u8]) -> Result<(), Status> {
+    if payload.is_empty() { Ok(()) } else { Err(Status::SHE_GENERAL_ERROR) }
+}
+
+pub(crate) fn handle<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    match action {
+        action::SET_UID => {
+            let result = set_uid(context, payload);
+            context.put(&SetUidResponse { status: status(&result) }, out)
+        }
+        action::SECURE_BOOT_INIT | action::SECURE_BOOT_UPDATE | action::SECURE_BOOT_FINISH => {
+            let response = boot::handle(context, action, payload);
+            context.put(&response, out)
+        }
+        action::GET_STATUS => {
+            let result = with_state(context, action, |state, surroundings| {
+                GetStatusRequest::decode_exact(payload, surroundings.order)
+                    .map_err(|_| Status::SHE_GENERAL_ERROR)?;
+                Ok(state.register())
+            });
+            let register = result.unwrap_or_default().0;
+            context.put(&GetStatusResponse { status: status(&result), register }, out)
+        }
+        action::LOAD_KEY => {
+            let result = update::load_key(context, payload);
+            let (m4, m5) = result.map_or(([0; 32], [0; 16]), |proof| (proof.m4, proof.m5));
+            context.put(&LoadKeyResponse { status: status(&result), m4, m5 }, out)
+        }
+        action::LOAD_PLAIN_KEY => {
+            let result = update::load_plain_key(context, payload);
+            context.put(&LoadPlainKeyResponse { status: status(&result) }, out)
+        }
+        action::EXPORT_RAM_KEY => {
+            let response = match update::export_ram_key(context, payload) {
+                Ok(response) => response,
+                Err(error) => ExportRamKeyResponse {
+                    status: status_of(error),
+                    m1: [0; 16],
+                    m2: [0; 32],
+                    m3: [0; 16],
+                    m4: [0; 32],
+                    m5: [0; 16],
+                },
+            };
+            context.put(&response, out)
+        }
+        action::INIT_RANDOM => {
+            let result = random::init(context, payload);
+            let coarse_status = if result.is_ok() { Status::OK } else { Status::SHE_GENERAL_ERROR };
+            context.put(&OutcomeResponse { status: status(&result), coarse_status }, out)
+        }
+        action::RANDOM => {
+            let result = random::next(context, payload);
+            let response = RandomResponse { status: status(&result), random: result.unwrap_or([0; 16]) };
+            context.put(&response, out)
+        }
+        action::EXTEND_SEED => {
+            let result = random::extend(context, payload);
+            let coarse_status = if result.is_ok() { Status::OK } else { Status::SHE_RNG_SEED };
+            context.put(&OutcomeResponse { status: status(&result), coarse_status }, out)
+        }
+        action::ENCRYPT_ECB | action::DECRYPT_ECB | action::ENCRYPT_CBC | action::DECRYPT_CBC => {
+            cipher::handle(context, action, payload, out)
+        }
+        action::GENERATE_MAC => {
+            let result = cipher::generate_mac(context, payload);
+            let response = GenerateMacResponse { status: status(&result), mac: result.unwrap_or([0; 16]) };
+            context.put(&response, out)
+        }
+        action::VERIFY_MAC => {
+            let result = cipher::verify_mac(context, payload);
+            // Whoever looks at the second field only is never told that a MAC matches which was not checked.
+            let mismatch = u8::from(result != Ok(true));
+            context.put(&VerifyMacResponse { status: status(&result), mismatch }, out)
+        }
+        _ => 0,
+    }
+}
+
+fn set_uid<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
+    with_state(context, action::SET_UID, |state, surroundings| {
+        let (request, _) =
+            SetUidRequest::decode(payload, surroundings.order).map_err(|_| Status::SHE_GENERAL_ERROR)?;
+        state.uid = Some(request.uid);
+        Ok(())
+    })
+}

@@ -1,0 +1,65 @@
+//! The random generator (document 06, §7). Its numbers follow from SECRET_KEY and the stored seed alone, as the
+//! standard wants it: a client that needs unpredictable numbers asks the CRYPTO group.
+
+use super::{Surroundings, empty, with_state};
+use crate::error::crypto_status;
+use crate::server::{Context, Platform};
+use casemate_crypto::she::{Block, Prng, extended_seed};
+use casemate_protocol::message::she::{ExtendSeedRequest, action, slot};
+use casemate_protocol::{Layout, Status};
+
+use super::slots::SlotKey;
+
+impl<P: Platform> Surroundings<'_, P> {
+    fn key(&mut self, number: u8) -> Result<SlotKey, Status> {
+        let id = self.slot(number);
+        self.keys(|keys| keys.slot(id))
+            .map_err(|_| Status::SHE_KEY_NOT_AVAILABLE)?
+            .key_or(Status::SHE_KEY_NOT_AVAILABLE)
+    }
+
+    /// Stores a new seed; the slot keeps its label.
+    fn set_seed(&mut self, old: &SlotKey, seed: &Block) -> Result<(), Status> {
+        self.keys(|keys| keys.set_slot(old.metadata, seed)).map_err(|_| Status::SHE_KEY_UPDATE_ERROR)
+    }
+}
+
+/// INIT_RANDOM. The seed is renewed in the store before the first number is given out, so that no restart repeats one.
+pub(super) fn init<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
+    with_state(context, action::INIT_RANDOM, |state, surroundings| {
+        empty(payload)?;
+        if state.prng.is_some() {
+            return Err(Status::SHE_SEQUENCE_ERROR);
+        }
+        let secret = surroundings.key(slot::SECRET_KEY)?;
+        let old = surroundings.key(slot::PRNG_SEED)?;
+        let mut seed = old.bytes.clone();
+        let prng = Prng::start(surroundings.driver(), &secret.bytes, &mut seed).map_err(crypto_status)?;
+        surroundings.set_seed(&old, &seed)?;
+        state.prng = Some(prng);
+        Ok(())
+    })
+}
+
+/// RANDOM.
+pub(super) fn next<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<Block, Status> {
+    with_state(context, action::RANDOM, |state, surroundings| {
+        empty(payload)?;
+        let prng = state.prng.as_mut().ok_or(Status::SHE_RNG_SEED)?;
+        prng.next(surroundings.driver()).map_err(crypto_status)
+    })
+}
+
+/// EXTEND_SEED. The stored seed goes on from its present value, where the original starts from a stale one.
+pub(super) fn extend<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
+    with_state(context, action::EXTEND_SEED, |state, surroundings| {
+        let (request, _) =
+            ExtendSeedRequest::decode(payload, surroundings.order).map_err(|_| Status::SHE_GENERAL_ERROR)?;
+        let prng = state.prng.as_mut().ok_or(Status::SHE_RNG_SEED)?;
+        prng.extend(surroundings.driver(), &request.entropy).map_err(crypto_status)?;
+        let old = surroundings.key(slot::PRNG_SEED)?;
+        let seed =
+            extended_seed(surroundings.driver(), &old.bytes, &request.entropy).map_err(crypto_status)?;
+        surroundings.set_seed(&old, &seed)
+    })
+}

@@ -1,0 +1,139 @@
+//! Key slots: objects of 16 bytes whose label holds counter and flags (document 06, §2).
+
+use crate::config::SheOptions;
+use crate::keys::KeyStore;
+use crate::server::Platform;
+use casemate_crypto::she::Block;
+use casemate_nvm::{Error as StoreError, ObjectStore};
+use casemate_protocol::message::she::{SlotFlags, SlotLabel, object_id, slot};
+use casemate_protocol::{ClientId, Metadata, ObjectId, Status};
+use zeroize::Zeroizing;
+
+/// Length of a key in bytes, as metadata has it.
+const KEY_LENGTH: u16 = 16;
+
+/// What a slot holds.
+#[derive(Debug)]
+pub(super) enum Slot {
+    Absent,
+    /// An object of fewer than 16 bytes, which is no key.
+    Short,
+    /// An object of more than 16 bytes, which is no key.
+    Long,
+    Key(SlotKey),
+}
+
+/// A key in its slot.
+#[derive(Debug)]
+pub(super) struct SlotKey {
+    pub(super) metadata: Metadata,
+    pub(super) bytes: Zeroizing<Block>,
+}
+
+impl SlotKey {
+    pub(super) const fn label(&self) -> SlotLabel {
+        SlotLabel::from_label(&self.metadata.label)
+    }
+}
+
+impl Slot {
+    /// The key, or `otherwise`.
+    pub(super) fn key_or(self, otherwise: Status) -> Result<SlotKey, Status> {
+        match self {
+            Self::Key(key) => Ok(key),
+            Self::Absent | Self::Short | Self::Long => Err(otherwise),
+        }
+    }
+
+    /// A key of these bytes, if there are 16.
+    fn of(metadata: Metadata, key: &[u8]) -> Self {
+        match key.try_into() {
+            Ok(bytes) => Self::Key(SlotKey { metadata, bytes: Zeroizing::new(bytes) }),
+            Err(_) if key.len() < usize::from(KEY_LENGTH) => Self::Short,
+            Err(_) => Self::Long,
+        }
+    }
+}
+
+/// The object under which a slot of `client` is stored.
+pub(crate) const fn slot_id(options: &SheOptions, client: ClientId, slot: u8) -> ObjectId {
+    object_id(if options.global_keys { ClientId::NONE } else { client }, slot)
+}
+
+/// Whether a key that comes wrapped may stand in for the stored one: its counter must not be lower, and it must not
+/// shed the protection against writing.
+pub(crate) const fn supersedes(new: &Metadata, stored: &Metadata) -> bool {
+    let (new, stored) = (SlotLabel::from_label(&new.label), SlotLabel::from_label(&stored.label));
+    let sheds_protection =
+        stored.flags.contains(SlotFlags::WRITE_PROTECT) && !new.flags.contains(SlotFlags::WRITE_PROTECT);
+    new.counter >= stored.counter && !sheds_protection
+}
+
+impl<P: Platform> KeyStore<'_, P> {
+    /// Reads a slot: a key that is nowhere but in the cache, else the stored one. MASTER_ECU_KEY is all zeros until it
+    /// is set.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(super) fn slot(&mut self, id: ObjectId) -> Result<Slot, Status> {
+        if let Some(cached) = self.cached(id).filter(|cached| !cached.committed) {
+            return Ok(Slot::of(*cached.metadata, cached.key));
+        }
+        let Some(metadata) = self.find_stored(id)? else {
+            if id.number() == slot::MASTER_ECU_KEY {
+                let metadata = Metadata { id, length: KEY_LENGTH, ..Metadata::default() };
+                return Ok(Slot::Key(SlotKey { metadata, bytes: Zeroizing::default() }));
+            }
+            return Ok(Slot::Absent);
+        };
+        let mut bytes = Zeroizing::new([0; 16]);
+        match metadata.length {
+            0..KEY_LENGTH => return Ok(Slot::Short),
+            KEY_LENGTH => {}
+            _ => return Ok(Slot::Long),
+        }
+        self.shared.store.read(id, 0, bytes.as_mut_slice()).map_err(|error| error.status())?;
+        Ok(Slot::Key(SlotKey { metadata, bytes }))
+    }
+
+    /// Puts a key into its slot: the RAM key into the cache, every other into the store, or into the cache where there
+    /// is no store. Policies of the store do not apply; SHE has its own.
+    ///
+    /// # Errors
+    /// NO_SPACE, or what the store answers; the slot then holds what it held.
+    pub(super) fn set_slot(&mut self, metadata: Metadata, key: &Block) -> Result<(), Status> {
+        let id = metadata.id;
+        let metadata = Metadata { length: KEY_LENGTH, ..metadata };
+        if id.number() != slot::RAM_KEY {
+            match self.shared.store.add_with_reclaim(&metadata, key) {
+                Ok(()) => {
+                    self.cache(id).remove(id);
+                    return Ok(());
+                }
+                Err(StoreError::NoStore) => {}
+                Err(error) => return Err(error.status()),
+            }
+        }
+        self.cache(id).insert(metadata, false)?.copy_from_slice(key);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use casemate_protocol::Label;
+
+    #[test]
+    fn a_wrapped_key_neither_goes_back_nor_sheds_protection() {
+        let with = |counter, flags| Metadata {
+            label: SlotLabel { counter, flags: SlotFlags(flags) }.into_label(&Label::EMPTY),
+            ..Metadata::default()
+        };
+        assert!(supersedes(&with(5, 0), &with(5, 0)));
+        assert!(supersedes(&with(6, 0), &with(5, 0)));
+        assert!(!supersedes(&with(4, 0), &with(5, 0)));
+        assert!(!supersedes(&with(6, 0xF0), &with(5, 1)));
+        assert!(supersedes(&with(5, 1), &with(5, 1)));
+    }
+}
