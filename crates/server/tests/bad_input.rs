@@ -267,6 +267,9 @@ fn request_fields(group: u8, action: u8, algorithm: u8) -> Vec<Width> {
         (3, 11 | 12) => scalars(&[4, 2, 2]),
         (8, 0) => scalars(&[4, 2]),
         (8, _) => scalars(&[2]),
+        (7, 1 | 2 | 11..=14) => scalars(&[4]),
+        (7, 15) => scalars(&[4, 4]),
+        (7, 16) => scalars(&[4, 4, 4]),
         (4, 1) => match algorithm {
             5 | 6 => crypto(&scalars(&[4; 12])),
             7 | 8 => crypto(&scalars(&[&[4; 2][..], &[8; 8], &[4; 3]].concat())),
@@ -302,7 +305,8 @@ fn response_fields(group: u8, action: u8, algorithm: u8, last: bool) -> Vec<Widt
         (3, 9) => scalars(&[4, 2, 2, 2, 2, 2, 2]),
         (3, 11 | 12) => scalars(&[4, 4, 2]),
         (8, _) => scalars(&[4, 4]),
-        (2 | 3 | 13, _) => scalars(&[4]),
+        (7, 1..=3 | 8 | 10..=14) => scalars(&[4, 4]),
+        (2 | 3 | 7 | 13, _) => scalars(&[4]),
         (4, 1) => match (algorithm, last) {
             (5..=8, true) => crypto(&[Scalar(4), Scalar(4), Bytes(64), Scalar(4)]),
             (5 | 6, false) => crypto(&[&scalars(&[4; 10]), &[Bytes(32), Scalar(4)][..]].concat()),

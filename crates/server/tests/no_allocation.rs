@@ -199,3 +199,64 @@ fn the_allocator_notices() {
     let mut client = Client::new(&server, 3);
     client.cache(1, ANY, &[1; 16]).unwrap();
 }
+
+/// The SHE messages, from the identifier to the MACs.
+#[cfg(feature = "she")]
+#[test]
+fn no_she_message_allocates() {
+    let server = VirtualServer::default();
+    let mut session = server.session();
+    let mut response = vec![0; server.server().packet_size()];
+    let sequence = [
+        (1, 1, "03000000"),
+        (2, 4, "0023 0000 0000 1000 00*24 11*16"),
+        (2, 4, "0223 0000 0000 1000 00*24 11*16"),
+        // The CMAC of sixteen zeros, which stand before an empty image, under this key.
+        (2, 4, "0323 0000 0000 1000 00*24 BOOT"),
+        (2, 4, "0F23 0000 0000 1000 00*24 11*16"),
+        (7, 0, "00*14 01 00"),
+        (7, 1, "00*8"),
+        (7, 2, "00*8"),
+        (7, 3, ""),
+        (7, 4, ""),
+        (7, 6, "11*16"),
+        (7, 7, ""),
+        (7, 5, "EXPORTED"),
+        (7, 8, ""),
+        (7, 9, ""),
+        (7, 10, "22*16"),
+        (7, 11, "20000000 0E 00*3 33*32"),
+        (7, 12, "20000000 0E 00*3 44*16 33*32"),
+        (7, 13, "20000000 0E 00*3 33*32"),
+        (7, 14, "20000000 0E 00*3 44*16 33*32"),
+        (7, 15, "0E000000 21000000 55*33"),
+        (7, 16, "0E000000 21000000 10000000 00*4 55*33 66*16"),
+    ];
+    let mut boot_mac = [0; 16];
+    casemate_crypto::cmac(
+        casemate_server::Platform::crypto(server.server().platform(), casemate_server::Affinity::Software),
+        &[0x11; 16],
+        &[&[0; 16]],
+        &mut boot_mac,
+    )
+    .unwrap();
+    let mut exported = Vec::new();
+    for (group, action, payload) in sequence {
+        let payload = match payload.strip_suffix("BOOT") {
+            Some(payload) => [&bytes(payload)[..], &boot_mac].concat(),
+            None if payload == "EXPORTED" => std::mem::take(&mut exported),
+            None => bytes(payload),
+        };
+        let packet = [&[1, 0xA5, action, group, 0, 0, 0, 0][..], &payload].concat();
+        let before = ALLOCATIONS.get();
+        let reply = server.handle(&mut session, &packet, &mut response);
+        assert_eq!(ALLOCATIONS.get() - before, 0, "group {group}, action {action}");
+        let answer = &response[8..reply.unwrap().length];
+        if group != 1 {
+            assert_eq!(answer[..4], [0; 4], "group {group}, action {action}");
+        }
+        if (group, action) == (7, 7) {
+            exported = answer[4..68].to_vec();
+        }
+    }
+}

@@ -89,10 +89,13 @@ fn what_is_no_packet_ends_the_connection() {
 fn unknown_groups_and_actions_are_answered_without_the_request() {
     let server = VirtualServer::default();
     let mut client = Client::new(&server, 1);
-    for group in [0, 5, 6, 7, 9, 10, 11, 12, 14, 15, 0x7F, 255] {
+    for group in [0, 5, 6, 9, 10, 11, 12, 14, 15, 0x7F, 255] {
         for action in [0, 1, 5, 0x7F, 255] {
             assert_eq!(client.raw(Group(group), action, &[0x11; 20]), []);
         }
+    }
+    for action in [17, 0x7F, 255] {
+        assert_eq!(client.raw(Group::SHE, action, &[0x11; 20]), []);
     }
     for action in (0..=255).filter(|action| !(1..=8).contains(action)) {
         assert_eq!(client.raw(Group::NVM, action, &[0x11; 20]), []);

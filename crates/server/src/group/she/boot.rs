@@ -2,7 +2,7 @@
 //! gate for all other commands.
 
 use super::slots::Slot;
-use super::{State, Surroundings, empty, status, with_state};
+use super::{State, Surroundings, empty, outcome_response, with_state};
 use crate::config::SheBoot;
 use crate::error::crypto_status;
 use crate::server::{Context, Platform};
@@ -91,13 +91,11 @@ pub(super) fn handle<P: Platform>(
         }
         Ok(result)
     });
-    // The coarse status is what the original answers: none after the gate, and at the end only for a wrong MAC.
-    let coarse_status = match outcome {
-        Ok(Err(MISMATCH)) => Status::SHE_GENERAL_ERROR,
-        Ok(Err(_)) if action != action::SECURE_BOOT_FINISH => Status::SHE_GENERAL_ERROR,
-        Ok(_) | Err(_) => Status::OK,
-    };
-    OutcomeResponse { status: status(&outcome.flatten()), coarse_status }
+    // At the end, the original says it twice only if the MAC is wrong.
+    outcome_response(outcome, |error| match action {
+        action::SECURE_BOOT_FINISH if error != MISMATCH => Status::OK,
+        _ => Status::SHE_GENERAL_ERROR,
+    })
 }
 
 fn init<P: Platform>(

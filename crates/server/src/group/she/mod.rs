@@ -131,6 +131,18 @@ fn status<T>(result: &Result<T, Status>) -> Status {
     }
 }
 
+/// What a command that answers two outcomes came to: the outer error is the gate's, the inner one the command's.
+type Outcome = Result<Result<(), Status>, Status>;
+
+/// The response with two outcomes; `coarse` says which second one a command's error brings. The gate brings none.
+fn outcome_response(outcome: Outcome, coarse: impl FnOnce(Status) -> Status) -> OutcomeResponse {
+    let coarse_status = match outcome {
+        Ok(Err(error)) => coarse(error),
+        Ok(Ok(())) | Err(_) => Status::OK,
+    };
+    OutcomeResponse { status: status(&outcome.flatten()), coarse_status }
+}
+
 /// A command without a payload: anything else is an error.
 fn empty(payload: &[u8]) -> Result<(), Status> {
     if payload.is_empty() { Ok(()) } else { Err(Status::SHE_GENERAL_ERROR) }
@@ -184,9 +196,8 @@ pub(crate) fn handle<P: Platform>(
             context.put(&response, out)
         }
         action::INIT_RANDOM => {
-            let result = random::init(context, payload);
-            let coarse_status = if result.is_ok() { Status::OK } else { Status::SHE_GENERAL_ERROR };
-            context.put(&OutcomeResponse { status: status(&result), coarse_status }, out)
+            let outcome = random::init(context, payload);
+            context.put(&outcome_response(outcome, |_| Status::SHE_GENERAL_ERROR), out)
         }
         action::RANDOM => {
             let result = random::next(context, payload);
@@ -194,9 +205,8 @@ pub(crate) fn handle<P: Platform>(
             context.put(&response, out)
         }
         action::EXTEND_SEED => {
-            let result = random::extend(context, payload);
-            let coarse_status = if result.is_ok() { Status::OK } else { Status::SHE_RNG_SEED };
-            context.put(&OutcomeResponse { status: status(&result), coarse_status }, out)
+            let outcome = random::extend(context, payload);
+            context.put(&outcome_response(outcome, |_| Status::SHE_RNG_SEED), out)
         }
         action::ENCRYPT_ECB | action::DECRYPT_ECB | action::ENCRYPT_CBC | action::DECRYPT_CBC => {
             cipher::handle(context, action, payload, out)

@@ -1,14 +1,13 @@
 //! The random generator (document 06, §7). Its numbers follow from SECRET_KEY and the stored seed alone, as the
 //! standard wants it: a client that needs unpredictable numbers asks the CRYPTO group.
 
-use super::{Surroundings, empty, with_state};
+use super::slots::SlotKey;
+use super::{Outcome, State, Surroundings, empty, with_state};
 use crate::error::crypto_status;
 use crate::server::{Context, Platform};
 use casemate_crypto::she::{Block, Prng, extended_seed};
 use casemate_protocol::message::she::{ExtendSeedRequest, action, slot};
 use casemate_protocol::{Layout, Status};
-
-use super::slots::SlotKey;
 
 impl<P: Platform> Surroundings<'_, P> {
     fn key(&mut self, number: u8) -> Result<SlotKey, Status> {
@@ -24,21 +23,28 @@ impl<P: Platform> Surroundings<'_, P> {
     }
 }
 
-/// INIT_RANDOM. The seed is renewed in the store before the first number is given out, so that no restart repeats one.
-pub(super) fn init<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
-    with_state(context, action::INIT_RANDOM, |state, surroundings| {
-        empty(payload)?;
-        if state.prng.is_some() {
-            return Err(Status::SHE_SEQUENCE_ERROR);
-        }
-        let secret = surroundings.key(slot::SECRET_KEY)?;
-        let old = surroundings.key(slot::PRNG_SEED)?;
-        let mut seed = old.bytes.clone();
-        let prng = Prng::start(surroundings.driver(), &secret.bytes, &mut seed).map_err(crypto_status)?;
-        surroundings.set_seed(&old, &seed)?;
-        state.prng = Some(prng);
-        Ok(())
-    })
+/// INIT_RANDOM.
+pub(super) fn init<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Outcome {
+    with_state(context, action::INIT_RANDOM, |state, surroundings| Ok(start(state, surroundings, payload)))
+}
+
+/// The seed is renewed in the store before the first number is given out, so that no restart repeats one.
+fn start<P: Platform>(
+    state: &mut State,
+    surroundings: &mut Surroundings<'_, P>,
+    payload: &[u8],
+) -> Result<(), Status> {
+    empty(payload)?;
+    if state.prng.is_some() {
+        return Err(Status::SHE_SEQUENCE_ERROR);
+    }
+    let secret = surroundings.key(slot::SECRET_KEY)?;
+    let old = surroundings.key(slot::PRNG_SEED)?;
+    let mut seed = old.bytes.clone();
+    let prng = Prng::start(surroundings.driver(), &secret.bytes, &mut seed).map_err(crypto_status)?;
+    surroundings.set_seed(&old, &seed)?;
+    state.prng = Some(prng);
+    Ok(())
 }
 
 /// RANDOM.
@@ -50,16 +56,22 @@ pub(super) fn next<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) ->
     })
 }
 
-/// EXTEND_SEED. The stored seed goes on from its present value, where the original starts from a stale one.
-pub(super) fn extend<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
-    with_state(context, action::EXTEND_SEED, |state, surroundings| {
-        let (request, _) =
-            ExtendSeedRequest::decode(payload, surroundings.order).map_err(|_| Status::SHE_GENERAL_ERROR)?;
-        let prng = state.prng.as_mut().ok_or(Status::SHE_RNG_SEED)?;
-        prng.extend(surroundings.driver(), &request.entropy).map_err(crypto_status)?;
-        let old = surroundings.key(slot::PRNG_SEED)?;
-        let seed =
-            extended_seed(surroundings.driver(), &old.bytes, &request.entropy).map_err(crypto_status)?;
-        surroundings.set_seed(&old, &seed)
-    })
+/// EXTEND_SEED.
+pub(super) fn extend<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Outcome {
+    with_state(context, action::EXTEND_SEED, |state, surroundings| Ok(mix(state, surroundings, payload)))
+}
+
+/// The stored seed goes on from its present value, where the original starts from a stale one.
+fn mix<P: Platform>(
+    state: &mut State,
+    surroundings: &mut Surroundings<'_, P>,
+    payload: &[u8],
+) -> Result<(), Status> {
+    let (request, _) =
+        ExtendSeedRequest::decode(payload, surroundings.order).map_err(|_| Status::SHE_GENERAL_ERROR)?;
+    let prng = state.prng.as_mut().ok_or(Status::SHE_RNG_SEED)?;
+    prng.extend(surroundings.driver(), &request.entropy).map_err(crypto_status)?;
+    let old = surroundings.key(slot::PRNG_SEED)?;
+    let seed = extended_seed(surroundings.driver(), &old.bytes, &request.entropy).map_err(crypto_status)?;
+    surroundings.set_seed(&old, &seed)
 }
