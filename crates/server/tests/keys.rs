@@ -869,7 +869,7 @@ fn wrap_messages_check_in_order_and_repeat_the_cipher() {
     client.cache(4, ANY, &[3; 5000]).unwrap();
     for (request, status) in [
         ("0100 0000 7700 0200", "30F8FFFF"),
-        ("0100 0200 7700 0200", "30F8FFFF"),
+        ("0100 0300 7700 0200", "30F8FFFF"),
         ("0100 0500 7700 0200", "30F8FFFF"),
         ("0000 0100 7700 0200", "30F8FFFF"),
         ("7700 0100 7700 0200", "C8F7FFFF"),
