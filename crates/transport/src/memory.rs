@@ -206,6 +206,20 @@ impl<M: SharedMemory> MemoryServer<M> {
         Ok(Self { request: Block::new(request)?, response: Block::new(response)?, pending: None })
     }
 
+    /// Whether [`receive`](ServerTransport::receive) would take a request now.
+    pub fn is_request_waiting(&self) -> bool {
+        self.waiting().is_ok_and(|waiting| waiting.is_some())
+    }
+
+    /// The announcement of a request that was not delivered.
+    fn waiting(&self) -> Result<Option<Announcement>, OutOfRange> {
+        // In this order: a client that starts over clears the request first, so once its number beside the response is
+        // gone, the old request is seen to be gone too.
+        let answered = Announcement::load(&self.response.memory)?.notify;
+        let request = Announcement::load(&self.request.memory)?;
+        Ok((request.notify != answered && self.pending != Some(request.notify)).then_some(request))
+    }
+
     /// The largest packet in each direction, in bytes: request, response.
     pub const fn capacity(&self) -> (usize, usize) {
         (self.request.capacity, self.response.capacity)
@@ -216,13 +230,7 @@ impl<M: SharedMemory> ServerTransport for MemoryServer<M> {
     type Error = MemoryError;
 
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<MemoryError>> {
-        // In this order: a client that starts over clears the request first, so once its number beside the response is
-        // gone, the old request is seen to be gone too.
-        let answered = Announcement::load(&self.response.memory)?.notify;
-        let Announcement { notify, length } = Announcement::load(&self.request.memory)?;
-        if notify == answered || self.pending == Some(notify) {
-            return Err(TransportError::NotReady);
-        }
+        let Announcement { notify, length } = self.waiting()?.ok_or(TransportError::NotReady)?;
         let received = self.request.get(length, buffer);
         match received {
             Ok(_) => self.pending = Some(notify),

@@ -2,7 +2,8 @@
 
 use crate::LinkError;
 use crate::entropy::OsEntropy;
-use crate::tcp::{Accepted, Answer, Ended, TcpServer};
+use crate::connection::{Accepted, Answer, Connection, Ended, Listener, Peer, Refusal};
+use crate::shm::DmaArea;
 #[cfg(feature = "aws-lc")]
 use casemate_crypto::Prefer;
 use casemate_crypto::{Drbg, Driver, Error as CryptoError, Software};
@@ -10,15 +11,18 @@ use casemate_crypto::{Drbg, Driver, Error as CryptoError, Software};
 use casemate_crypto_aws_lc::AwsLc;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::ClientId;
-use casemate_server::{Affinity, CacheShape, HeapCache, Platform, Server, Session, ThreadSafe};
+use casemate_server::{
+    Access, AddressRange, Affinity, CacheShape, ClientMemory, ClientWindow, HeapCache, MemoryError, Platform, Reply, Server, Session, ThreadSafe,
+};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
+/// Server memory for data of a client that shares memory, in bytes: as much as the largest object.
+const DMA_SCRATCH: usize = 64 * 1024;
 /// Address space for the stack of a connection's thread, in bytes. Pages that are never touched cost nothing.
 const THREAD_STACK: usize = 4 * 1024 * 1024;
 
@@ -89,13 +93,13 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
 #[non_exhaustive]
 pub enum Event {
     /// A client has connected.
-    Connected(SocketAddr),
-    /// A client was turned away because the connection limit was reached.
-    Refused(SocketAddr),
+    Connected(Peer),
+    /// A client was turned away.
+    Refused(Peer, Refusal),
     /// A connection has ended.
     Ended {
         /// The other end.
-        peer: SocketAddr,
+        peer: Peer,
         /// Who it was, if it said so.
         client: Option<ClientId>,
         /// Why it ended.
@@ -104,16 +108,17 @@ pub enum Event {
     /// A connection could not be accepted or served; the server goes on.
     Failed(LinkError),
     /// No thread could be started for a connection, which was closed; the server goes on.
-    NoThread(SocketAddr, io::Error),
+    NoThread(Peer, io::Error),
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connected(peer) => write!(f, "{peer}: connected"),
-            Self::Refused(peer) => {
-                write!(f, "{peer}: turned away, the connection limit is reached (see --connections)")
+            Self::Refused(peer, Refusal::Limit) => {
+                write!(f, "{peer}: {} (see --connections)", Refusal::Limit)
             }
+            Self::Refused(peer, refusal) => write!(f, "{peer}: {refusal}"),
             Self::Ended { peer, client: Some(client), why } => write!(f, "{peer}: client {client}: {why}"),
             Self::Ended { peer, client: None, why } => write!(f, "{peer}: {why}"),
             Self::Failed(error) => error.fmt(f),
@@ -122,13 +127,31 @@ impl fmt::Display for Event {
     }
 }
 
-/// Serves clients until `stop` is set and every connection has ended. A request that has begun when `stop` is set is
-/// finished and answered; what was committed is durable by then, as it always is.
+/// Serves the clients of all `listeners` until `stop` is set and every connection has ended. A request that has begun
+/// when `stop` is set is finished and answered; what was committed is durable by then, as it always is.
 ///
 /// `report` is called from several threads.
+///
+/// # Panics
+/// If the operating system gives no thread for a listener.
 pub fn serve<S: ObjectStore + Send>(
     server: &Server<PosixPlatform<S>>,
-    listener: &TcpServer,
+    listeners: &[Box<dyn Listener>],
+    cache: CacheShape,
+    stop: &AtomicBool,
+    report: &(dyn Fn(Event) + Sync),
+) {
+    thread::scope(|scope| {
+        for listener in listeners {
+            scope.spawn(move || listen(server, &**listener, cache, stop, report));
+        }
+    });
+}
+
+/// Serves the clients of one listener, a thread for each.
+fn listen<S: ObjectStore + Send>(
+    server: &Server<PosixPlatform<S>>,
+    listener: &dyn Listener,
     cache: CacheShape,
     stop: &AtomicBool,
     report: &(dyn Fn(Event) + Sync),
@@ -137,8 +160,8 @@ pub fn serve<S: ObjectStore + Send>(
         loop {
             let connection = match listener.accept(stop) {
                 Ok(Accepted::Connection(connection)) => connection,
-                Ok(Accepted::Refused(peer)) => {
-                    report(Event::Refused(peer));
+                Ok(Accepted::Refused(peer, refusal)) => {
+                    report(Event::Refused(peer, refusal));
                     continue;
                 }
                 Ok(Accepted::Stopped) => return,
@@ -147,23 +170,69 @@ pub fn serve<S: ObjectStore + Send>(
                     continue;
                 }
             };
-            let peer = connection.peer();
-            let work = move || {
-                report(Event::Connected(peer));
-                let mut session = Session::new(HeapCache::new(cache));
-                let why = connection.serve(stop, |request, response| {
-                    match server.handle(&mut session, request, response) {
-                        Ok(reply) if reply.close => Answer::LastResponse(reply.length),
-                        Ok(reply) => Answer::Response(reply.length),
-                        Err(_) => Answer::Close,
-                    }
-                });
-                report(Event::Ended { peer, client: session.client(), why });
-            };
+            let peer = connection.peer().clone();
+            let work = move || attend(server, connection, cache, stop, report);
             let builder = thread::Builder::new().name(peer.to_string()).stack_size(THREAD_STACK);
             if let Err(error) = builder.spawn_scoped(scope, work) {
                 report(Event::NoThread(peer, error));
             }
         }
     });
+}
+
+/// Serves one client.
+fn attend<S: ObjectStore>(
+    server: &Server<PosixPlatform<S>>,
+    mut connection: Connection,
+    cache: CacheShape,
+    stop: &AtomicBool,
+    report: &(dyn Fn(Event) + Sync),
+) {
+    let peer = connection.peer().clone();
+    report(Event::Connected(peer.clone()));
+    let known = match connection.establish(stop) {
+        Ok(known) => known,
+        Err(why) => return report(Event::Ended { peer, client: None, why }),
+    };
+    let mut session = Session::new(HeapCache::new(cache));
+    if let Some(client) = known {
+        session = session.only_for(client);
+    }
+    let mut shared = connection.dma_area().map(|area| (area, vec![0; DMA_SCRATCH]));
+    let why = connection.serve(stop, |request, response| {
+        let reply = match &mut shared {
+            Some((area, scratch)) => {
+                let window = ClientWindow { memory: area, scratch };
+                server.handle_with_window(&mut session, window, request, response)
+            }
+            None => server.handle(&mut session, request, response),
+        };
+        match reply {
+            Ok(Reply { length, close: true }) => Answer::LastResponse(length),
+            Ok(Reply { length, close: false }) => Answer::Response(length),
+            Err(_) => Answer::Close,
+        }
+    });
+    report(Event::Ended { peer, client: session.client(), why });
+}
+
+/// Offsets into the area are the addresses that clients of shared memory use (document 01, §12.4).
+impl ClientMemory for DmaArea {
+    fn open(&mut self, range: AddressRange, _: Access) -> Result<u64, MemoryError> {
+        if self.length() == 0 {
+            return Err(MemoryError::Unavailable);
+        }
+        let area = AddressRange::new(0, u64::try_from(self.length()).unwrap_or(u64::MAX));
+        if area.contains(range) { Ok(range.address) } else { Err(MemoryError::OutOfRange) }
+    }
+
+    fn read(&mut self, address: u64, to: &mut [u8]) -> Result<(), MemoryError> {
+        let offset = usize::try_from(address).map_err(|_| MemoryError::OutOfRange)?;
+        Self::read(self, offset, to).map_err(|_| MemoryError::OutOfRange)
+    }
+
+    fn write(&mut self, address: u64, from: &[u8]) -> Result<(), MemoryError> {
+        let offset = usize::try_from(address).map_err(|_| MemoryError::OutOfRange)?;
+        Self::write(self, offset, from).map_err(|_| MemoryError::OutOfRange)
+    }
 }

@@ -1,15 +1,19 @@
-//! Casemate on POSIX systems: packets over TCP ([`tcp`]) and shared memory ([`shm`]), flash in a file ([`flash`]),
-//! entropy ([`entropy`]) and time from the operating system, a server application ([`daemon`]).
+//! Casemate on POSIX systems: packets over TCP ([`tcp`]), Unix-domain sockets ([`unix`]) and shared memory ([`shm`]),
+//! flash in a file ([`flash`]), entropy ([`entropy`]) and time from the operating system, a server application
+//! ([`daemon`]) that serves any number of listeners ([`connection`]) at once.
 #![deny(unsafe_code)]
 
 mod clock;
+pub mod connection;
 pub mod daemon;
 pub mod entropy;
 mod error;
 pub mod flash;
 mod mapping;
 pub mod shm;
+mod socket;
 pub mod tcp;
+pub mod unix;
 
 pub use clock::MonotonicClock;
 pub use error::LinkError;

@@ -11,10 +11,13 @@
 //! far as the object's access rights (0660) reach. In particular, truncating the object ends both with SIGBUS.
 
 use crate::LinkError;
+use crate::connection::{
+    Accepted, Connection, ConnectionOptions, Ended, Exchange, Listener, PacketStream, Peer, Read, Refusal,
+};
 use crate::mapping::Part;
 use casemate_protocol::Header;
 use casemate_transport::{
-    CONTROL_SIZE, ClientTransport, MemoryClient, MemoryError, MemoryServer, OutOfRange, ServerTransport,
+    CONTROL_SIZE, ClientTransport, FrameError, MemoryClient, MemoryError, MemoryServer, OutOfRange, ServerTransport,
     SharedMemory, TransportError,
 };
 use rustix::fs::{FlockOperation, Mode, flock, fstat, ftruncate};
@@ -23,10 +26,11 @@ use rustix::process::{Pid, getpid, test_kill_process};
 use rustix::shm::{self, OFlags};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// Size of the header before the request block, in bytes.
 pub const HEADER_SIZE: usize = 64;
@@ -280,27 +284,27 @@ struct Offer {
 pub struct ShmServer {
     name: String,
     sizes: Sizes,
-    maximum_packet: usize,
+    options: ConnectionOptions,
     offer: Mutex<Option<Offer>>,
 }
 
 impl ShmServer {
-    /// Makes the first object. `name` is that of the object, with or without a slash in front; `maximum_packet` is the
-    /// size of the largest packet in either direction and `dma` that of the area for direct memory access, in bytes.
+    /// Makes the first object. `name` is that of the object, with or without a slash in front; `dma` is the size of the
+    /// area for direct memory access, in bytes.
     ///
     /// An object of that name is replaced, unless it belongs to another server that is alive.
     ///
     /// # Errors
     /// [`LinkError::Bind`].
-    pub fn bind(name: &str, maximum_packet: usize, dma: usize) -> Result<Self, LinkError> {
+    pub fn bind(name: &str, dma: usize, options: ConnectionOptions) -> Result<Self, LinkError> {
         let failed = |source| LinkError::Bind { address: format!("shm {name}"), source };
-        let sizes = Sizes::for_packets(maximum_packet, dma).map_err(failed)?;
+        let sizes = Sizes::for_packets(options.maximum_packet, dma).map_err(failed)?;
         let name = object_name(name).map_err(failed)?;
         let offer = Offer::new(&name, sizes).map_err(|source| LinkError::Bind {
             address: format!("the shared-memory object {name}"),
             source,
         })?;
-        Ok(Self { name, sizes, maximum_packet, offer: Mutex::new(Some(offer)) })
+        Ok(Self { name, sizes, options: options.checked(), offer: Mutex::new(Some(offer)) })
     }
 
     /// The object's name, without a slash.
@@ -309,13 +313,9 @@ impl ShmServer {
         self.name.trim_start_matches('/')
     }
 
-    /// Waits for the next client, until `stop` is set, which gives `None`.
-    ///
-    /// # Errors
-    /// [`LinkError::Accept`] if no object could be made; the next call tries again.
-    pub fn accept(&self, stop: &AtomicBool) -> Result<Option<ShmConnection>, LinkError> {
-        let failed = |source| LinkError::Accept { source };
-        let mut offer = self.offer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// The next object to which a client has attached; `None` when `stop` is set.
+    fn attached(&self, stop: &AtomicBool) -> io::Result<Option<Object>> {
+        let mut offer = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut backoff = Backoff::default();
         loop {
             if stop.load(Ordering::Relaxed) {
@@ -323,14 +323,14 @@ impl ShmServer {
             }
             let current = match &mut *offer {
                 Some(current) => current,
-                none => none.insert(Offer::new(&self.name, self.sizes).map_err(failed)?),
+                none => none.insert(Offer::new(&self.name, self.sizes)?),
             };
             if current.object.state() == state::ATTACHED {
                 let object = current.object.clone();
                 *offer = None;
                 // The next client can come while this one is served. If this fails, the next call tries again.
                 *offer = Offer::new(&self.name, self.sizes).ok();
-                return ShmConnection::new(object, self.maximum_packet).map(Some).map_err(failed);
+                return Ok(Some(object));
             }
             backoff.wait(Duration::MAX);
             if backoff.should_look() && current.is_lost(&self.name) {
@@ -340,9 +340,31 @@ impl ShmServer {
     }
 }
 
+impl Listener for ShmServer {
+    fn accept(&self, stop: &AtomicBool) -> Result<Accepted, LinkError> {
+        let failed = |source| {
+            thread::sleep(self.options.poll_interval);
+            LinkError::Accept { source }
+        };
+        let Some(object) = self.attached(stop).map_err(failed)? else { return Ok(Accepted::Stopped) };
+        let stream = ShmStream::new(object, &self.options).map_err(failed)?;
+        let peer = Peer::Shm(stream.client.map(|pid| pid.as_raw_nonzero().get()));
+        let Some(permit) = self.options.limit.take(&peer) else {
+            return Ok(Accepted::Refused(peer, Refusal::Limit));
+        };
+        let dma = stream.object.dma.clone();
+        let connection = Connection::new(permit, Box::new(stream), peer, &self.options);
+        Ok(Accepted::Connection(connection.with_dma(dma)))
+    }
+
+    fn address(&self) -> String {
+        format!("shm://{}", self.name())
+    }
+}
+
 impl Drop for ShmServer {
     fn drop(&mut self) {
-        let offer = self.offer.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let offer = self.offer.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(offer) = offer {
             if offer.has_name(&self.name) {
                 let _ = shm::unlink(&*self.name);
@@ -419,62 +441,113 @@ impl Offer {
     }
 }
 
-/// A server's connection to the client that has attached to an object. Dropping it ends the connection.
+/// A server's end of an object to which a client has attached.
 #[derive(Debug)]
-pub struct ShmConnection {
+struct ShmStream {
     object: Object,
     server: MemoryServer<Part>,
     client: Option<Pid>,
     watch: Watch,
-    maximum_packet: usize,
+    poll_interval: Duration,
+    backoff: Backoff,
+    request: Zeroizing<Vec<u8>>,
+    response: Zeroizing<Vec<u8>>,
 }
 
-impl ShmConnection {
-    fn new(object: Object, maximum_packet: usize) -> io::Result<Self> {
+impl ShmStream {
+    fn new(object: Object, options: &ConnectionOptions) -> io::Result<Self> {
         let server =
             MemoryServer::new(object.request.clone(), object.response.clone()).map_err(memory_failed)?;
         let client = object.pid(offset::USER);
-        Ok(Self { server, client, watch: Watch::new(client), object, maximum_packet })
-    }
-
-    /// The client's process, as it says itself.
-    #[must_use]
-    pub fn client_process(&self) -> Option<i32> {
-        self.client.map(|pid| pid.as_raw_nonzero().get())
-    }
-
-    /// The memory that the client's addresses mean.
-    #[must_use]
-    pub fn dma_area(&self) -> DmaArea {
-        self.object.dma.clone()
-    }
-
-    /// The largest packet in either direction, in bytes.
-    #[must_use]
-    pub const fn maximum_packet(&self) -> usize {
-        self.maximum_packet
+        let storage = || Zeroizing::new(vec![0; options.maximum_packet]);
+        Ok(Self {
+            server,
+            client,
+            watch: Watch::new(client),
+            object,
+            poll_interval: options.poll_interval,
+            backoff: Backoff::default(),
+            request: storage(),
+            response: storage(),
+        })
     }
 
     /// Whether the client has said goodbye, or its process has ended.
-    #[must_use]
-    pub fn has_left(&self) -> bool {
+    fn has_left(&self) -> bool {
         self.object.state() == state::CLEANED_UP || self.watch.has_died()
     }
-}
 
-impl ServerTransport for ShmConnection {
-    type Error = io::Error;
-
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<io::Error>> {
-        self.server.receive(buffer).map_err(|error| error.map(memory_failed))
-    }
-
-    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<io::Error>> {
-        self.server.send(packet).map_err(|error| error.map(memory_failed))
+    fn send(&mut self, packet: &[u8]) -> Result<(), FrameError> {
+        self.server.send(packet).map_err(|_| FrameError::BadLength {
+            found: u32::try_from(packet.len()).unwrap_or(u32::MAX),
+            maximum: self.server.capacity().1,
+        })
     }
 }
 
-impl Drop for ShmConnection {
+impl PacketStream for ShmStream {
+    fn exchange(&mut self) -> Result<Option<Exchange<'_>>, Ended> {
+        match self.server.receive(&mut self.request) {
+            Ok(length) => {
+                self.backoff = Backoff::default();
+                Ok(self.request.get_mut(..length).map(|request| (request, &mut self.response[..])))
+            }
+            // A request of impossible length was answered; nothing is out of step.
+            Err(TransportError::NotReady | TransportError::BadLength) => Ok(None),
+            Err(TransportError::Closed) => Err(Ended::ByPeer),
+            Err(TransportError::Failed(error)) => Err(Ended::Broken(memory_failed(error))),
+            Err(error) => Err(Ended::Broken(io::Error::other(error))),
+        }
+    }
+
+    fn is_started(&self) -> bool {
+        false
+    }
+
+    fn read(&mut self, may_wait: bool) -> io::Result<Read> {
+        let until = self.backoff.waited().saturating_add(self.poll_interval);
+        loop {
+            if self.server.is_request_waiting() {
+                return Ok(Read::Bytes);
+            }
+            let goes_on = may_wait && self.backoff.wait(until);
+            if self.backoff.should_look() && self.has_left() {
+                // The last request may have come since it was looked for.
+                return Ok(if self.server.is_request_waiting() { Read::Bytes } else { Read::End });
+            }
+            if !goes_on {
+                return Ok(Read::Waiting);
+            }
+        }
+    }
+
+    fn finish(&mut self, length: usize) -> Result<(), FrameError> {
+        let response = std::mem::take(&mut self.response);
+        let maximum = response.len();
+        let found = u32::try_from(length).unwrap_or(u32::MAX);
+        let packet = response.get(..length).ok_or(FrameError::BadLength { found, maximum });
+        let result = packet.and_then(|packet| self.send(packet));
+        self.response = response;
+        result
+    }
+
+    fn respond(&mut self, packet: &[u8]) -> Result<(), FrameError> {
+        self.send(packet)
+    }
+
+    fn flush(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn wait_writable(&mut self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The client still has the object when it is gone here.
+    fn end(&mut self) {}
+}
+
+impl Drop for ShmStream {
     fn drop(&mut self) {
         self.object.set_state(state::CLEANED_UP);
     }
