@@ -1,26 +1,31 @@
-//! A client's connection to a server: over TCP, or by function call.
+//! A client's connection to a server: over one of the transports, or by function call.
 
 use crate::value::{client_id, seconds};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use casemate_client::Client;
 use casemate_posix::LinkError;
 use casemate_posix::MonotonicClock;
+use casemate_posix::shm::ShmClientTransport;
 use casemate_posix::tcp::TcpClientTransport;
+#[cfg(feature = "tls")]
+use casemate_posix::tls::{TlsClientOptions, TlsClientTransport, TlsIdentity, TlsTrust};
+use casemate_posix::unix::UnixClientTransport;
 use casemate_protocol::{ClientId, Header, MAX_DATA_LENGTH};
 use casemate_transport::{ClientTransport, Loopback, TransportError};
 use clap::Args;
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Which server, and as whom.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// The server's address
+    /// The server's address: HOST:PORT or tcp://HOST:PORT, unix:///PATH, shm://NAME, tls://HOST:PORT
     #[arg(
         long,
         global = true,
-        value_name = "HOST:PORT",
+        value_name = "ADDRESS",
         env = "CASEMATE_SERVER",
         default_value = "127.0.0.1:23456"
     )]
@@ -38,12 +43,32 @@ pub(crate) struct Connection {
     /// How long to wait for the connection, and for each response
     #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
+}
+
+/// How to connect to a server's TLS port. Files are in PEM, or hold one certificate or key in DER.
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct TlsOptions {
+    /// For tls: the certificates to trust, of certificate authorities or the server's own
+    #[arg(long, global = true, value_name = "FILE", env = "CASEMATE_TLS_TRUST")]
+    pub(crate) tls_trust: Option<PathBuf>,
+    /// For tls: the certificate to show, and those that lead to the server's trust after it
+    #[arg(long, global = true, value_name = "FILE", env = "CASEMATE_TLS_CERTIFICATE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// For tls: the private key of --tls-certificate
+    #[arg(long, global = true, value_name = "FILE", env = "CASEMATE_TLS_KEY", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// For tls: the name in the server's certificate [default: the host of the address]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) tls_server_name: Option<String>,
 }
 
 impl Connection {
     /// Connects, says who we are and adopts the server's packet size.
     pub(crate) fn open(&self) -> Result<Open> {
-        let mut hsm = Open { hsm: connect(&self.server, MAX_DATA_LENGTH, self.timeout)?, closed: false };
+        let mut hsm =
+            Open { hsm: connect(&self.server, &self.tls, MAX_DATA_LENGTH, self.timeout)?, closed: false };
         hsm.init(self.client).with_context(|| {
             format!("the server at {} does not accept client {}", self.server, self.client)
         })?;
@@ -95,11 +120,50 @@ impl Drop for Open {
     }
 }
 
-/// Connects over TCP, and sends nothing.
-pub(crate) fn connect(address: &str, data_length: usize, timeout: Duration) -> Result<Hsm> {
+/// Connects, and sends nothing.
+pub(crate) fn connect(address: &str, tls: &TlsOptions, data_length: usize, timeout: Duration) -> Result<Hsm> {
     let packet = data_length + Header::SIZE;
-    let transport = TcpClientTransport::connect(address, packet, timeout)?;
-    Ok(Client::with_timeout(Link::Tcp(transport), vec![0; packet], MonotonicClock::new(), timeout))
+    let link = match address.split_once("://") {
+        None => Link::Tcp(TcpClientTransport::connect(address, packet, timeout)?),
+        Some(("tcp", address)) => Link::Tcp(TcpClientTransport::connect(address, packet, timeout)?),
+        Some(("unix", path)) => Link::Unix(UnixClientTransport::connect(Path::new(path), packet)?),
+        Some(("shm", name)) => Link::Shm(ShmClientTransport::connect(name, timeout)?),
+        #[cfg(feature = "tls")]
+        Some(("tls", address)) => Link::Tls(Box::new(connect_tls(address, tls, packet, timeout)?)),
+        Some((other, _)) => {
+            bail!(
+                "{other}:// is no transport; write tcp://HOST:PORT, unix:///PATH, shm://NAME or tls://HOST:PORT"
+            )
+        }
+    };
+    #[cfg(not(feature = "tls"))]
+    let _ = tls;
+    Ok(over(link, packet, timeout))
+}
+
+#[cfg(feature = "tls")]
+fn connect_tls(
+    address: &str,
+    tls: &TlsOptions,
+    packet: usize,
+    timeout: Duration,
+) -> Result<TlsClientTransport> {
+    let trust = tls.tls_trust.as_ref().context(
+        "name the certificates to trust: --tls-trust with the file of the certificate authority, or of the server's \
+         certificate",
+    )?;
+    let identity = match (&tls.tls_certificate, &tls.tls_key) {
+        (Some(certificate), Some(key)) => Some(TlsIdentity::from_files(certificate, key)?),
+        _ => None,
+    };
+    let trust = TlsTrust::from_file(trust)?;
+    let options = TlsClientOptions { identity, trust, server_name: tls.tls_server_name.clone() };
+    Ok(TlsClientTransport::connect(address, options, packet, timeout)?)
+}
+
+/// A client over `link`.
+pub(crate) fn over(link: Link, packet: usize, timeout: Duration) -> Hsm {
+    Client::with_timeout(link, vec![0; packet], MonotonicClock::new(), timeout)
 }
 
 /// A client whose server is `handler`.
@@ -118,24 +182,36 @@ pub(crate) type Handler = Box<dyn FnMut(&[u8], &mut [u8]) -> Option<usize>>;
 /// The way to the server.
 pub(crate) enum Link {
     Tcp(TcpClientTransport),
+    Unix(UnixClientTransport),
+    Shm(ShmClientTransport),
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsClientTransport>),
     InProcess(Loopback<Handler, Vec<u8>>),
+}
+
+/// Does the same on whichever link it is.
+macro_rules! on_link {
+    ($self:expr, $link:ident => $call:expr) => {
+        match $self {
+            Self::Tcp($link) => $call,
+            Self::Unix($link) => $call,
+            Self::Shm($link) => $call,
+            #[cfg(feature = "tls")]
+            Self::Tls($link) => $call,
+            Self::InProcess($link) => $call.map_err(|error| error.map(|never| match never {})),
+        }
+    };
 }
 
 impl ClientTransport for Link {
     type Error = LinkError;
 
     fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<LinkError>> {
-        match self {
-            Self::Tcp(link) => link.send(packet),
-            Self::InProcess(link) => link.send(packet).map_err(|error| error.map(|never| match never {})),
-        }
+        on_link!(self, link => link.send(packet))
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<LinkError>> {
-        match self {
-            Self::Tcp(link) => link.receive(buffer),
-            Self::InProcess(link) => link.receive(buffer).map_err(|error| error.map(|never| match never {})),
-        }
+        on_link!(self, link => link.receive(buffer))
     }
 
     fn receive_within(
@@ -143,9 +219,6 @@ impl ClientTransport for Link {
         buffer: &mut [u8],
         longest: Duration,
     ) -> Result<usize, TransportError<LinkError>> {
-        match self {
-            Self::Tcp(link) => link.receive_within(buffer, longest),
-            Self::InProcess(_) => self.receive(buffer),
-        }
+        on_link!(self, link => link.receive_within(buffer, longest))
     }
 }

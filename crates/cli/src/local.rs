@@ -5,9 +5,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use casemate_nvm::{
     DirectoryEntry, Error as StoreError, FlashOptions, FlashStore, ObjectStore, RamFlash, Unusable,
 };
+use casemate_posix::connection::{ConnectionLimit, ConnectionOptions, Listener};
 use casemate_posix::daemon::{self, Event, PosixPlatform};
 use casemate_posix::flash::{FileFlash, FileFlashOptions};
-use casemate_posix::tcp::{TcpServer, TcpServerOptions};
+use casemate_posix::tcp::TcpServer;
 use casemate_protocol::{ClientId, Flags, Header, Label, Metadata, ObjectId, ObjectType};
 use casemate_server::{CacheShape, Config, HeapCache, Server, Session};
 use std::path::Path;
@@ -102,11 +103,11 @@ impl Setup {
         Ok(Server::new(platform, self.config.clone(), store, HeapCache::new(self.cache))?)
     }
 
-    /// A listening socket.
-    pub(crate) fn listen(&self, address: &str) -> Result<TcpServer> {
-        let mut options = TcpServerOptions::new(self.config.data_length + Header::SIZE);
-        options.maximum_connections = self.connections;
-        Ok(TcpServer::bind(address, options)?)
+    /// What each connection is allowed.
+    pub(crate) fn connection_options(&self) -> ConnectionOptions {
+        let mut options = ConnectionOptions::new(self.config.data_length + Header::SIZE);
+        options.limit = ConnectionLimit::new(self.connections);
+        options
     }
 }
 
@@ -150,13 +151,25 @@ impl Running {
     where
         S: ObjectStore + Send + 'static,
     {
-        let listener = setup.listen("127.0.0.1:0")?;
-        let address = listener.local_address()?.to_string();
+        let listener = TcpServer::bind("127.0.0.1:0", setup.connection_options())?;
+        Self::start_with(setup, server, vec![Box::new(listener)])
+    }
+
+    /// Starts `server` with some listeners, of which the first one's address is kept.
+    pub(crate) fn start_with<S>(
+        setup: &Setup,
+        server: Arc<Server<PosixPlatform<S>>>,
+        listeners: Vec<Box<dyn Listener>>,
+    ) -> Result<Self>
+    where
+        S: ObjectStore + Send + 'static,
+    {
+        let address = listeners.first().map(|listener| listener.address()).unwrap_or_default();
         let stop = Arc::new(AtomicBool::new(false));
         let cache = setup.cache;
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("server".to_owned()).spawn(move || {
-            daemon::serve(&server, &listener, cache, &stopped, &|event| {
+            daemon::serve(&server, &listeners, cache, &stopped, &|event| {
                 if let Event::Failed(_) | Event::NoThread(..) = event {
                     eprintln!("{event}");
                 }

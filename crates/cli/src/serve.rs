@@ -1,10 +1,18 @@
 //! `casemate serve`.
 
 use crate::local::{Setup, provision};
-use crate::value::{byte, read_file, size};
+use crate::value::{byte, client_id, read_file, seconds, size};
 use anyhow::{Context, Result, bail};
 use casemate_nvm::ObjectStore;
+#[cfg(feature = "tls")]
+use casemate_posix::connection::ConnectionOptions;
+use casemate_posix::connection::Listener;
 use casemate_posix::daemon::{self, Event};
+use casemate_posix::shm::ShmServer;
+use casemate_posix::tcp::TcpServer;
+#[cfg(feature = "tls")]
+use casemate_posix::tls::{TlsIdentity, TlsServer, TlsServerOptions, TlsTrust};
+use casemate_posix::unix::{UnixPolicy, UnixServer};
 use casemate_protocol::{ClientId, MAX_DATA_LENGTH, MIN_DATA_LENGTH};
 use casemate_server::{CacheShape, Config, Isolation};
 use clap::{Args, ValueEnum};
@@ -15,33 +23,36 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Run a server
 ///
 /// Runs a server until it is told to stop (Ctrl-C or SIGTERM).
 ///
-/// Clients of the original and of this program can use it over TCP. What was stored is on disk before the client gets
-/// its answer, so neither a stop nor a crash loses a committed key.
+/// Clients of the original and of this program can use it over TCP, TLS and shared memory, and those of this program
+/// over Unix-domain sockets too; over several of them at once if several are given. What was stored is on disk before
+/// the client gets its answer, so neither a stop nor a crash loses a committed key.
 ///
-/// The protocol neither encrypts nor authenticates: whoever reaches the port can claim to be any client. Listen on
-/// the loopback address, or on a network where everybody is trusted.
+/// The protocol itself neither encrypts nor authenticates: whoever reaches a TCP port can claim to be any client. Use
+/// the loopback address, a network where everybody is trusted, a Unix-domain socket, or TLS.
 ///
 /// Sizes default to those of the original's example server.
 #[derive(Args)]
 pub(crate) struct Serve {
-    /// Where to listen; port 0 picks a free port, which is then printed
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:23456")]
-    tcp: String,
+    /// Listen for TCP connections; port 0 picks a free port, which is then printed [default: 127.0.0.1:23456, unless
+    /// another transport is given]
+    #[arg(long, value_name = "HOST:PORT")]
+    tcp: Vec<String>,
+    #[command(flatten)]
+    others: Others,
     /// Where to keep objects: a file, which is made if it does not exist, or `ram`, which is lost at the end
     #[arg(long, value_name = "FILE|ram", required = true)]
     nvm: PathBuf,
     /// Largest payload of a packet in bytes; clients of the original must be built with the same number
     #[arg(long, value_name = "BYTES", default_value = "8192", value_parser = data_length)]
     data_length: usize,
-    /// How many clients may be connected at once
-    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
-    connections: u16,
+    #[command(flatten)]
+    limits: Limits,
     /// What clients may do to each other
     #[arg(long, value_enum, default_value_t = IsolationChoice::Strict)]
     isolation: IsolationChoice,
@@ -60,6 +71,77 @@ pub(crate) struct Serve {
     nvm_shape: NvmShape,
     #[command(flatten)]
     cache: Cache,
+}
+
+/// Each may be given several times. The original's clients know TCP, TLS and shared memory.
+#[derive(Args)]
+#[command(next_help_heading = "Transports")]
+struct Others {
+    /// Listen on a Unix-domain socket
+    #[arg(long, value_name = "PATH")]
+    unix: Vec<PathBuf>,
+    /// Admit only this user to Unix-domain sockets, besides those of --unix-group
+    #[arg(long, value_name = "UID", requires = "unix")]
+    unix_user: Vec<u32>,
+    /// Admit only this group to Unix-domain sockets, besides those of --unix-user
+    #[arg(long, value_name = "GID", requires = "unix")]
+    unix_group: Vec<u32>,
+    /// Over Unix-domain sockets, let this user be this client and no other, and no further user connect
+    #[arg(long, value_name = "UID:CLIENT", requires = "unix", value_parser = bound_user)]
+    unix_client: Vec<(u32, ClientId)>,
+    /// Offer a POSIX shared-memory object, to processes of this user and group
+    #[arg(long, value_name = "NAME")]
+    shm: Vec<String>,
+    /// Size of the area for direct memory access in each shared-memory object
+    #[arg(long, value_name = "BYTES", default_value = "64K", value_parser = size)]
+    shm_dma: u32,
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    tls: Tls,
+}
+
+#[cfg(feature = "tls")]
+#[derive(Args)]
+struct Tls {
+    /// Listen for TLS 1.2 and 1.3 connections. Files are in PEM, or hold one certificate or key in DER
+    #[arg(long, value_name = "HOST:PORT", requires_all = ["tls_certificate", "tls_key", "tls_admission"])]
+    tls: Vec<String>,
+    /// The server's certificate, and those that lead to a certificate authority after it
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+    /// The private key of --tls-certificate
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Admit clients with certificates of these authorities, or with these very certificates
+    #[arg(long, value_name = "FILE", group = "tls_admission")]
+    tls_trust: Option<PathBuf>,
+    /// Admit clients without a certificate
+    #[arg(long, group = "tls_admission")]
+    tls_anyone: bool,
+    /// Over TLS, let the certificate with this SHA-256 be this client and no other, and no further certificate connect
+    #[arg(long, value_name = "SHA256:CLIENT", requires = "tls_trust", value_parser = bound_certificate)]
+    tls_client: Vec<([u8; 32], ClientId)>,
+}
+
+/// What clients may cost.
+#[derive(Args)]
+#[command(next_help_heading = "Limits")]
+struct Limits {
+    /// How many clients may be connected at once
+    #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
+    /// How many of them from one Internet address, as one user of this machine, or over shared memory
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    connections_per_origin: Option<u16>,
+    /// How long a client may be silent between requests
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    idle_timeout: Option<Duration>,
+    /// How long a client may take for its first request, from the connection on
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    first_request_timeout: Duration,
+    /// How long a client may take to send a request that it has begun, to accept a response, or for a TLS handshake
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    request_timeout: Duration,
 }
 
 /// The object store. For a file that exists these have to be as they were when it was made.
@@ -130,6 +212,24 @@ fn trusted_key(text: &str) -> Result<TrustedKey, String> {
     }
 }
 
+/// `UID:CLIENT`.
+fn bound_user(text: &str) -> Result<(u32, ClientId), String> {
+    let advice = "write UID:CLIENT, such as 1000:3";
+    let (user, client) = text.split_once(':').ok_or(advice)?;
+    Ok((user.parse().map_err(|_| advice)?, client_id(client)?))
+}
+
+/// `SHA256:CLIENT`.
+#[cfg(feature = "tls")]
+fn bound_certificate(text: &str) -> Result<([u8; 32], ClientId), String> {
+    let advice =
+        "write SHA256:CLIENT, the former as 64 hexadecimal digits; colons between them do not matter";
+    let (fingerprint, client) = text.rsplit_once(':').ok_or(advice)?;
+    let mut value = [0; 32];
+    hex::decode_to_slice(fingerprint.replace(':', ""), &mut value).map_err(|_| advice)?;
+    Ok((value, client_id(client)?))
+}
+
 fn data_length(text: &str) -> Result<usize, String> {
     match usize::try_from(size(text)?) {
         Ok(length @ MIN_DATA_LENGTH..=MAX_DATA_LENGTH) => Ok(length),
@@ -173,7 +273,7 @@ impl Serve {
             nvm_objects: self.nvm_shape.nvm_objects,
             erased_byte: self.nvm_shape.nvm_erased_byte,
             checksums: self.nvm_shape.nvm_checksums,
-            connections: self.connections.into(),
+            connections: self.limits.connections.into(),
         }
     }
 
@@ -193,7 +293,7 @@ impl Serve {
                 .with_context(|| format!("trusted key {owner}:{number}"))?;
             log(format_args!("trusted key {id} from {}", file.display()));
         }
-        let listener = setup.listen(&self.tcp)?;
+        let listeners = self.listeners(setup)?;
 
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT, SIGHUP] {
@@ -211,22 +311,83 @@ impl Serve {
                 space.size
             ));
         }
-        let address = listener.local_address().context("cannot tell the listening address")?;
-        if !address.ip().is_loopback() {
-            log(
-                "warning: the protocol does not encrypt, and whoever reaches the port can claim to be any client",
-            );
+        for listener in &listeners {
+            log(format_args!("server {} listens on {}", self.server_id, listener.address()));
         }
-        log(format_args!("server {} listens on {address}", self.server_id));
         let report = |event: Event| {
             let is_routine = matches!(event, Event::Connected(_) | Event::Ended { .. });
             if !(self.quiet && is_routine) {
                 log(event);
             }
         };
-        daemon::serve(&server, &listener, setup.cache, &stop, &report);
+        daemon::serve(&server, &listeners, setup.cache, &stop, &report);
+        // Names of sockets and shared memory are gone before this says so.
+        drop(listeners);
         log("stopped");
         Ok(())
+    }
+}
+
+impl Serve {
+    /// Everything that was asked for, or the usual TCP port.
+    fn listeners(&self, setup: &Setup) -> Result<Vec<Box<dyn Listener>>> {
+        let limits = &self.limits;
+        let mut options = setup.connection_options();
+        if let Some(maximum) = limits.connections_per_origin {
+            options.limit = options.limit.for_each_origin(maximum.into());
+        }
+        options.idle_deadline = limits.idle_timeout;
+        options.first_request_deadline = Some(limits.first_request_timeout);
+        options.frame_deadline = limits.request_timeout;
+        options.write_deadline = limits.request_timeout;
+
+        let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
+        let add_tcp = |address: &str| -> Result<Box<dyn Listener>> {
+            let listener = TcpServer::bind(address, options.clone())?;
+            let bound = listener.local_address().context("cannot tell the listening address")?;
+            if !bound.ip().is_loopback() {
+                log("warning: TCP does not encrypt, and whoever reaches the port can claim to be any client");
+            }
+            Ok(Box::new(listener))
+        };
+        for address in &self.tcp {
+            listeners.push(add_tcp(address)?);
+        }
+        let others = &self.others;
+        for path in &others.unix {
+            let policy = UnixPolicy {
+                users: others.unix_user.clone(),
+                groups: others.unix_group.clone(),
+                clients: others.unix_client.clone(),
+            };
+            listeners.push(Box::new(UnixServer::bind(path, policy, options.clone())?));
+        }
+        for name in &others.shm {
+            listeners.push(Box::new(ShmServer::bind(name, wide(others.shm_dma), options.clone())?));
+        }
+        #[cfg(feature = "tls")]
+        for address in &others.tls.tls {
+            listeners.push(Box::new(others.tls.listen(address, options.clone())?));
+        }
+        if listeners.is_empty() {
+            listeners.push(add_tcp("127.0.0.1:23456")?);
+        }
+        Ok(listeners)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    fn listen(&self, address: &str, options: ConnectionOptions) -> Result<TlsServer> {
+        let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) else {
+            bail!("--tls needs --tls-certificate and --tls-key");
+        };
+        let tls = TlsServerOptions {
+            identity: TlsIdentity::from_files(certificate, key)?,
+            trust: self.tls_trust.as_deref().map(TlsTrust::from_file).transpose()?,
+            clients: self.tls_client.clone(),
+        };
+        Ok(TlsServer::bind(address, tls, options)?)
     }
 }
 

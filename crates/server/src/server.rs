@@ -74,6 +74,8 @@ pub struct Server<P: Platform> {
 #[derive(Debug)]
 pub struct Session<P: Platform> {
     pub(crate) client: Option<ClientId>,
+    /// The only client that this can be, if the port knows who is at the other end.
+    pub(crate) only: Option<ClientId>,
     pub(crate) cache: KeyCache<P::Cache>,
     pub(crate) cmac_states: IssuedStates,
     pub(crate) closing: bool,
@@ -88,6 +90,7 @@ impl<P: Platform> Session<P> {
     pub const fn new(cache: P::Cache) -> Self {
         Self {
             client: None,
+            only: None,
             cache: KeyCache::new(cache),
             cmac_states: IssuedStates::new(),
             closing: false,
@@ -95,6 +98,14 @@ impl<P: Platform> Session<P> {
             #[cfg(feature = "she")]
             she: group::she::State::new(),
         }
+    }
+
+    /// The same session, for a port that knows by its transport who is at the other end: it takes INIT with this
+    /// identifier only, whatever isolation is configured, and nothing before INIT.
+    #[must_use]
+    pub fn only_for(mut self, client: ClientId) -> Self {
+        self.only = Some(client);
+        self
     }
 
     /// Who the client is; `None` before INIT.
@@ -358,7 +369,9 @@ impl<P: Platform> Context<'_, P> {
             // This server has no users; every AUTH message is answered so.
             return self.put(&StatusResponse { status: Status::AUTH_NOT_ENABLED }, out);
         }
-        if self.session.client.is_none() && self.server.config.isolation == Isolation::Strict {
+        let init_comes_first =
+            self.server.config.isolation == Isolation::Strict || self.session.only.is_some();
+        if self.session.client.is_none() && init_comes_first {
             return self.refuse(header, payload, Status::ACCESS, out);
         }
         match header.kind.group {

@@ -194,6 +194,7 @@ pub trait Listener: Send + Sync {
 /// What [`Listener::accept`] came back with.
 #[derive(Debug)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant)] // Made once for each connection.
 pub enum Accepted {
     /// A peer has connected.
     Connection(Connection),

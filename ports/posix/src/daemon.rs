@@ -1,8 +1,8 @@
 //! The reference server application: one thread for each connection, over one server core.
 
 use crate::LinkError;
-use crate::entropy::OsEntropy;
 use crate::connection::{Accepted, Answer, Connection, Ended, Listener, Peer, Refusal};
+use crate::entropy::OsEntropy;
 use crate::shm::DmaArea;
 #[cfg(feature = "aws-lc")]
 use casemate_crypto::Prefer;
@@ -12,7 +12,8 @@ use casemate_crypto_aws_lc::AwsLc;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::ClientId;
 use casemate_server::{
-    Access, AddressRange, Affinity, CacheShape, ClientMemory, ClientWindow, HeapCache, MemoryError, Platform, Reply, Server, Session, ThreadSafe,
+    Access, AddressRange, Affinity, CacheShape, ClientMemory, ClientWindow, HeapCache, MemoryError, Platform,
+    Reply, Server, Session, ThreadSafe,
 };
 use std::fmt;
 use std::io;

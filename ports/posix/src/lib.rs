@@ -1,5 +1,5 @@
-//! Casemate on POSIX systems: packets over TCP ([`tcp`]), Unix-domain sockets ([`unix`]) and shared memory ([`shm`]),
-//! flash in a file ([`flash`]), entropy ([`entropy`]) and time from the operating system, a server application
+//! Casemate on POSIX systems: packets over TCP ([`tcp`]), Unix-domain sockets ([`unix`]), shared memory ([`shm`])
+//! and TLS (`tls`), flash in a file ([`flash`]), entropy ([`entropy`]) and time from the operating system, a server application
 //! ([`daemon`]) that serves any number of listeners ([`connection`]) at once.
 #![deny(unsafe_code)]
 
@@ -13,6 +13,8 @@ mod mapping;
 pub mod shm;
 mod socket;
 pub mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod unix;
 
 pub use clock::MonotonicClock;

@@ -17,8 +17,8 @@ use crate::connection::{
 use crate::mapping::Part;
 use casemate_protocol::Header;
 use casemate_transport::{
-    CONTROL_SIZE, ClientTransport, FrameError, MemoryClient, MemoryError, MemoryServer, OutOfRange, ServerTransport,
-    SharedMemory, TransportError,
+    CONTROL_SIZE, ClientTransport, FrameError, MemoryClient, MemoryError, MemoryServer, OutOfRange,
+    ServerTransport, SharedMemory, TransportError,
 };
 use rustix::fs::{FlockOperation, Mode, flock, fstat, ftruncate};
 use rustix::io::{Errno, pread};
@@ -26,8 +26,8 @@ use rustix::process::{Pid, getpid, test_kill_process};
 use rustix::shm::{self, OFlags};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;

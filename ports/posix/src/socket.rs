@@ -37,11 +37,7 @@ pub(crate) fn set_poll_interval(socket: &OwnedFd, poll_interval: Duration) -> io
 }
 
 impl FramedStream {
-    pub(crate) fn new(
-        socket: OwnedFd,
-        maximum_packet: usize,
-        poll_interval: Duration,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(socket: OwnedFd, maximum_packet: usize, poll_interval: Duration) -> io::Result<Self> {
         set_poll_interval(&socket, poll_interval)?;
         let storage = || Zeroizing::new(vec![0; maximum_packet.saturating_add(LENGTH_PREFIX_SIZE)]);
         Ok(Self {
@@ -141,7 +137,6 @@ pub(crate) fn wait_for(socket: &impl AsFd, events: PollFlags, longest: Duration)
     }
 }
 
-
 impl PacketStream for FramedStream {
     fn exchange(&mut self) -> Result<Option<Exchange<'_>>, Ended> {
         let Some(request) = self.incoming.next_packet().map_err(Ended::BadLength)? else { return Ok(None) };
@@ -235,13 +230,12 @@ impl<S: ClientStream> Line<S> {
     ) -> Result<T, TransportError<LinkError>> {
         let connection = self.connection.as_mut().ok_or(TransportError::Closed)?;
         let result = step(connection);
-        if connection.is_corrupt() || matches!(result, Err(TransportError::Closed | TransportError::Failed(_)))
+        if connection.is_corrupt()
+            || matches!(result, Err(TransportError::Closed | TransportError::Failed(_)))
         {
             self.connection = None;
         }
-        result.map_err(|error| {
-            error.map(|source| LinkError::Connection { peer: self.peer.clone(), source })
-        })
+        result.map_err(|error| error.map(|source| LinkError::Connection { peer: self.peer.clone(), source }))
     }
 
     pub(crate) fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<LinkError>> {

@@ -1,7 +1,8 @@
 //! Shared memory with good, dead and hostile peers, and with a peer that shares no code.
 
 use casemate_posix::LinkError;
-use casemate_posix::shm::{HEADER_SIZE, ShmClientTransport, ShmConnection, ShmServer};
+use casemate_posix::connection::{Accepted, Answer, Connection, ConnectionOptions, Ended, Listener, Peer};
+use casemate_posix::shm::{HEADER_SIZE, ShmClientTransport, ShmServer};
 use casemate_transport::{ClientTransport, OutOfRange, ServerTransport, TransportError};
 use rustix::fs::{Mode, ftruncate};
 use rustix::shm::{self, OFlags};
@@ -28,27 +29,33 @@ struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-fn echo(mut connection: ShmConnection, stop: &AtomicBool) {
-    let mut buffer = [0; MAXIMUM];
-    while !stop.load(Ordering::Relaxed) && !connection.has_left() {
-        match connection.receive(&mut buffer) {
-            Ok(length) => connection.send(&buffer[..length]).unwrap(),
-            Err(TransportError::NotReady) => std::thread::yield_now(),
-            Err(TransportError::BadLength) => {}
-            Err(error) => panic!("{error}"),
-        }
+fn bind(name: &str, dma: usize) -> Result<ShmServer, LinkError> {
+    ShmServer::bind(name, dma, ConnectionOptions::new(MAXIMUM))
+}
+
+fn accept(server: &ShmServer, stop: &AtomicBool) -> Option<Connection> {
+    match server.accept(stop).unwrap() {
+        Accepted::Connection(connection) => Some(connection),
+        _ => None,
     }
+}
+
+fn echo(connection: Connection, stop: &AtomicBool) -> Ended {
+    connection.serve(stop, |request, response| {
+        response[..request.len()].copy_from_slice(request);
+        Answer::Response(request.len())
+    })
 }
 
 impl Server {
     fn start(dma: usize) -> Self {
         let name = unique();
-        let server = ShmServer::bind(&name, MAXIMUM, dma).unwrap();
+        let server = bind(&name, dma).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             std::thread::scope(|scope| {
-                while let Some(connection) = server.accept(&stopped).unwrap() {
+                while let Some(connection) = accept(&server, &stopped) {
                     let stop = &stopped;
                     scope.spawn(move || echo(connection, stop));
                 }
@@ -124,11 +131,11 @@ fn many_clients_at_once_and_one_after_the_other() {
 #[test]
 fn both_sides_see_the_dma_area() {
     let name = unique();
-    let server = ShmServer::bind(&name, MAXIMUM, 1000).unwrap();
+    let server = bind(&name, 1000).unwrap();
     let mut client = ShmClientTransport::connect(&name, PATIENCE).unwrap();
-    let connection = server.accept(&AtomicBool::new(false)).unwrap().unwrap();
-    assert_eq!(connection.client_process(), i32::try_from(std::process::id()).ok());
-    let (ours, theirs) = (connection.dma_area(), client.dma_area().unwrap());
+    let connection = accept(&server, &AtomicBool::new(false)).unwrap();
+    assert_eq!(*connection.peer(), Peer::Shm(i32::try_from(std::process::id()).ok()));
+    let (ours, theirs) = (connection.dma_area().unwrap(), client.dma_area().unwrap());
     assert_eq!((ours.length(), theirs.length()), (1000, 1000));
     theirs.write(32, b"sixteen bytes it").unwrap();
     let mut bytes = [0; 16];
@@ -156,17 +163,16 @@ fn both_sides_see_the_dma_area() {
 #[test]
 fn either_side_notices_that_the_other_has_left() {
     let name = unique();
-    let server = ShmServer::bind(&name, MAXIMUM, 0).unwrap();
+    let server = bind(&name, 0).unwrap();
     let stop = AtomicBool::new(false);
     let mut client = ShmClientTransport::connect(&name, PATIENCE).unwrap();
-    let connection = server.accept(&stop).unwrap().unwrap();
-    assert!(!connection.has_left());
+    let connection = accept(&server, &stop).unwrap();
     client.close();
-    assert!(connection.has_left());
+    assert!(matches!(echo(connection, &stop), Ended::ByPeer));
     assert!(matches!(client.send(&[0; 8]), Err(TransportError::Closed)));
 
     client.reconnect().unwrap();
-    let mut connection = server.accept(&stop).unwrap().unwrap();
+    let mut connection = accept(&server, &stop).unwrap();
     client.send(b"the last request").unwrap();
     let mut buffer = [0; MAXIMUM];
     assert_eq!(connection.receive(&mut buffer).unwrap(), 16);
@@ -195,13 +201,13 @@ fn a_name_that_another_server_uses_and_one_that_a_dead_one_left() {
     };
     // Process 1 is always alive, and never a test.
     write(2, 1);
-    let refused = ShmServer::bind(&name, MAXIMUM, 0).unwrap_err().to_string();
+    let refused = bind(&name, 0).unwrap_err().to_string();
     assert!(refused.contains("another server uses it"), "{refused}");
     let mut child = Command::new("true").spawn().unwrap();
     let dead = child.id();
     child.wait().unwrap();
     write(2, dead);
-    let server = ShmServer::bind(&format!("/{name}"), MAXIMUM, 0).unwrap();
+    let server = bind(&format!("/{name}"), 0).unwrap();
     assert_eq!(server.name(), name);
     drop(server);
     assert!(shm::open(format!("/{name}"), OFlags::RDWR, Mode::empty()).is_err(), "the name is left");
@@ -293,10 +299,13 @@ fn python(arguments: &[&str]) {
 fn a_client_made_from_the_description_alone_is_served_and_its_end_noticed() {
     for manner in ["close", "die"] {
         let name = unique();
-        let server = ShmServer::bind(&name, MAXIMUM, 100).unwrap();
+        let server = bind(&name, 100).unwrap();
         let never = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| echo(server.accept(&never).unwrap().unwrap(), &never));
+            scope.spawn(|| {
+                let ended = echo(accept(&server, &never).unwrap(), &never);
+                assert!(matches!(ended, Ended::ByPeer), "{ended}");
+            });
             python(&[&name, manner]);
         });
     }

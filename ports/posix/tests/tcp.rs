@@ -1,7 +1,8 @@
 //! TCP with good, slow, dead and hostile peers, on free loopback ports.
 
 use casemate_posix::LinkError;
-use casemate_posix::tcp::{Accepted, Answer, Ended, TcpClientTransport, TcpServer, TcpServerOptions};
+use casemate_posix::connection::{Accepted, Answer, ConnectionLimit, ConnectionOptions, Ended, Listener};
+use casemate_posix::tcp::{TcpClientTransport, TcpServer};
 use casemate_transport::{ClientTransport, ServerTransport, TransportError};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -14,12 +15,12 @@ use std::time::{Duration, Instant};
 const MAXIMUM: usize = 1032;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn options() -> TcpServerOptions {
-    TcpServerOptions {
+fn options() -> ConnectionOptions {
+    ConnectionOptions {
         poll_interval: Duration::from_millis(10),
         frame_deadline: Duration::from_millis(200),
         write_deadline: Duration::from_millis(200),
-        ..TcpServerOptions::new(MAXIMUM)
+        ..ConnectionOptions::new(MAXIMUM)
     }
 }
 
@@ -33,7 +34,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(options: TcpServerOptions) -> Self {
+    fn start(options: ConnectionOptions) -> Self {
+        let limit = options.limit.clone();
         let server = TcpServer::bind("127.0.0.1:0", options).unwrap();
         let address = server.local_address().unwrap().to_string();
         let stop = Arc::new(AtomicBool::new(false));
@@ -51,12 +53,12 @@ impl Server {
                                     let _ = sender.send(ended);
                                 });
                             }
-                            Accepted::Refused(_) => {}
-                            Accepted::Stopped => break,
+                            Accepted::Refused(..) => {}
+                            _ => break,
                         }
                     }
                 });
-                assert_eq!(server.active_connections(), 0);
+                assert_eq!(limit.active(), 0);
             }
         });
         Self { address, stop, ended, thread: Some(thread) }
@@ -154,7 +156,7 @@ fn receive_does_not_wait() {
 
 #[test]
 fn byte_at_a_time_and_pipelined_requests_are_answered_in_order() {
-    let server = Server::start(TcpServerOptions { frame_deadline: PATIENCE, ..options() });
+    let server = Server::start(ConnectionOptions { frame_deadline: PATIENCE, ..options() });
     let mut raw = server.raw();
     raw.set_nodelay(true).unwrap();
     for byte in frame(b"slowly typed") {
@@ -248,7 +250,7 @@ fn a_peer_that_does_not_read_is_dropped() {
 #[test]
 fn silent_peers_are_dropped_where_limits_say_so() {
     let short = Some(Duration::from_millis(400));
-    let server = Server::start(TcpServerOptions { first_request_deadline: short, ..options() });
+    let server = Server::start(ConnectionOptions { first_request_deadline: short, ..options() });
     let _silent = server.raw();
     assert!(matches!(server.next_ended(), Ended::Silent));
     let mut client = server.client();
@@ -256,7 +258,7 @@ fn silent_peers_are_dropped_where_limits_say_so() {
     std::thread::sleep(Duration::from_millis(800));
     assert!(exchange(&mut client, b"second one").is_ok());
 
-    let server = Server::start(TcpServerOptions { idle_deadline: short, ..options() });
+    let server = Server::start(ConnectionOptions { idle_deadline: short, ..options() });
     let mut client = server.client();
     std::thread::sleep(Duration::from_millis(800));
     assert!(exchange(&mut client, b"first one").is_ok());
@@ -266,7 +268,7 @@ fn silent_peers_are_dropped_where_limits_say_so() {
 
 #[test]
 fn the_connection_limit_holds_and_places_come_back() {
-    let server = Server::start(TcpServerOptions { maximum_connections: 2, ..options() });
+    let server = Server::start(ConnectionOptions { limit: ConnectionLimit::new(2), ..options() });
     let mut first = server.client();
     let mut second = server.client();
     assert!(exchange(&mut first, b"first one").is_ok());
@@ -301,7 +303,7 @@ fn the_handler_ends_connections() {
 
 #[test]
 fn stop_is_noticed_soon_and_by_everyone() {
-    let server = Server::start(TcpServerOptions { frame_deadline: PATIENCE, ..options() });
+    let server = Server::start(ConnectionOptions { frame_deadline: PATIENCE, ..options() });
     let mut idle = server.client();
     assert!(exchange(&mut idle, b"hello there").is_ok());
     let mut within_frame = server.raw();
@@ -400,13 +402,14 @@ fn a_server_that_does_not_read_makes_the_client_not_ready() {
 
 #[test]
 fn the_server_end_also_works_as_a_plain_transport() {
-    let server = TcpServer::bind("127.0.0.1:0", options()).unwrap();
+    let options = options();
+    let server = TcpServer::bind("127.0.0.1:0", options.clone()).unwrap();
     let address = server.local_address().unwrap().to_string();
     let mut client = TcpClientTransport::connect(&address, MAXIMUM, PATIENCE).unwrap();
     let Accepted::Connection(mut connection) = server.accept(&AtomicBool::new(false)).unwrap() else {
         panic!()
     };
-    assert_eq!(server.active_connections(), 1);
+    assert_eq!(options.limit.active(), 1);
     let mut buffer = [0; MAXIMUM];
     assert!(matches!(connection.receive(&mut buffer), Err(TransportError::NotReady)));
     client.send(b"one request").unwrap();

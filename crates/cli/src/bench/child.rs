@@ -1,7 +1,7 @@
 //! A server in a process of its own.
 
 use super::Memory;
-use crate::connection::{Hsm, connect};
+use crate::connection::{Hsm, TlsOptions, connect};
 use crate::local::Setup;
 use anyhow::{Context, Result, bail};
 use casemate_client::NewKey;
@@ -53,7 +53,7 @@ impl ServerProcess {
         let data_length = Setup::default().config.data_length;
         let mut clients: Vec<Hsm> = Vec::with_capacity(CLIENTS);
         for number in 0..CLIENTS {
-            let mut hsm = connect(&self.address, data_length, timeout)?;
+            let mut hsm = connect(&self.address, &TlsOptions::default(), data_length, timeout)?;
             let id = u32::try_from(number % usize::from(ClientId::MAX))? + 1;
             hsm.init(ClientId::new(id).context("client identifiers are 1 to 15")?)?;
             clients.push(hsm);

@@ -5,7 +5,7 @@ mod operations;
 mod report;
 mod statistics;
 
-use crate::connection::{Hsm, connect, in_process};
+use crate::connection::{Hsm, TlsOptions, connect, in_process};
 use crate::local::{Setup, handler};
 use crate::serve::timestamp;
 use crate::table::{Align, Table};
@@ -36,11 +36,11 @@ use std::time::{Duration, Instant, SystemTime};
 /// named, the benchmark uses object 0x0be7, counter 190 and the key cache of its client, and cleans up after itself.
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// Measure this server instead of one of our own
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Measure this server instead of one of our own: HOST:PORT, unix:///PATH, shm://NAME, tls://HOST:PORT
+    #[arg(long, value_name = "ADDRESS")]
     server: Option<String>,
     /// Measure this server too, and compare
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "ADDRESS")]
     against: Option<String>,
     /// How to call the server of --against
     #[arg(long, value_name = "TEXT", default_value = "other server", requires = "against")]
@@ -57,6 +57,8 @@ pub(crate) struct Bench {
     /// How long to wait for a connection, and for each response
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     timeout: Duration,
+    #[command(flatten)]
+    tls: TlsOptions,
     /// Write the results as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -167,7 +169,7 @@ impl Bench {
             hsm: in_process(handler(&setup, server), setup.config.data_length),
         }];
         let mut add = |name: &str, address: &str, description: String| -> Result<()> {
-            let hsm = connect(address, MAX_DATA_LENGTH, self.timeout)?;
+            let hsm = connect(address, &self.tls, MAX_DATA_LENGTH, self.timeout)?;
             targets.push(Target { name: name.to_owned(), description, hsm });
             Ok(())
         };

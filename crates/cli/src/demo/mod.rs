@@ -1,6 +1,6 @@
 //! `casemate demo`: every feature once, checked.
 
-use crate::connection::{Hsm, connect};
+use crate::connection::{Hsm, TlsOptions, connect};
 use crate::local::{Running, Setup, provision};
 use crate::value::say;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -94,7 +94,7 @@ fn start(setup: &Setup, image: &Path) -> Result<Running> {
 }
 
 fn client(address: &str, id: u32) -> Result<Hsm> {
-    let mut hsm = connect(address, Setup::default().config.data_length, TIMEOUT)?;
+    let mut hsm = connect(address, &TlsOptions::default(), Setup::default().config.data_length, TIMEOUT)?;
     hsm.init(ClientId::new(id).context("client identifiers are 1 to 15")?)?;
     Ok(hsm)
 }

@@ -46,6 +46,9 @@ fn init<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8
     if config.isolation == Isolation::Strict && context.session.client.is_some_and(|known| known != client) {
         return 0;
     }
+    if context.session.only.is_some_and(|only| only != client) {
+        return 0;
+    }
     let is_new = context.session.client != Some(client);
     context.session.client = Some(client);
     if is_new {
