@@ -193,7 +193,7 @@ impl<'s> Client<'s> {
         let mut body = vec![0; R::SIZE];
         request.encode(self.order, &mut body).unwrap();
         body.extend(tail);
-        let answer = self.compute_raw(R::ACTION, algorithm, sub_algorithm, &body)?;
+        let answer = self.compute_in(R::GROUP, R::ACTION, algorithm, sub_algorithm, &body)?;
         let (response, rest) = R::Response::decode(&answer, self.order).unwrap();
         Ok((response, rest.to_vec()))
     }
@@ -206,10 +206,22 @@ impl<'s> Client<'s> {
         sub_algorithm: u32,
         body: &[u8],
     ) -> Result<Vec<u8>, Status> {
+        self.compute_in(Group::CRYPTO, action, algorithm, sub_algorithm, body)
+    }
+
+    /// As [`Self::compute_raw`], in a group of choice.
+    pub fn compute_in(
+        &mut self,
+        group: Group,
+        action: u8,
+        algorithm: u32,
+        sub_algorithm: u32,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Status> {
         let mut payload = vec![0; RequestHeader::SIZE];
         RequestHeader { algorithm, sub_algorithm, affinity: 0 }.encode(self.order, &mut payload).unwrap();
         payload.extend(body);
-        let answer = self.raw(Group::CRYPTO, action, &payload);
+        let answer = self.raw(group, action, &payload);
         let (header, rest) = ResponseHeader::decode(&answer, self.order).unwrap();
         assert_eq!(header.algorithm, algorithm);
         assert_eq!(answer[8..12], [0; 4]);
