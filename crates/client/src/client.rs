@@ -216,7 +216,8 @@ where
             .and_then(<[u8]>::split_first_chunk_mut)
             .ok_or(Error::TooLong { needed: Header::SIZE, limit: 0 })?;
         let sequence = self.sequence.wrapping_add(1);
-        *header = Header { order: ByteOrder::Little, kind: O::KIND, sequence, auxiliary: [0; 2] }.encode();
+        *header =
+            Header { order: ByteOrder::Little, kind: operation.kind(), sequence, auxiliary: [0; 2] }.encode();
         let mut request = RequestWriter::new(payload, self.affinity.code());
         let encoded = operation.encode(&mut request);
         let (needed, length, secret) = (request.needed(), request.length(), request.is_secret());
@@ -233,7 +234,7 @@ where
         outcome?;
         self.sequence = sequence;
         let since = self.clock.now_microseconds();
-        self.pending = Some(Pending { kind: O::KIND, sequence, since, secret });
+        self.pending = Some(Pending { kind: operation.kind(), sequence, since, secret });
         Ok(())
     }
 
@@ -246,9 +247,9 @@ where
     ///   is of another kind and stays pending.
     /// - Every other error ends the request; the next one may be started.
     pub fn poll<O: Operation>(&mut self, operation: &O) -> Result<Option<O::Output<'_>>, Error<T::Error>> {
-        match self.receive_packet(O::KIND, None)? {
+        match self.receive_packet(operation.kind(), None)? {
             None => Ok(None),
-            Some(length) => Ok(Some(operation.decode(self.response(O::KIND, length))?)),
+            Some(length) => Ok(Some(operation.decode(self.response(operation.kind(), length))?)),
         }
     }
 
@@ -264,12 +265,12 @@ where
     /// Waits for the response to an operation that was started.
     pub(crate) fn wait<O: Operation>(&mut self, operation: &O) -> Result<O::Output<'_>, Error<T::Error>> {
         let length = loop {
-            if let Some(length) = self.receive_packet(O::KIND, Some(WAIT))? {
+            if let Some(length) = self.receive_packet(operation.kind(), Some(WAIT))? {
                 break length;
             }
             core::hint::spin_loop();
         };
-        Ok(operation.decode(self.response(O::KIND, length))?)
+        Ok(operation.decode(self.response(operation.kind(), length))?)
     }
 
     /// Sends a request as the protocol defines it, without waiting; `tails` follow its fixed part. Ask for the

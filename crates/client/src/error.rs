@@ -113,6 +113,8 @@ pub enum Argument {
     SignatureLength,
     /// A ciphertext has another length than the parameter set gives.
     CiphertextLength,
+    /// A call of a custom callback has the type of a query.
+    CustomType,
     /// The operation is not the one that was started.
     OtherOperation,
 }
@@ -274,6 +276,7 @@ impl fmt::Display for Argument {
             Self::CiphertextLength => {
                 "the ciphertext has another length than the parameter set's ciphertexts"
             }
+            Self::CustomType => "a call of a custom callback needs a type other than that of a query",
             Self::OtherOperation => "another operation is pending; poll with the one that was started",
         })
     }

@@ -18,6 +18,7 @@
 //! | `ed25519_*`, `x25519_*` | Curve25519 |
 //! | `rsa`, `rsa_size` | RSA without padding |
 //! | `ml_dsa_*`, `ml_kem_*` | ML-DSA (FIPS 204), ML-KEM (FIPS 203) |
+//! | `custom_call`, `custom_is_registered` | functions of the server's owner |
 //!
 //! Data longer than a packet is split where the algorithm allows it (random numbers, ECB, CBC, CTR, hashes, HMAC,
 //! CMAC, reading objects); otherwise the call fails before anything is sent.
@@ -112,6 +113,7 @@ mod clock;
 pub mod cmac;
 pub mod comm;
 pub mod counter;
+pub mod custom;
 mod error;
 pub mod hash;
 mod hmac;

@@ -13,6 +13,10 @@ use casemate_protocol::{ByteOrder, Field, Kind, Layout, Reader, Status, Writer};
 pub trait Operation {
     /// Group and action of the request; the response repeats them.
     const KIND: Kind;
+    /// The same of this very request: another one only where an argument is part of it.
+    fn kind(&self) -> Kind {
+        Self::KIND
+    }
     /// What the response says. It may borrow from the client's packet buffer.
     type Output<'r>;
 
@@ -32,6 +36,10 @@ pub trait Operation {
 impl<O: Operation + ?Sized> Operation for &O {
     const KIND: Kind = O::KIND;
     type Output<'r> = O::Output<'r>;
+
+    fn kind(&self) -> Kind {
+        (**self).kind()
+    }
 
     fn encode(&self, request: &mut RequestWriter<'_>) -> Result<(), Argument> {
         (**self).encode(request)

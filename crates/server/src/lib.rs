@@ -45,6 +45,8 @@ extern crate std;
 pub mod audit;
 mod cache;
 mod config;
+#[cfg(feature = "custom")]
+mod custom;
 mod error;
 mod group;
 #[cfg(feature = "images")]
@@ -62,6 +64,8 @@ pub use cache::{ArrayCache, CacheShape, CacheStorage, Slot};
 pub use config::{Config, ConfigError, Isolation};
 #[cfg(feature = "she")]
 pub use config::{SheBoot, SheOptions, SheRules, SheScope};
+#[cfg(feature = "custom")]
+pub use custom::{CustomAnswer, CustomCall, CustomCallback};
 #[cfg(feature = "std")]
 pub use lock::ThreadSafe;
 pub use lock::{Lock, SingleThread};

@@ -281,6 +281,14 @@ impl<'a> Dma<'a> {
         self.memory.is_some()
     }
 
+    /// The port's memory itself.
+    pub(crate) fn memory(&mut self) -> Option<&mut dyn ClientMemory> {
+        match &mut self.memory {
+            Some(memory) => Some(&mut **memory),
+            None => None,
+        }
+    }
+
     /// The port's scratch memory; empty if it was taken before. It is wiped when the request is answered.
     pub(crate) fn take_scratch(&mut self) -> &'a mut [u8] {
         self.scratch_was_taken = true;

@@ -42,6 +42,19 @@ pub trait Platform {
     /// updates.
     fn crypto(&self, affinity: Affinity) -> &dyn Driver;
 
+    /// How many numbers custom callbacks can have: 0 to this less 1. INFO reports it. None unless the port says so.
+    #[cfg(feature = "custom")]
+    fn custom_callback_count(&self) -> u8 {
+        0
+    }
+
+    /// The custom callback with this number, if there is one.
+    #[cfg(feature = "custom")]
+    fn custom_callback(&self, number: u8) -> Option<&dyn crate::custom::CustomCallback> {
+        let _ = number;
+        None
+    }
+
     /// Takes note of a security record: see [`audit`]. Does nothing unless the port implements it.
     ///
     /// It is called by several sessions at once where the port runs several threads, often while the server's lock is
@@ -177,6 +190,11 @@ impl<P: Platform> Server<P> {
     /// The port's part.
     pub const fn platform(&self) -> &P {
         &self.platform
+    }
+
+    /// The port's part, to be changed while no session is served.
+    pub const fn platform_mut(&mut self) -> &mut P {
+        &mut self.platform
     }
 
     /// Size of the largest packet in bytes.
@@ -385,6 +403,8 @@ impl<P: Platform> Context<'_, P> {
             Group::COUNTER => group::counter::handle(self, action, payload, out),
             #[cfg(feature = "she")]
             Group::SHE => group::she::handle(self, action, payload, out),
+            #[cfg(feature = "custom")]
+            Group::CUSTOM => group::custom::handle(self, action, payload, out),
             _ => 0,
         }
     }

@@ -595,8 +595,8 @@ fn digest(
     let last = &data[whole..];
     let size = algorithm.digest_size().unwrap();
     let fresh = HashState::new(algorithm);
-    let digest = match fresh.chain() {
-        &Chain::Words32 { words: state, .. } => {
+    let digest = match *fresh.chain() {
+        Chain::Words32 { words: state, .. } => {
             let (length_high, length_low, length) = (0, 0, first as u32);
             let request = Sha256DmaRequest { length_high, length_low, state, input, last: 0, length };
             let state = ask(client, number, &request, &data[..first]).unwrap().0;
@@ -611,7 +611,7 @@ fn digest(
             };
             final_digest(client, number, &request, last)
         }
-        &Chain::Words64 { words: state, .. } => {
+        Chain::Words64 { words: state, .. } => {
             let (length_high, length_low, length) = (0, 0, first as u32);
             let variant = number;
             let request =
@@ -628,7 +628,7 @@ fn digest(
             };
             final_digest(client, number, &request, last)
         }
-        &Chain::Lanes(state) => {
+        Chain::Lanes(state) => {
             let request = Sha3DmaRequest { input, last: 0, length: first as u32, state };
             let response = ask(client, number, &request, &data[..first]).unwrap().0;
             assert_eq!(response.digest, [0; 64]);

@@ -20,8 +20,8 @@ use casemate_crypto::{Driver, Error, Random, Software};
 use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, ObjectStore, RamFlash};
 use casemate_server::audit::Record;
 use casemate_server::{
-    Affinity, CacheShape, ClientWindow, Config, Disconnect, HeapCache, Platform, Reply, Server, Session,
-    SingleThread,
+    Affinity, CacheShape, ClientWindow, Config, CustomCallback, Disconnect, HeapCache, Platform, Reply,
+    Server, Session, SingleThread,
 };
 use casemate_transport::{ClientTransport, Loopback};
 use core::convert::Infallible;
@@ -86,11 +86,17 @@ impl Random for TestRandom {
 }
 
 /// The [`Platform`] of a virtual server: software drivers, heap caches, no threads. `S` is the store.
-#[derive(Debug)]
 pub struct VirtualPlatform<S> {
     driver: Software<TestRandom>,
+    callbacks: Vec<Option<Box<dyn CustomCallback>>>,
     records: RefCell<VecDeque<Record>>,
     store: core::marker::PhantomData<S>,
+}
+
+impl<S> core::fmt::Debug for VirtualPlatform<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("VirtualPlatform").field("driver", &self.driver).finish_non_exhaustive()
+    }
 }
 
 impl<S: ObjectStore> Platform for VirtualPlatform<S> {
@@ -100,6 +106,14 @@ impl<S: ObjectStore> Platform for VirtualPlatform<S> {
 
     fn crypto(&self, _: Affinity) -> &dyn Driver {
         &self.driver
+    }
+
+    fn custom_callback_count(&self) -> u8 {
+        u8::try_from(self.callbacks.len()).unwrap_or(u8::MAX)
+    }
+
+    fn custom_callback(&self, number: u8) -> Option<&dyn CustomCallback> {
+        self.callbacks.get(usize::from(number))?.as_deref()
     }
 
     /// Keeps the newest records, without allocating.
@@ -180,11 +194,22 @@ impl<S: ObjectStore> VirtualServer<S> {
     pub fn with_store(options: VirtualOptions, store: S) -> Self {
         let platform = VirtualPlatform {
             driver: Software::new(TestRandom::new(options.seed)),
+            callbacks: Vec::new(),
             records: RefCell::new(VecDeque::with_capacity(KEPT_RECORDS)),
             store: core::marker::PhantomData,
         };
         let server = Server::new(platform, options.config, store, HeapCache::new(options.cache));
         Self { server: server.expect("a configuration in range"), cache: options.cache }
+    }
+
+    /// Registers a custom callback. A server with at least one has room for as many as numbers up to the highest
+    /// registered.
+    pub fn register(&mut self, number: u8, callback: impl CustomCallback + 'static) {
+        let callbacks = &mut self.server.platform_mut().callbacks;
+        if callbacks.len() <= usize::from(number) {
+            callbacks.resize_with(usize::from(number) + 1, || None);
+        }
+        callbacks[usize::from(number)] = Some(Box::new(callback));
     }
 
     /// The server itself.

@@ -78,6 +78,9 @@ pub const fn refusal(kind: Kind) -> Option<Refusal> {
         (Group::KEY, key::action::EXPORT_DMA | key::action::EXPORT_PUBLIC_DMA) => {
             return Some(Refusal { size: 48, status_offset: 16, echoes_algorithm: false });
         }
+        (Group::CUSTOM, _) => {
+            return Some(Refusal { size: 272, status_offset: 12, echoes_algorithm: false });
+        }
         (Group::COUNTER, 0..=3) => 8,
         (Group::SHE, she::action::LOAD_PLAIN_KEY) => 4,
         (Group::SHE, she::action::GET_STATUS | she::action::VERIFY_MAC) => 12,

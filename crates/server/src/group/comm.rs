@@ -71,6 +71,9 @@ fn info<P: Platform>(context: &Context<'_, P>, out: &mut [u8]) -> usize {
         cache_slot_size: word(shape.small_size),
         big_cache_slots: word(shape.big_slots),
         big_cache_slot_size: word(shape.big_size),
+        #[cfg(feature = "custom")]
+        custom_callbacks: u32::from(context.server.platform().custom_callback_count()),
+        #[cfg(not(feature = "custom"))]
         custom_callbacks: 0,
         dma_addresses: 0,
         debug_state: 1,

@@ -4,6 +4,8 @@
 pub(crate) mod comm;
 pub(crate) mod counter;
 pub(crate) mod crypto;
+#[cfg(feature = "custom")]
+pub(crate) mod custom;
 pub(crate) mod key;
 pub(crate) mod nvm;
 #[cfg(feature = "she")]
