@@ -34,9 +34,10 @@
 //! - **The answers are the software's.** Where both implement an operation, result and error are the same; where the
 //!   library cannot tell an error from another, the operation is declined before anything is touched and the next
 //!   driver says what is wrong.
-//! - **No key stays behind.** Keys arrive as bytes, are made into the library's objects for the one operation, and are
-//!   wiped and freed with them. For RSA this costs about as much as the operation itself (the numbers of Montgomery's
-//!   method and of the blinding are made anew).
+//! - **No key stays behind** in [`AwsLc`]. Keys arrive as bytes, are made into the library's objects for the one operation,
+//!   and are wiped and freed with them. For RSA private keys this costs about as much as the operation itself (the numbers
+//!   of Montgomery's method and of the blinding are made anew): [`PreparedRsa`] keeps those used last until it is told to
+//!   forget them.
 //! - **Random numbers** for key generation, nonces of ECDSA, blinding and encapsulation come from the library's own
 //!   generator, which the operating system seeds and each thread has its own of. It ends the process if it cannot be
 //!   seeded. ECDSA nonces have the private key and the digest mixed in. Seeds that a method takes are used as given.
@@ -58,11 +59,13 @@ mod ffi;
 mod mac;
 mod ml_dsa;
 mod ml_kem;
+mod prepared;
 mod rsa;
 
 #[allow(unused_imports, reason = "named by the documentation")]
 use casemate_crypto::Error;
 use casemate_crypto::{Hash, Random};
+pub use prepared::PreparedRsa;
 
 /// The driver. It has no state: any number of threads may share it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,8 +1,8 @@
 //! Raw RSA.
 
-use crate::AwsLc;
 use crate::ffi::number::Number;
 use crate::ffi::rsa::{self, PrivateKey, PrivateNumbers, PublicKey};
+use crate::{AwsLc, PreparedRsa};
 use casemate_crypto::{Error, RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, Rsa, RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
@@ -59,7 +59,7 @@ fn is_trivial(number: &[u8], modulus: &[u8]) -> bool {
 
 /// The numbers of a key, if the library can compute with them as they are. If not, the next driver may, or it says what is
 /// wrong with them.
-fn numbers(key: &RsaPrivateKey<'_>) -> Result<PrivateNumbers, Error> {
+pub(crate) fn numbers(key: &RsaPrivateKey<'_>) -> Result<PrivateNumbers, Error> {
     let (p, q) = (bits(key.prime_p), bits(key.prime_q));
     // The library's arithmetic needs primes of as many 64-bit words as each other, and numbers no longer than these.
     let balanced = p.div_ceil(64) == q.div_ceil(64) && p > 64;
@@ -121,9 +121,8 @@ impl Rsa for AwsLc {
         if is_trivial(&input, key.public.modulus) {
             return Err(Error::Unsupported);
         }
-        let private = PrivateKey::new(numbers(key)?)?;
         let mut output = Zeroizing::new(vec![0; data.len()]);
-        if private.raise(&input, &mut output).is_ok() {
+        if PrivateKey::new(numbers(key)?)?.raise(&input, &mut output).is_ok() {
             data.copy_from_slice(&output);
             return Ok(());
         }
@@ -132,5 +131,25 @@ impl Rsa for AwsLc {
             Ok(()) => Err(Error::Hardware),
             Err(_) => Err(Error::Key),
         }
+    }
+}
+
+impl Rsa for PreparedRsa {
+    fn rsa_private(&self, key: &RsaPrivateKey<'_>, data: &mut [u8]) -> Result<(), Error> {
+        // Whatever is wrong, the next driver says so.
+        let refused = |_| Error::Unsupported;
+        check_public(&key.public).map_err(refused)?;
+        if data.len() != key.public.modulus.len() {
+            return Err(Error::Unsupported);
+        }
+        let input = reduced(data, key.public.modulus)?;
+        if is_trivial(&input, key.public.modulus) {
+            return Err(Error::Unsupported);
+        }
+        let prepared = self.get(key, || PrivateKey::new(numbers(key)?))?;
+        let mut output = Zeroizing::new(vec![0; data.len()]);
+        prepared.raise(&input, &mut output).map_err(refused)?;
+        data.copy_from_slice(&output);
+        Ok(())
     }
 }

@@ -72,6 +72,12 @@ pub(crate) struct PrivateNumbers {
 /// A private key.
 pub(crate) struct PrivateKey(Owned<RSA>);
 
+// SAFETY: the library keeps nothing of an RSA object in the thread that made it.
+unsafe impl Send for PrivateKey {}
+// SAFETY: after `new` the only function called on the object is `RSA_sign_raw`, which the library says does not mutate it
+// for the purposes of thread safety: what it computes once and keeps (Montgomery's numbers, blinding) is behind its lock.
+unsafe impl Sync for PrivateKey {}
+
 impl PrivateKey {
     /// Makes a key of numbers that must fit together: p · q = n, and both primes have as many words.
     pub(crate) fn new(numbers: PrivateNumbers) -> Result<Self, Error> {
