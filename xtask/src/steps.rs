@@ -8,7 +8,8 @@ use crate::command::Task;
 use crate::{Context, Outcome, tools};
 
 /// The crates that run on a device: no standard library, no operating system, no heap.
-const DEVICE_CRATES: &[&str] = &["protocol", "transport", "nvm", "crypto", "hash-signatures", "server", "client"];
+const DEVICE_CRATES: &[&str] =
+    &["protocol", "transport", "nvm", "crypto", "hash-signatures", "server", "client"];
 
 /// How long each fuzz target runs, in seconds, unless `XTASK_FUZZ_SECONDS` says otherwise.
 const FUZZ_SECONDS: u64 = 20;

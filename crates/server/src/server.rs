@@ -55,6 +55,10 @@ pub trait Platform {
         None
     }
 
+    /// A key was evicted, erased or revoked, or a session has ended: a driver that keeps forms of keys between operations
+    /// wipes them now. Does nothing unless the port implements it. It must not call the server.
+    fn forget_keys(&self) {}
+
     /// Takes note of a security record: see [`audit`]. Does nothing unless the port implements it.
     ///
     /// It is called by several sessions at once where the port runs several threads, often while the server's lock is
@@ -202,9 +206,10 @@ impl<P: Platform> Server<P> {
         self.config.data_length.saturating_add(Header::SIZE)
     }
 
-    /// Ends a session whose connection has ended, so that the end is recorded. A session that is merely dropped is wiped
+    /// Ends a session whose connection has ended, so that the end is recorded and drivers forget its keys. A session that is merely dropped is wiped
     /// all the same.
     pub fn end(&self, session: Session<P>) {
+        self.platform.forget_keys();
         // CLOSE has been recorded.
         if session.client.is_some() && !session.closing {
             let event = Event::SessionEnded {};

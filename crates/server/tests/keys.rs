@@ -56,6 +56,29 @@ fn cache_in_both_byte_orders() {
     assert_eq!(metadata.label, Label::from("abc"));
 }
 
+/// Drivers that keep forms of keys hear of every end of a key and of a session.
+#[test]
+fn the_platform_is_told_when_a_key_ends() {
+    let server = VirtualServer::default();
+    let mut client = Client::new(&server, CLIENT);
+    for id in 5..8 {
+        client.cache(id, USAGE, &[7; 16]).unwrap();
+        client.commit(id).unwrap();
+    }
+    client.encrypt(5).unwrap();
+    assert_eq!(server.take_forgotten(), 0);
+    client.evict(5).unwrap();
+    assert_eq!(server.take_forgotten(), 1);
+    client.erase(6).unwrap();
+    assert_eq!(server.take_forgotten(), 1);
+    client.revoke(7).unwrap();
+    assert_eq!(server.take_forgotten(), 1);
+    client.raw(Group::COMM, 3, &[]);
+    assert_eq!(server.take_forgotten(), 1);
+    server.server().end(server.session());
+    assert_eq!(server.take_forgotten(), 1);
+}
+
 /// A body shorter than the fixed part: BADARGS in an answer of the usual size, zeros otherwise.
 #[test]
 fn short_bodies() {

@@ -25,7 +25,7 @@ use casemate_server::{
 };
 use casemate_transport::{ClientTransport, Loopback};
 use core::convert::Infallible;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 /// The store that a virtual server has unless it is given another one.
@@ -90,6 +90,7 @@ pub struct VirtualPlatform<S> {
     driver: Software<TestRandom>,
     callbacks: Vec<Option<Box<dyn CustomCallback>>>,
     records: RefCell<VecDeque<Record>>,
+    forgotten: Cell<u32>,
     store: core::marker::PhantomData<S>,
 }
 
@@ -114,6 +115,10 @@ impl<S: ObjectStore> Platform for VirtualPlatform<S> {
 
     fn custom_callback(&self, number: u8) -> Option<&dyn CustomCallback> {
         self.callbacks.get(usize::from(number))?.as_deref()
+    }
+
+    fn forget_keys(&self) {
+        self.forgotten.set(self.forgotten.get().wrapping_add(1));
     }
 
     /// Keeps the newest records, without allocating.
@@ -196,6 +201,7 @@ impl<S: ObjectStore> VirtualServer<S> {
             driver: Software::new(TestRandom::new(options.seed)),
             callbacks: Vec::new(),
             records: RefCell::new(VecDeque::with_capacity(KEPT_RECORDS)),
+            forgotten: Cell::new(0),
             store: core::marker::PhantomData,
         };
         let server = Server::new(platform, options.config, store, HeapCache::new(options.cache));
@@ -225,6 +231,11 @@ impl<S: ObjectStore> VirtualServer<S> {
     /// The security records since the last call, at most the newest 4096.
     pub fn take_records(&self) -> Vec<Record> {
         self.server.platform().records.borrow_mut().drain(..).collect()
+    }
+
+    /// How often the platform was told to forget keys, since the last call.
+    pub fn take_forgotten(&self) -> u32 {
+        self.server.platform().forgotten.take()
     }
 
     /// Works with the object store as the server's owner can: to provision trusted keys, for instance.

@@ -8,7 +8,7 @@ use crate::shm::DmaArea;
 use casemate_crypto::Prefer;
 use casemate_crypto::{Drbg, Driver, Error as CryptoError, Software};
 #[cfg(feature = "aws-lc")]
-use casemate_crypto_aws_lc::AwsLc;
+use casemate_crypto_aws_lc::{AwsLc, PreparedRsa};
 use casemate_nvm::ObjectStore;
 use casemate_protocol::ClientId;
 use casemate_server::{
@@ -32,7 +32,7 @@ type Portable = Software<Mutex<Drbg<OsEntropy>>>;
 
 /// The driver that answers clients without a preference for software.
 #[cfg(feature = "aws-lc")]
-type Accelerated = Prefer<AwsLc, Portable>;
+type Accelerated = Prefer<PreparedRsa, Prefer<AwsLc, Portable>>;
 #[cfg(not(feature = "aws-lc"))]
 type Accelerated = Portable;
 
@@ -55,7 +55,7 @@ impl<S> PosixPlatform<S> {
         let generator = Drbg::new(OsEntropy, b"casemate server")?;
         let software = Software::new(Mutex::new(generator));
         #[cfg(feature = "aws-lc")]
-        let driver = Prefer::new(AwsLc, software);
+        let driver = Prefer::new(PreparedRsa::new(), Prefer::new(AwsLc, software));
         #[cfg(not(feature = "aws-lc"))]
         let driver = software;
         Ok(Self { driver, store: PhantomData })
@@ -64,7 +64,7 @@ impl<S> PosixPlatform<S> {
     /// The portable driver.
     fn software(&self) -> &Portable {
         #[cfg(feature = "aws-lc")]
-        return self.driver.second();
+        return self.driver.second().second();
         #[cfg(not(feature = "aws-lc"))]
         &self.driver
     }
@@ -86,6 +86,11 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
             Affinity::Accelerated => &self.driver,
             Affinity::Software => self.software(),
         }
+    }
+
+    #[cfg(feature = "aws-lc")]
+    fn forget_keys(&self) {
+        self.driver.first().forget();
     }
 }
 

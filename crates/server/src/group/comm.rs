@@ -17,6 +17,7 @@ pub(crate) fn handle<P: Platform>(
         action::INIT => init(context, payload, out),
         action::CLOSE => {
             context.session.closing = true;
+            context.server.platform().forget_keys();
             if context.session.client.is_some() {
                 context.record(Event::SessionEnded {});
             }

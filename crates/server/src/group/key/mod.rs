@@ -34,6 +34,7 @@ pub(crate) fn handle<P: Platform>(
         action::EVICT => {
             let id = EvictRequest::decode(payload, order).map(|(request, _)| request.id);
             let result = on_key(context, id, |keys, id| keys.evict(id));
+            context.server.platform().forget_keys();
             context.put(&DoneResponse { status: status(result) }, out)
         }
         action::COMMIT => {
@@ -44,11 +45,13 @@ pub(crate) fn handle<P: Platform>(
         action::ERASE => {
             let id = EraseRequest::decode(payload, order).map(|(request, _)| request.id);
             let result = on_key(context, id, |keys, id| keys.erase(id));
+            context.server.platform().forget_keys();
             context.put(&DoneResponse { status: status(result) }, out)
         }
         action::REVOKE => {
             let id = RevokeRequest::decode(payload, order).map(|(request, _)| request.id);
             let result = on_key(context, id, |keys, id| keys.revoke(id));
+            context.server.platform().forget_keys();
             context.put(&RevokeResponse { status: status(result) }, out)
         }
         action::EXPORT => export(context, payload, out),

@@ -122,6 +122,7 @@ fn evict_after<P: Platform>(context: &mut Context<'_, P>, is_wanted: bool, key: 
             let id = keys.resolve(key, ObjectType::CRYPTO);
             keys.evict(id)
         });
+        context.server.platform().forget_keys();
     }
 }
 
