@@ -11,7 +11,7 @@ use casemate_posix::tcp::TcpClientTransport;
 use casemate_posix::tls::{TlsClientOptions, TlsClientTransport, TlsIdentity, TlsTrust};
 use casemate_posix::unix::UnixClientTransport;
 use casemate_protocol::{ClientId, Header, MAX_DATA_LENGTH};
-use casemate_transport::{ClientTransport, Loopback, TransportError};
+use casemate_transport::{ClientTransport, Loopback, MemoryClient, SharedRegion, TransportError};
 use clap::Args;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -186,6 +186,8 @@ pub(crate) enum Link {
     Shm(ShmClientTransport),
     #[cfg(feature = "tls")]
     Tls(Box<TlsClientTransport>),
+    /// Memory that a thread of this process serves.
+    Memory(MemoryClient<SharedRegion<'static>>),
     InProcess(Loopback<Handler, Vec<u8>>),
 }
 
@@ -198,6 +200,12 @@ macro_rules! on_link {
             Self::Shm($link) => $call,
             #[cfg(feature = "tls")]
             Self::Tls($link) => $call,
+            Self::Memory($link) => $call.map_err(|error| {
+                error.map(|source| LinkError::Connection {
+                    peer: "a thread of this process".to_owned(),
+                    source: std::io::Error::other(source),
+                })
+            }),
             Self::InProcess($link) => $call.map_err(|error| error.map(|never| match never {})),
         }
     };

@@ -45,6 +45,16 @@ fn the_benchmark_writes_what_it_measured() {
             assert!(time("p50") <= time("p90") && time("p90") <= time("p99"), "{operation}");
         }
     }
+    let transports = results["transports"].as_array().unwrap();
+    for (transport, clients) in
+        [("memory, two threads", 1), ("shared memory", 4), ("Unix socket", 64), ("TCP", 1), ("TCP", 64)]
+    {
+        let row = transports
+            .iter()
+            .find(|row| row["transport"] == transport && row["clients"] == clients)
+            .unwrap_or_else(|| panic!("{clients} clients over {transport}"));
+        assert!(row["operations_per_second"].as_f64().unwrap() > 0.0, "{row}");
+    }
     #[cfg(target_os = "linux")]
     {
         let memory = |name: &str| results["memory"][name].as_u64().unwrap();

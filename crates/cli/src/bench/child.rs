@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// How many clients the memory of one is taken from.
 const CLIENTS: usize = 50;
@@ -18,26 +19,45 @@ const CLIENTS: usize = 50;
 /// `casemate serve`, with objects in RAM and everything else by default. It ends with this value.
 pub(crate) struct ServerProcess {
     child: Child,
+    /// Of its TCP port.
     pub(crate) address: String,
+    /// Of its Unix-domain socket, in a directory that ends with this value.
+    pub(crate) unix: String,
+    _directory: TempDir,
+    /// Of its shared memory.
+    pub(crate) shm: String,
 }
 
 impl ServerProcess {
     pub(crate) fn start() -> Result<Self> {
         let program = std::env::current_exe().context("cannot find this program's file")?;
+        let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+        let socket = directory.path().join("socket");
+        let name = format!("casemate-bench-{}", std::process::id());
         let mut child = Command::new(program)
-            .args(["serve", "--quiet", "--nvm", "ram", "--tcp", "127.0.0.1:0"])
+            .args(["serve", "--quiet", "--nvm", "ram", "--connections", "200", "--tcp", "127.0.0.1:0"])
+            .args(["--shm", &name, "--unix"])
+            .arg(&socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
         let output = child.stderr.take().context("its output cannot be read")?;
         let mut lines = BufReader::new(output).lines();
-        let mut server = Self { child, address: String::new() };
+        let unix = format!("unix://{}", socket.display());
+        let shm = format!("shm://{name}");
+        let mut server = Self { child, address: String::new(), unix, _directory: directory, shm };
         let mut said = Vec::new();
         for line in &mut lines {
             let line = line?;
             if let Some((_, address)) = line.split_once(" listens on ") {
-                server.address = address.trim().to_owned();
+                if server.address.is_empty() {
+                    server.address = address.trim().to_owned();
+                }
+                // The last one that it names.
+                if address.trim() != server.shm {
+                    continue;
+                }
                 // Whatever it says later has to go somewhere.
                 thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
                 return Ok(server);
@@ -90,8 +110,11 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // It holds nothing that could be lost.
-        let _ = self.child.kill();
+        // It holds nothing that could be lost; if it is asked to end, it removes the name of its shared memory.
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }

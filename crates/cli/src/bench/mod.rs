@@ -4,6 +4,7 @@ mod child;
 mod operations;
 mod report;
 mod statistics;
+mod transports;
 
 use crate::connection::{Hsm, TlsOptions, connect, in_process};
 use crate::local::{Setup, handler};
@@ -27,6 +28,9 @@ use std::time::{Duration, Instant, SystemTime};
 ///
 /// Measures latency and throughput of every operation: in this process, where a request is a function call, and over
 /// TCP, where the server is another process of this program on the loopback address (or the one that --server names).
+///
+/// Without --only and --server, it also measures one client and many at once over each transport: memory shared by two
+/// threads, shared memory, Unix-domain sockets and TCP.
 ///
 /// With --against, a further server is measured by the same client in the same run. The servers take turns within
 /// each operation, so that whatever else the machine does meets all of them.
@@ -81,6 +85,8 @@ pub(crate) struct Results {
     seconds: f64,
     targets: Vec<(String, String)>,
     rows: Vec<Row>,
+    /// One and many clients over each transport.
+    transports: Vec<transports::Row>,
     /// Bytes that a connected client takes in our server: idle, and after it has used everything.
     memory: Option<Memory>,
     /// Index of the target over TCP, and of the one it is compared with.
@@ -133,6 +139,11 @@ impl Bench {
             progress.step(&operation.name);
             rows.push(self.measure(operation, &mut targets)?);
         }
+        progress.step("transports and numbers of clients");
+        let transports = match &own {
+            Some(own) if wanted.is_none() => transports::measure(own, self.seconds, self.timeout)?,
+            _ => Vec::new(),
+        };
         progress.step("memory of connected clients");
         let memory = own.as_ref().map(|own| own.memory(self.timeout)).transpose()?.flatten();
         progress.end();
@@ -147,6 +158,7 @@ impl Bench {
             compared: (targets.len() == 3).then_some((1, 2)),
             targets: targets.into_iter().map(|target| (target.name, target.description)).collect(),
             rows,
+            transports,
             memory,
         };
         results.print()?;
@@ -277,7 +289,7 @@ struct Progress {
 
 impl Progress {
     fn new(operations: usize) -> Self {
-        Self { is_shown: io::stderr().is_terminal(), done: 0, all: operations + 1 }
+        Self { is_shown: io::stderr().is_terminal(), done: 0, all: operations + 2 }
     }
 
     fn step(&mut self, name: &str) {
@@ -384,6 +396,9 @@ impl Results {
             }
             print(table)?;
         }
+        if !self.transports.is_empty() {
+            transports::print_rows(&self.transports)?;
+        }
         if let Some(Memory { clients, idle, busy }) = self.memory {
             say(format_args!(
                 "\nMEMORY of our server for each of {clients} clients: {} KiB idle, {} KiB after filling the key \
@@ -441,6 +456,7 @@ impl Results {
             "seconds_per_operation": self.seconds,
             "targets": targets,
             "operations": rows,
+            "transports": transports::json(&self.transports),
             "memory": self.memory.as_ref().map(|memory| json!({
                 "clients": memory.clients,
                 "idle_bytes_per_client": memory.idle,

@@ -1,7 +1,7 @@
 //! The report: one HTML file, its charts drawn as SVG.
 
 use super::statistics::{CURVE, Summary, three};
-use super::{Memory, Results, Row};
+use super::{Memory, Results, Row, transports};
 use std::fmt::Write;
 
 /// Width of every chart.
@@ -560,6 +560,14 @@ pub(super) fn html(results: &Results) -> String {
             "Which share of the calls took no longer than so much. A line that stays low has few slow calls.",
             results.legend(&results.all_targets()),
             &results.distribution_chart(row),
+        );
+    }
+    if !results.transports.is_empty() {
+        section(
+            "Transports and numbers of clients",
+            "One client, and many at once, each with a connection of its own. Times are those of single calls.",
+            String::new(),
+            &transports::html(&results.transports),
         );
     }
     for (target, (name, description)) in results.targets.iter().enumerate() {

@@ -24,6 +24,16 @@ impl Samples {
         self.rates.push(f64::from(calls) / time.as_secs_f64().max(1e-9));
     }
 
+    /// Ends a turn with so many calls per second.
+    pub(crate) fn end_turn_at(&mut self, rate: f64) {
+        self.rates.push(rate);
+    }
+
+    /// Adds the times of another client; its turns do not count.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.times.extend(other.times);
+    }
+
     pub(crate) const fn is_full(&self) -> bool {
         self.times.len() >= MOST
     }
