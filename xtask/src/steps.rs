@@ -9,7 +9,7 @@ use crate::{Context, Outcome, tools};
 
 /// The crates that run on a device: no standard library, no operating system, no heap.
 const DEVICE_CRATES: &[&str] =
-    &["protocol", "transport", "nvm", "crypto", "hash-signatures", "server", "client"];
+    &["protocol", "transport", "nvm", "crypto", "hash-signatures", "x509", "server", "client"];
 
 /// How long each fuzz target runs, in seconds, unless `XTASK_FUZZ_SECONDS` says otherwise.
 const FUZZ_SECONDS: u64 = 20;

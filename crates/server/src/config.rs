@@ -85,6 +85,51 @@ impl Default for SheOptions {
     }
 }
 
+/// Whose requests share a verify cache.
+#[cfg(feature = "certificates")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VerifyCacheScope {
+    /// There is none: each signature is verified each time.
+    Off,
+    /// Each session has its own.
+    #[default]
+    Session,
+    /// All sessions share one. A client can then tell by the time that verification takes what others have verified.
+    Server,
+}
+
+/// What the certificate manager demands (document 07, §A.5 and §A.8). By default, what the original does.
+#[cfg(feature = "certificates")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CertificateOptions {
+    /// An authority whose certificate has a key usage must have keyCertSign in it.
+    pub require_key_cert_sign: bool,
+    /// A trusted root must be marked as an authority by its basic constraints.
+    pub require_authority_anchors: bool,
+    /// Shortest RSA modulus that is accepted, in bits. Below 1024 bits none is.
+    pub minimum_rsa_bits: usize,
+    /// An attribute certificate must be valid now and be issued by the subject of the root.
+    pub strict_attributes: bool,
+    /// Bytes that are no certificate are refused when they are to be stored as a root, not only when a chain is verified
+    /// with them.
+    pub check_when_added: bool,
+    /// Whose requests share a verify cache.
+    pub verify_cache: VerifyCacheScope,
+}
+
+#[cfg(feature = "certificates")]
+impl CertificateOptions {
+    /// What RFC 5280 and NIST SP 800-131A demand.
+    pub const STRICT: Self = Self {
+        require_key_cert_sign: true,
+        require_authority_anchors: true,
+        minimum_rsa_bits: 2048,
+        strict_attributes: true,
+        check_when_added: true,
+        verify_cache: VerifyCacheScope::Session,
+    };
+}
+
 /// A server's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -100,6 +145,9 @@ pub struct Config {
     pub wrap_key_limit: usize,
     /// Largest data that may be wrapped, in bytes (document 03, §7).
     pub wrap_data_limit: usize,
+    /// What the certificate manager demands.
+    #[cfg(feature = "certificates")]
+    pub certificates: CertificateOptions,
     /// Version text that INFO reports, padded with zeros.
     pub version: [u8; 9],
     /// Build text that INFO reports, padded with zeros.
@@ -119,6 +167,8 @@ impl Default for Config {
             isolation: Isolation::Strict,
             wrap_key_limit: 5000,
             wrap_data_limit: 2000,
+            #[cfg(feature = "certificates")]
+            certificates: CertificateOptions::default(),
             version: *b"01.01.01\0",
             build: *b"12345678\0",
             #[cfg(feature = "she")]

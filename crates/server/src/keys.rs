@@ -203,7 +203,7 @@ impl<P: Platform> KeyStore<'_, P> {
         if self.cached(id).is_none() {
             let metadata = self.find_stored(id)?.ok_or(Status::NOT_FOUND)?;
             let global = self.is_global(id);
-            let Shared { store, global: global_cache } = &mut *self.shared;
+            let Shared { store, global: global_cache, .. } = &mut *self.shared;
             let cache = if global { global_cache } else { &mut *self.local };
             let slot = cache.insert(metadata, true)?;
             if let Err(error) = store.read(id, 0, slot) {
@@ -328,7 +328,7 @@ impl<P: Platform> KeyStore<'_, P> {
     /// Writes a cached key to the store and marks it as committed.
     fn write_back(&mut self, id: ObjectId) -> Result<(), Status> {
         let global = self.is_global(id);
-        let Shared { store, global: global_cache } = &mut *self.shared;
+        let Shared { store, global: global_cache, .. } = &mut *self.shared;
         let cache = if global { global_cache } else { &mut *self.local };
         let cached = cache.get_mut(id).ok_or(Status::NOT_FOUND)?;
         store.add_with_reclaim(cached.metadata, cached.key).map_err(|error| error.status())?;

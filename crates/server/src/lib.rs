@@ -61,6 +61,8 @@ mod states;
 #[cfg(feature = "alloc")]
 pub use cache::HeapCache;
 pub use cache::{ArrayCache, CacheShape, CacheStorage, Slot};
+#[cfg(feature = "certificates")]
+pub use config::{CertificateOptions, VerifyCacheScope};
 pub use config::{Config, ConfigError, Isolation};
 #[cfg(feature = "she")]
 pub use config::{SheBoot, SheOptions, SheRules, SheScope};

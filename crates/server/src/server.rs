@@ -4,6 +4,8 @@ use crate::audit::{self, Event, Record};
 use crate::cache::{CacheStorage, KeyCache};
 use crate::config::{Config, ConfigError, Isolation};
 use crate::group;
+#[cfg(feature = "certificates")]
+use crate::group::certificate::VerifyCache;
 use crate::keys::KeyStore;
 use crate::lock::Lock;
 #[cfg(feature = "dma")]
@@ -67,6 +69,19 @@ pub trait Platform {
     fn record(&self, record: &Record) {
         let _ = record;
     }
+
+    /// The time in seconds since the Unix epoch. Without one, validity periods of certificates are not checked.
+    fn now(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether a certificate of a chain that passed all checks is accepted: a port that knows of revoked certificates
+    /// refuses them here. What did not pass the checks cannot be accepted.
+    #[cfg(feature = "certificates")]
+    fn accepts_certificate(&self, certificate: &casemate_x509::Certificate<'_>) -> bool {
+        let _ = certificate;
+        true
+    }
 }
 
 /// What sessions touch one at a time.
@@ -74,6 +89,8 @@ pub trait Platform {
 pub(crate) struct Shared<P: Platform> {
     pub(crate) store: P::Store,
     pub(crate) global: KeyCache<P::Cache>,
+    #[cfg(feature = "certificates")]
+    pub(crate) verify_cache: VerifyCache,
 }
 
 /// The server: everything that its sessions share.
@@ -95,6 +112,8 @@ pub struct Session<P: Platform> {
     pub(crate) only: Option<ClientId>,
     pub(crate) cache: KeyCache<P::Cache>,
     pub(crate) cmac_states: IssuedStates,
+    #[cfg(feature = "certificates")]
+    pub(crate) verify_cache: VerifyCache,
     pub(crate) closing: bool,
     /// The object that the request under way named last, for the record of a refusal.
     pub(crate) subject: ObjectId,
@@ -114,6 +133,8 @@ impl<P: Platform> Session<P> {
             subject: ObjectId::INVALID,
             #[cfg(feature = "she")]
             she: group::she::State::new(),
+            #[cfg(feature = "certificates")]
+            verify_cache: VerifyCache::new(),
         }
     }
 
@@ -176,7 +197,12 @@ impl<P: Platform> Server<P> {
         global_cache: P::Cache,
     ) -> Result<Self, ConfigError> {
         config.check()?;
-        let shared = Lock::new(Shared { store, global: KeyCache::new(global_cache) });
+        let shared = Lock::new(Shared {
+            store,
+            global: KeyCache::new(global_cache),
+            #[cfg(feature = "certificates")]
+            verify_cache: VerifyCache::new(),
+        });
         Ok(Self {
             platform,
             config,
@@ -224,8 +250,8 @@ impl<P: Platform> Server<P> {
         self.shared.with(|shared| work(&mut shared.store))
     }
 
-    /// Works with all that sessions share.
-    #[cfg(feature = "images")]
+    /// Works with all that sessions share while no other session does; `None` if the lock cannot be had.
+    #[cfg(any(feature = "certificates", feature = "images"))]
     pub(crate) fn with_shared<R>(&self, work: impl FnOnce(&mut Shared<P>) -> R) -> Option<R> {
         self.shared.with(work)
     }
@@ -410,6 +436,8 @@ impl<P: Platform> Context<'_, P> {
             Group::SHE => group::she::handle(self, action, payload, out),
             #[cfg(feature = "custom")]
             Group::CUSTOM => group::custom::handle(self, action, payload, out),
+            #[cfg(feature = "certificates")]
+            Group::CERT => group::certificate::handle(self, action, payload, out),
             _ => 0,
         }
     }

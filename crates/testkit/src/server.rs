@@ -91,6 +91,7 @@ pub struct VirtualPlatform<S> {
     callbacks: Vec<Option<Box<dyn CustomCallback>>>,
     records: RefCell<VecDeque<Record>>,
     forgotten: Cell<u32>,
+    now: Cell<Option<u64>>,
     store: core::marker::PhantomData<S>,
 }
 
@@ -128,6 +129,10 @@ impl<S: ObjectStore> Platform for VirtualPlatform<S> {
             records.pop_front();
         }
         records.push_back(*record);
+    }
+
+    fn now(&self) -> Option<u64> {
+        self.now.get()
     }
 }
 
@@ -202,6 +207,7 @@ impl<S: ObjectStore> VirtualServer<S> {
             callbacks: Vec::new(),
             records: RefCell::new(VecDeque::with_capacity(KEPT_RECORDS)),
             forgotten: Cell::new(0),
+            now: Cell::new(None),
             store: core::marker::PhantomData,
         };
         let server = Server::new(platform, options.config, store, HeapCache::new(options.cache));
@@ -236,6 +242,11 @@ impl<S: ObjectStore> VirtualServer<S> {
     /// How often the platform was told to forget keys, since the last call.
     pub fn take_forgotten(&self) -> u32 {
         self.server.platform().forgotten.take()
+    }
+
+    /// Sets the server's clock, in seconds since the Unix epoch. It does not advance; without it, the server has none.
+    pub fn set_now(&self, now: Option<u64>) {
+        self.server.platform().now.set(now);
     }
 
     /// Works with the object store as the server's owner can: to provision trusted keys, for instance.

@@ -287,7 +287,7 @@ impl<P: Platform> Server<P> {
     /// Copies a key for verification to the front of `out`: one that is cached for all clients, or a stored one.
     fn image_key(&self, id: ObjectId, out: &mut [u8]) -> Result<usize, Fault> {
         self.with_shared(|shared| {
-            let Shared { store, global } = shared;
+            let Shared { store, global, .. } = shared;
             let is_global = self.config().features.global_keys && id.owner() == ClientId::NONE;
             let cached = if is_global { global.get(id) } else { None };
             let metadata = match cached {

@@ -1,0 +1,248 @@
+//! Messages of the certificate manager (document 07, part A). Chains and attribute certificates are judged by
+//! [`casemate_x509`]; this module keeps the trusted roots, the verify cache and the keys of leaves.
+
+use crate::audit::Event;
+use crate::config::Isolation;
+use crate::keys::{KeyStore, is_stateful_private};
+use crate::server::{Context, Platform};
+use casemate_nvm::ObjectStore;
+use casemate_protocol::message::certificate::{
+    AddTrustedRequest, EraseTrustedRequest, ReadTrustedRequest, ReadTrustedResponse, SimpleResponse,
+    VerifyAttributeRequest, VerifyCacheSetEnabledRequest, VerifyMultiRootRequest, VerifyRequest,
+    VerifyResponse, action,
+};
+use casemate_protocol::{Flags, KeyId, Label, Layout, Metadata, ObjectId, ObjectType, Status};
+use casemate_x509::Certificate;
+
+mod cache;
+#[cfg(feature = "dma")]
+mod dma;
+mod verify;
+
+pub(crate) use cache::VerifyCache;
+use verify::{Chain, verify_attribute, verify_chain};
+
+pub(crate) fn handle<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let order = context.order;
+    match action {
+        action::INIT => {
+            cache::clear_own(context);
+            done(context, Ok(()), out)
+        }
+        action::ADD_TRUSTED => {
+            let result = AddTrustedRequest::decode(payload, order)
+                .and_then(|(request, tail)| Ok((request, request.certificate(tail)?)))
+                .map_err(|_| Status::BAD_ARGUMENTS)
+                .and_then(|(request, certificate)| {
+                    let AddTrustedRequest { id, access, flags, label, .. } = request;
+                    add(context, Root { id, access, flags, label }, certificate)
+                });
+            done(context, result, out)
+        }
+        action::ERASE_TRUSTED => {
+            let result = EraseTrustedRequest::decode(payload, order)
+                .map_err(|_| Status::BAD_ARGUMENTS)
+                .and_then(|(request, _)| erase(context, request.id, out));
+            done(context, result, out)
+        }
+        action::READ_TRUSTED => read(context, payload, out),
+        action::VERIFY => {
+            let chain = VerifyRequest::decode(payload, order).map_err(|_| Status::ABORTED).and_then(
+                |(request, tail)| {
+                    let chain = request.chain(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+                    Chain::single(request.root, request.flags, request.key_flags, request.key, chain)
+                },
+            );
+            verified(context, chain, out)
+        }
+        action::VERIFY_MULTI_ROOT => {
+            let chain = VerifyMultiRootRequest::decode(payload, order).map_err(|_| Status::ABORTED).and_then(
+                |(request, tail)| {
+                    let VerifyMultiRootRequest { flags, key_flags, key, .. } = request;
+                    let (roots, bytes) = request.tails(order, tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+                    Ok(Chain { roots, flags, key_flags, key, bytes })
+                },
+            );
+            verified(context, chain, out)
+        }
+        action::VERIFY_CACHE_CLEAR => {
+            let result = cache::clear(context);
+            done(context, result, out)
+        }
+        action::VERIFY_CACHE_SET_ENABLED => {
+            let result = VerifyCacheSetEnabledRequest::decode_exact(payload, order)
+                .map_err(|_| Status::ABORTED)
+                .and_then(|request| cache::set_enabled(context, request.enable != 0));
+            done(context, result, out)
+        }
+        action::VERIFY_ATTRIBUTE => {
+            let result = VerifyAttributeRequest::decode(payload, order)
+                .map_err(|_| Status::ABORTED)
+                .and_then(|(request, tail)| {
+                    let certificate = request.certificate(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+                    verify_attribute(context, request.root, certificate, out)
+                });
+            done(context, result, out)
+        }
+        #[cfg(feature = "dma")]
+        _ if context.dma.is_present() => dma::handle(context, action, payload, out),
+        _ => 0,
+    }
+}
+
+fn done<P: Platform>(context: &Context<'_, P>, result: Result<(), Status>, out: &mut [u8]) -> usize {
+    context.put(&SimpleResponse { status: result.err().unwrap_or(Status::OK) }, out)
+}
+
+/// Verifies a chain and writes the response. The room for the response holds the roots until then.
+fn verified<P: Platform>(
+    context: &mut Context<'_, P>,
+    chain: Result<Chain<'_>, Status>,
+    out: &mut [u8],
+) -> usize {
+    let (result, key) = match chain {
+        Ok(chain) => verify_chain(context, &chain, out),
+        Err(status) => (Err(status), KeyId::NONE),
+    };
+    context.put(&VerifyResponse { status: result.err().unwrap_or(Status::OK), key }, out)
+}
+
+/// Whether an object may be a trusted root. Every client may use every root; keys, counters, SHE slots and the records
+/// of the user database are none, whoever they belong to.
+fn may_be_root(isolation: Isolation, id: ObjectId) -> bool {
+    match isolation {
+        Isolation::Original => true,
+        Isolation::Strict => match id.object_type() {
+            ObjectType::CRYPTO
+            | ObjectType::SHE
+            | ObjectType::COUNTER
+            | ObjectType::WRAPPED
+            | ObjectType::HARDWARE => false,
+            _ => id.0 >> 8 != 0xFE,
+        },
+    }
+}
+
+impl<P: Platform> Context<'_, P> {
+    /// # Errors
+    /// ACCESS if the object cannot be a trusted root.
+    fn check_root(&mut self, id: ObjectId) -> Result<(), Status> {
+        self.session.subject = id;
+        if may_be_root(self.server.config().isolation, id) { Ok(()) } else { Err(Status::ACCESS) }
+    }
+}
+
+/// A root to be stored.
+struct Root {
+    id: ObjectId,
+    access: u16,
+    flags: Flags,
+    label: Label,
+}
+
+fn add<P: Platform>(context: &mut Context<'_, P>, root: Root, certificate: &[u8]) -> Result<(), Status> {
+    if certificate.is_empty() {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    context.check_root(root.id)?;
+    if is_stateful_private(certificate) {
+        return Err(Status::ACCESS);
+    }
+    if context.server.config().certificates.check_when_added && Certificate::decode(certificate).is_err() {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    let length = u16::try_from(certificate.len()).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let Root { id, access, flags, label } = root;
+    let metadata = Metadata { id, access, flags, length, label };
+    context.locked(|keys| {
+        keys.shared.store.add_checked(&metadata, certificate).map_err(|error| error.status())?;
+        keys.drop_stale_copy(id);
+        let flags = flags.without(Flags::SERVER_ONLY);
+        keys.recorder.record(Event::ObjectStored { object: id, flags, length });
+        Ok(())
+    })
+}
+
+/// An unmodifiable root may be erased, which clients rely on (document 07, §A.3), but this message is no way around the
+/// protection of other objects: what is unmodifiable and no certificate stays.
+fn erase<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, space: &mut [u8]) -> Result<(), Status> {
+    context.check_root(id)?;
+    context.locked(|keys| {
+        let metadata = match keys.stored(id) {
+            Ok(metadata) => metadata,
+            Err(Status::NOT_FOUND) => return Ok(()),
+            Err(status) => return Err(status),
+        };
+        if metadata.flags.intersects(Flags::NONDESTROYABLE | Flags::TRUSTED) {
+            return Err(Status::ACCESS);
+        }
+        if metadata.flags.contains(Flags::NONMODIFIABLE) {
+            let data = space.get_mut(..usize::from(metadata.length)).ok_or(Status::ACCESS)?;
+            keys.shared.store.read(id, 0, data).map_err(|error| error.status())?;
+            let is_certificate = Certificate::decode(data).is_ok();
+            data.fill(0);
+            if !is_certificate {
+                return Err(Status::ACCESS);
+            }
+        }
+        keys.destroy(id)?;
+        keys.drop_stale_copy(id);
+        keys.recorder.record(Event::ObjectDestroyed { object: id });
+        Ok(())
+    })
+}
+
+/// The length of a root that may be read.
+///
+/// # Errors
+/// NOT_FOUND, ACCESS.
+fn readable_length<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId) -> Result<u16, Status> {
+    let metadata = keys.stored(id)?;
+    if metadata.flags.intersects(Flags::NONEXPORTABLE | Flags::TRUSTED) {
+        return Err(Status::ACCESS);
+    }
+    Ok(metadata.length)
+}
+
+fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let mut length = 0_u16;
+    let space = out.get_mut(ReadTrustedResponse::SIZE..).unwrap_or_default();
+    let result = ReadTrustedRequest::decode(payload, context.order)
+        .map_err(|_| Status::BAD_ARGUMENTS)
+        .and_then(|(request, _)| {
+            context.check_root(request.id)?;
+            context.locked(|keys| {
+                length = readable_length(keys, request.id)?;
+                let space = space.get_mut(..usize::from(length)).ok_or(Status::BUFFER_SIZE)?;
+                keys.shared.store.read(request.id, 0, space).map_err(|error| error.status())
+            })
+        });
+    let (status, reported) = match result {
+        Ok(()) => (Status::OK, length),
+        Err(Status::BUFFER_SIZE) => (Status::BUFFER_SIZE, length),
+        Err(status) => (status, 0),
+    };
+    let tail = if status == Status::OK { usize::from(length) } else { 0 };
+    context.put(&ReadTrustedResponse { status, length: u32::from(reported) }, out).saturating_add(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_are_plain_objects() {
+        for id in [0x0001, 0x0FFF, 0x6405, 0xFF00, 0xFD00] {
+            assert!(may_be_root(Isolation::Strict, ObjectId(id)), "{id:#06x}");
+        }
+        for id in [0x1305, 0x1005, 0x2300, 0x2100, 0x3301, 0x4301, 0x5301, 0xFE00, 0xFE05] {
+            assert!(!may_be_root(Isolation::Strict, ObjectId(id)), "{id:#06x}");
+            assert!(may_be_root(Isolation::Original, ObjectId(id)));
+        }
+    }
+}

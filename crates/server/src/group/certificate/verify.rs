@@ -1,0 +1,260 @@
+//! Verification of chains and attribute certificates against roots in the object store (document 07, §A.4 to §A.8).
+
+use super::cache::{ServerHooks, VerifyCache};
+use super::may_be_root;
+use crate::keys::NewKey;
+use crate::server::{Affinity, Context, Platform, Server};
+use casemate_crypto::HashAlgorithm;
+use casemate_nvm::{Error as StoreError, ObjectStore};
+use casemate_protocol::message::certificate::{FLAG_CACHE_LEAF_KEY, MAX_VERIFY_ROOTS, RootIds};
+use casemate_protocol::{Flags, KeyId, Label, ObjectId, ObjectType, Status};
+use casemate_x509::{Anchors, AttributeCertificate, Certificate, ChainError, Error, Policy, Verifier};
+
+const _: () = assert!(MAX_VERIFY_ROOTS <= casemate_x509::MAX_ANCHORS);
+
+/// A request to verify a chain.
+pub(super) struct Chain<'p> {
+    pub(super) roots: RootIds,
+    pub(super) flags: u16,
+    pub(super) key_flags: Flags,
+    pub(super) key: KeyId,
+    pub(super) bytes: &'p [u8],
+}
+
+impl<'p> Chain<'p> {
+    /// A request that names one root.
+    ///
+    /// # Errors
+    /// None: one root is never too many.
+    pub(super) fn single(
+        root: ObjectId,
+        flags: u16,
+        key_flags: Flags,
+        key: KeyId,
+        bytes: &'p [u8],
+    ) -> Result<Self, Status> {
+        let roots = RootIds::new([root]).ok_or(Status::BAD_ARGUMENTS)?;
+        Ok(Self { roots, flags, key_flags, key, bytes })
+    }
+}
+
+/// The roots of a request that exist, of which one at a time is in memory.
+struct StoredRoots<'s, P: Platform> {
+    server: &'s Server<P>,
+    ids: [ObjectId; MAX_VERIFY_ROOTS],
+    count: usize,
+    /// Where a root is loaded.
+    space: &'s mut [u8],
+    /// Which one is there, and its length.
+    loaded: Option<(usize, usize)>,
+    /// What each was when it was loaded first: between that and a second time, another session may replace it.
+    digests: [Option<[u8; 32]>; MAX_VERIFY_ROOTS],
+    /// Why loading failed.
+    status: Option<Status>,
+}
+
+impl<'s, P: Platform> StoredRoots<'s, P> {
+    /// # Errors
+    /// BUFFER_SIZE if a root is larger than `space`, NOT_FOUND if there is none, what the store answers.
+    fn find(server: &'s Server<P>, roots: &RootIds, space: &'s mut [u8]) -> Result<Self, Status> {
+        let isolation = server.config().isolation;
+        let mut ids = [ObjectId::INVALID; MAX_VERIFY_ROOTS];
+        let mut count = 0_usize;
+        let found = server.with_shared(|shared| {
+            for &id in roots.as_slice() {
+                if ids.get(..count).is_some_and(|known| known.contains(&id)) || !may_be_root(isolation, id) {
+                    continue;
+                }
+                match shared.store.metadata(id) {
+                    Ok(metadata) if usize::from(metadata.length) > space.len() => {
+                        return Err(Status::BUFFER_SIZE);
+                    }
+                    Ok(_) => {
+                        *ids.get_mut(count).ok_or(Status::BAD_ARGUMENTS)? = id;
+                        count = count.saturating_add(1);
+                    }
+                    Err(StoreError::NotFound) => {}
+                    Err(error) => return Err(error.status()),
+                }
+            }
+            Ok(())
+        });
+        found.unwrap_or(Err(Status::ABORTED))?;
+        if count == 0 {
+            return Err(Status::NOT_FOUND);
+        }
+        let digests = [None; MAX_VERIFY_ROOTS];
+        Ok(Self { server, ids, count, space, loaded: None, digests, status: None })
+    }
+
+    fn load(&mut self, index: usize) -> Result<usize, Status> {
+        let id = *self.ids.get(index).ok_or(Status::NOT_FOUND)?;
+        let Self { server, space, .. } = self;
+        let length = server.with_shared(|shared| {
+            let metadata = shared.store.metadata(id).map_err(|error| error.status())?;
+            let length = usize::from(metadata.length);
+            let space = space.get_mut(..length).ok_or(Status::BUFFER_SIZE)?;
+            shared.store.read(id, 0, space).map_err(|error| error.status())?;
+            Ok(length)
+        });
+        length.unwrap_or(Err(Status::ABORTED))
+    }
+
+    /// Whether what was loaded is what it was before. A single root is loaded once.
+    fn is_unchanged(&mut self, index: usize, length: usize) -> bool {
+        if self.count == 1 {
+            return true;
+        }
+        let mut digest = [0; 32];
+        let driver = self.server.platform().crypto(Affinity::Accelerated);
+        let loaded = self.space.get(..length).unwrap_or_default();
+        if casemate_crypto::hash(driver, HashAlgorithm::Sha256, &[loaded], &mut digest).is_err() {
+            return false;
+        }
+        match self.digests.get_mut(index) {
+            Some(Some(before)) => *before == digest,
+            Some(place) => {
+                *place = Some(digest);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl<P: Platform> Anchors for StoredRoots<'_, P> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn anchor(&mut self, index: usize) -> Result<&[u8], Error> {
+        let length = match self.loaded {
+            Some((loaded, length)) if loaded == index => length,
+            _ => {
+                self.loaded = None;
+                let length = self.load(index).map_err(|status| {
+                    self.status = Some(status);
+                    Error::Unavailable
+                })?;
+                if !self.is_unchanged(index, length) {
+                    return Err(Error::Unavailable);
+                }
+                self.loaded = Some((index, length));
+                length
+            }
+        };
+        self.space.get(..length).ok_or(Error::Unavailable)
+    }
+}
+
+impl<P: Platform> Context<'_, P> {
+    fn certificate_policy(&self) -> Policy {
+        let options = &self.server.config().certificates;
+        Policy {
+            time: self.server.platform().now(),
+            require_key_cert_sign: options.require_key_cert_sign,
+            require_authority_anchors: options.require_authority_anchors,
+            minimum_rsa_bits: options.minimum_rsa_bits,
+            strict_attributes: options.strict_attributes,
+        }
+    }
+}
+
+/// Verifies a chain, and caches the key of its leaf if that is asked for: what became of it, and the identifier for the
+/// response. `space` holds the roots meanwhile.
+pub(super) fn verify_chain<P: Platform>(
+    context: &mut Context<'_, P>,
+    chain: &Chain<'_>,
+    space: &mut [u8],
+) -> (Result<(), Status>, KeyId) {
+    let features = context.server.config().features;
+    let id = chain.key.to_object(ObjectType::CRYPTO, context.client(), features);
+    let result = match check_chain(context, chain, space) {
+        Ok(Some(leaf)) if chain.flags & FLAG_CACHE_LEAF_KEY != 0 => {
+            cache_key(context, id, chain.key_flags, &leaf)
+        }
+        Ok(_) => Ok(id),
+        Err(status) => Err(status),
+    };
+    match result {
+        Ok(id) => (Ok(()), id.to_key(features)),
+        Err(status) => (Err(status), id.to_key(features)),
+    }
+}
+
+/// The leaf of a chain that verifies, if it has one.
+#[inline(never)]
+fn check_chain<'p, P: Platform>(
+    context: &mut Context<'_, P>,
+    chain: &Chain<'p>,
+    space: &mut [u8],
+) -> Result<Option<Certificate<'p>>, Status> {
+    if chain.bytes.is_empty() {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    let server = context.server;
+    let policy = context.certificate_policy();
+    context.session.subject = chain.roots.as_slice().first().copied().unwrap_or_default();
+    let mut roots = StoredRoots::find(server, &chain.roots, space)?;
+    let verifier = Verifier::new(server.platform().crypto(Affinity::Accelerated), policy);
+    let own: &mut VerifyCache = &mut context.session.verify_cache;
+    let result = verifier.verify_chain(chain.bytes, &mut roots, &mut ServerHooks { server, own });
+    match result {
+        Ok(verified) => Ok(verified.leaf),
+        Err(ChainError::Anchor { error: Error::Unavailable, .. }) => {
+            Err(roots.status.unwrap_or(Status::ABORTED))
+        }
+        Err(ChainError::Anchor { .. }) => Err(Status::ABORTED),
+        Err(ChainError::Certificate { .. }) => Err(Status::CERTIFICATE_VERIFICATION),
+    }
+}
+
+/// # Errors
+/// CERTIFICATE_VERIFICATION for whatever the key store refuses, a lack of space included: this is what clients expect
+/// (document 07, §A.6).
+fn cache_key<P: Platform>(
+    context: &mut Context<'_, P>,
+    id: ObjectId,
+    flags: Flags,
+    leaf: &Certificate<'_>,
+) -> Result<ObjectId, Status> {
+    let key = leaf.public_key;
+    let cached = context.locked(|keys| {
+        let id = keys.assign(id, key.len())?;
+        let flags = flags.without(Flags::SERVER_ONLY);
+        let new = NewKey { id, flags, label: Label::from("cert_pubkey"), length: key.len() };
+        keys.insert(new, |slot| {
+            slot.copy_from_slice(key);
+            Ok(())
+        })
+    });
+    cached.map_err(|_| Status::CERTIFICATE_VERIFICATION)
+}
+
+/// Verifies an attribute certificate; what follows it is ignored. `space` holds the root meanwhile.
+///
+/// # Errors
+/// As document 07, §A.8.
+#[inline(never)]
+pub(super) fn verify_attribute<P: Platform>(
+    context: &mut Context<'_, P>,
+    root: ObjectId,
+    certificate: &[u8],
+    space: &mut [u8],
+) -> Result<(), Status> {
+    let policy = context.certificate_policy();
+    context.session.subject = root;
+    let roots = RootIds::new([root]).ok_or(Status::BAD_ARGUMENTS)?;
+    let mut roots = StoredRoots::find(context.server, &roots, space)?;
+    let length = roots.load(0)?;
+    if certificate.is_empty() {
+        return Err(Status::CRYPTO_ARGUMENT);
+    }
+    let root = roots.space.get(..length).ok_or(Status::ABORTED)?;
+    let root = Certificate::decode(root).map_err(|_| Status::ASN_PARSE)?;
+    let (certificate, _) = AttributeCertificate::decode_first(certificate).map_err(|_| Status::ASN_PARSE)?;
+    let driver = context.server.platform().crypto(Affinity::Accelerated);
+    Verifier::new(driver, policy)
+        .verify_attribute(&certificate, &root)
+        .map_err(|_| Status::CERTIFICATE_VERIFICATION)
+}

@@ -1,0 +1,112 @@
+//! Attribute certificates (RFC 5755, §4).
+
+use crate::elements::{Elements, constructed, integer, unsigned};
+use crate::{Certificate, Error, Validity};
+use der::Tag;
+
+/// An attribute certificate of version 2: borrowed parts of its encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttributeCertificate<'a> {
+    /// The whole attribute certificate.
+    pub encoding: &'a [u8],
+    /// What is signed (AttributeCertificateInfo).
+    pub to_be_signed: &'a [u8],
+    /// The content of the INTEGER.
+    pub serial_number: &'a [u8],
+    /// The AlgorithmIdentifier of the signature.
+    pub signature_algorithm: &'a [u8],
+    /// The octets of the signature.
+    pub signature: &'a [u8],
+    /// Who holds the attributes, without the header of the SEQUENCE.
+    pub holder: &'a [u8],
+    /// The name of the issuer, a Name, if the issuer is named by exactly one directory name and nothing else, as
+    /// RFC 5755, §4.2.3, demands.
+    pub issuer: Option<&'a [u8]>,
+    /// The validity period.
+    pub validity: Validity,
+    /// The attributes, without the header of the SEQUENCE.
+    pub attributes: &'a [u8],
+}
+
+impl<'a> AttributeCertificate<'a> {
+    /// Decodes an attribute certificate.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
+        match Self::decode_first(bytes)? {
+            (certificate, []) => Ok(certificate),
+            _ => Err(Error::Malformed),
+        }
+    }
+
+    /// Decodes the attribute certificate at the start of `bytes` and returns it with what follows.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn decode_first(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
+        let mut outer = Elements::new(bytes);
+        let whole = outer.next()?;
+        let mut elements = Elements::new(whole.expect(Tag::Sequence)?);
+        let to_be_signed = elements.take_encoding(Tag::Sequence)?;
+        let signature_algorithm = elements.take_encoding(Tag::Sequence)?;
+        let signature = elements.bits()?;
+        elements.finish()?;
+
+        let mut elements = Elements::inside(to_be_signed, Tag::Sequence)?;
+        let version = unsigned(elements.take(Tag::Integer)?)?;
+        let holder = elements.take(Tag::Sequence)?;
+        let issuer = elements.next()?;
+        let issuer = match issuer.tag {
+            // The form of version 1, which RFC 5755 forbids.
+            Tag::Sequence => None,
+            tag if tag == constructed(0) => issuer_name(issuer.content)?,
+            _ => return Err(Error::Malformed),
+        };
+        let inner_algorithm = elements.take_encoding(Tag::Sequence)?;
+        let serial_number = integer(elements.take(Tag::Integer)?)?;
+        let generalized = |tag| tag == Tag::GeneralizedTime;
+        let validity = Validity::decode(elements.take(Tag::Sequence)?, generalized)?;
+        let attributes = elements.take(Tag::Sequence)?;
+        let _issuer_unique_identifier = elements.optional(Tag::BitString)?;
+        let _extensions = elements.optional(Tag::Sequence)?;
+        elements.finish()?;
+        if version != 1 || inner_algorithm != signature_algorithm {
+            return Err(Error::Malformed);
+        }
+        let certificate = Self {
+            encoding: whole.encoding,
+            to_be_signed,
+            serial_number,
+            signature_algorithm,
+            signature,
+            holder,
+            issuer,
+            validity,
+            attributes,
+        };
+        Ok((certificate, outer.rest()))
+    }
+
+    /// Whether the issuer is the subject of `certificate`.
+    #[must_use]
+    pub fn is_issued_by(&self, certificate: &Certificate<'_>) -> bool {
+        self.issuer == Some(certificate.subject)
+    }
+}
+
+/// The name in a V2Form that consists of one directory name.
+fn issuer_name(content: &[u8]) -> Result<Option<&[u8]>, Error> {
+    let mut form = Elements::new(content);
+    let names = form.optional(Tag::Sequence)?;
+    if !form.is_empty() {
+        return Ok(None);
+    }
+    let Some(names) = names else { return Ok(None) };
+    let mut names = Elements::new(names);
+    let Some(name) = names.optional(constructed(4))? else { return Ok(None) };
+    let mut inner = Elements::new(name);
+    let name = inner.take_encoding(Tag::Sequence)?;
+    inner.finish()?;
+    Ok(if names.is_empty() { Some(name) } else { None })
+}

@@ -1,0 +1,315 @@
+//! Signatures (RFC 8017, RFC 4055, RFC 5758, RFC 8410, RFC 9881). Padding is done here, over the driver's raw RSA.
+
+use crate::elements::{Elements, constructed, unsigned};
+use crate::public_key::modulus_bits;
+use crate::{Error, PublicKey};
+use casemate_crypto::encoding::decode_ecdsa_signature;
+use casemate_crypto::{
+    Curve, Driver, Ed25519Mode, Error as DriverError, HashAlgorithm, MlDsaMessage, MlDsaSet, RSA_MAX_BYTES,
+    RsaPublicKey,
+};
+use der::Tag;
+
+/// A signature algorithm with its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureAlgorithm {
+    /// RSASSA-PKCS1-v1_5.
+    RsaPkcs1(HashAlgorithm),
+    /// RSASSA-PSS.
+    RsaPss {
+        /// The hash of the message.
+        hash: HashAlgorithm,
+        /// The hash of the mask generation function MGF1.
+        mask_hash: HashAlgorithm,
+        /// Length of the salt in bytes.
+        salt_length: usize,
+    },
+    /// ECDSA.
+    Ecdsa(HashAlgorithm),
+    /// Ed25519.
+    Ed25519,
+    /// ML-DSA with an empty context.
+    MlDsa(MlDsaSet),
+}
+
+/// Identifiers, without tag and length.
+mod identifier {
+    /// sha256WithRSAEncryption and its siblings, without their last octet.
+    pub(super) const PKCS1: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01];
+    /// ecdsa-with-SHA256 and its siblings, without their last octet.
+    pub(super) const ECDSA: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03];
+    /// id-Ed25519.
+    pub(super) const ED25519: &[u8] = &[0x2B, 0x65, 0x70];
+    /// id-ml-dsa-44 and its siblings, without their last octet.
+    pub(super) const ML_DSA: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03];
+    /// id-sha256 and its siblings, without their last octet.
+    pub(super) const HASH: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02];
+    /// The last octet of id-RSASSA-PSS behind [`PKCS1`].
+    pub(super) const PSS_LAST: u8 = 10;
+    /// The last octet of id-mgf1 behind [`PKCS1`].
+    pub(super) const MGF1_LAST: u8 = 8;
+}
+
+/// The largest digest, in bytes.
+const MAX_DIGEST: usize = 64;
+
+/// Parameters of algorithms that leave them out or write NULL.
+fn null_or_none(mut elements: Elements<'_>) -> Result<(), Error> {
+    if elements
+        .optional(Tag::Null)
+        .map_err(|_| Error::SignatureAlgorithm)?
+        .is_some_and(|null| !null.is_empty())
+    {
+        return Err(Error::SignatureAlgorithm);
+    }
+    elements.finish().map_err(|_| Error::SignatureAlgorithm)
+}
+
+/// The hash function that an AlgorithmIdentifier names.
+fn hash_function(content: &[u8]) -> Result<HashAlgorithm, Error> {
+    let mut elements = Elements::new(content);
+    let hash = match elements.take(Tag::ObjectIdentifier)? {
+        [prefix @ .., 1] if prefix == identifier::HASH => HashAlgorithm::Sha256,
+        [prefix @ .., 2] if prefix == identifier::HASH => HashAlgorithm::Sha384,
+        [prefix @ .., 3] if prefix == identifier::HASH => HashAlgorithm::Sha512,
+        _ => return Err(Error::SignatureAlgorithm),
+    };
+    null_or_none(elements)?;
+    Ok(hash)
+}
+
+impl SignatureAlgorithm {
+    /// Decodes an AlgorithmIdentifier.
+    ///
+    /// # Errors
+    /// [`Error::SignatureAlgorithm`] if the algorithm or one of its parameters is not supported or malformed.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let wrong = |_| Error::SignatureAlgorithm;
+        let mut elements = Elements::inside(bytes, Tag::Sequence).map_err(wrong)?;
+        match elements.take(Tag::ObjectIdentifier).map_err(wrong)? {
+            [prefix @ .., last @ 11..=13] if prefix == identifier::PKCS1 => {
+                null_or_none(elements)?;
+                Ok(Self::RsaPkcs1(match last {
+                    11 => HashAlgorithm::Sha256,
+                    12 => HashAlgorithm::Sha384,
+                    _ => HashAlgorithm::Sha512,
+                }))
+            }
+            [prefix @ .., identifier::PSS_LAST] if prefix == identifier::PKCS1 => {
+                let parameters = elements.take(Tag::Sequence).map_err(wrong)?;
+                elements.finish().map_err(wrong)?;
+                pss_parameters(parameters).map_err(wrong)
+            }
+            [prefix @ .., last @ 2..=4] if prefix == identifier::ECDSA => {
+                elements.finish().map_err(wrong)?;
+                Ok(Self::Ecdsa(match last {
+                    2 => HashAlgorithm::Sha256,
+                    3 => HashAlgorithm::Sha384,
+                    _ => HashAlgorithm::Sha512,
+                }))
+            }
+            identifier::ED25519 => {
+                elements.finish().map_err(wrong)?;
+                Ok(Self::Ed25519)
+            }
+            [prefix @ .., last @ 17..=19] if prefix == identifier::ML_DSA => {
+                elements.finish().map_err(wrong)?;
+                Ok(Self::MlDsa(match last {
+                    17 => MlDsaSet::MlDsa44,
+                    18 => MlDsaSet::MlDsa65,
+                    _ => MlDsaSet::MlDsa87,
+                }))
+            }
+            _ => Err(Error::SignatureAlgorithm),
+        }
+    }
+
+    /// Verifies the signature of a message.
+    ///
+    /// # Errors
+    /// [`Error::SignatureAlgorithm`] if the algorithm is not one of the key, [`Error::Signature`],
+    /// [`Error::PublicKey`] if the key turns out to be none, [`Error::Driver`].
+    pub fn verify<D: Driver + ?Sized>(
+        &self,
+        driver: &D,
+        key: &PublicKey<'_>,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Error> {
+        let mut digest = [0; MAX_DIGEST];
+        match (self, key) {
+            (Self::RsaPkcs1(hash), PublicKey::Rsa(key)) => {
+                let digest = hashed(driver, *hash, &[message], &mut digest)?;
+                verify_pkcs1(driver, key, *hash, digest, signature)
+            }
+            (Self::RsaPss { hash, mask_hash, salt_length }, PublicKey::Rsa(key)) => {
+                let digest = hashed(driver, *hash, &[message], &mut digest)?;
+                verify_pss(driver, key, *hash, *mask_hash, *salt_length, digest, signature)
+            }
+            (Self::Ecdsa(hash), PublicKey::EllipticCurve { curve, point }) => {
+                let digest = hashed(driver, *hash, &[message], &mut digest)?;
+                let mut raw = [0; Curve::MAX_POINT];
+                let raw = raw.get_mut(..curve.point_size()).ok_or(Error::Signature)?;
+                decode_ecdsa_signature(*curve, signature, raw).map_err(|_| Error::Signature)?;
+                driver.ecdsa_verify(*curve, point, digest, raw).map_err(refused)
+            }
+            (Self::Ed25519, PublicKey::Ed25519(key)) => {
+                let signature = signature.try_into().map_err(|_| Error::Signature)?;
+                driver.ed25519_verify(key, Ed25519Mode::Pure, message, signature).map_err(refused)
+            }
+            (Self::MlDsa(expected), PublicKey::MlDsa { set, key }) if expected == set => {
+                if signature.len() != set.signature_size() {
+                    return Err(Error::Signature);
+                }
+                driver.ml_dsa_verify(*set, key, MlDsaMessage::Pure(message), &[], signature).map_err(refused)
+            }
+            _ => Err(Error::SignatureAlgorithm),
+        }
+    }
+}
+
+fn refused(error: DriverError) -> Error {
+    match error {
+        DriverError::Authentication | DriverError::Signature | DriverError::DataLength => Error::Signature,
+        DriverError::Key | DriverError::KeyLength => Error::PublicKey,
+        error => Error::Driver(error),
+    }
+}
+
+/// RSASSA-PSS-params (RFC 4055, §3.1). The defaults mean SHA-1, which is not supported.
+fn pss_parameters(content: &[u8]) -> Result<SignatureAlgorithm, Error> {
+    let mut elements = Elements::new(content);
+    let mut hash = Elements::new(elements.take(constructed(0))?);
+    let mut mask = Elements::new(elements.take(constructed(1))?);
+    let salt = elements.optional(constructed(2))?;
+    let trailer = elements.optional(constructed(3))?;
+    elements.finish()?;
+
+    let hash_algorithm = hash_function(hash.take(Tag::Sequence)?)?;
+    hash.finish()?;
+    let mut generator = Elements::new(mask.take(Tag::Sequence)?);
+    mask.finish()?;
+    match generator.take(Tag::ObjectIdentifier)? {
+        [prefix @ .., identifier::MGF1_LAST] if prefix == identifier::PKCS1 => {}
+        _ => return Err(Error::SignatureAlgorithm),
+    }
+    let mask_hash = hash_function(generator.take(Tag::Sequence)?)?;
+    generator.finish()?;
+    let number = |content| {
+        let mut elements = Elements::new(content);
+        let number = unsigned(elements.take(Tag::Integer)?)?;
+        elements.finish()?;
+        Ok(number)
+    };
+    if trailer.map(number).transpose()?.is_some_and(|trailer| trailer != 1) {
+        return Err(Error::SignatureAlgorithm);
+    }
+    let salt_length = salt.map(number).transpose()?.unwrap_or(20);
+    let salt_length = usize::try_from(salt_length).map_err(|_| Error::SignatureAlgorithm)?;
+    Ok(SignatureAlgorithm::RsaPss { hash: hash_algorithm, mask_hash, salt_length })
+}
+
+/// The digest of the concatenation of `parts`, at the front of `output`.
+fn hashed<'o, D: Driver + ?Sized>(
+    driver: &D,
+    algorithm: HashAlgorithm,
+    parts: &[&[u8]],
+    output: &'o mut [u8; MAX_DIGEST],
+) -> Result<&'o [u8], Error> {
+    let size = algorithm.digest_size().ok_or(Error::SignatureAlgorithm)?;
+    let output = output.get_mut(..size).ok_or(Error::SignatureAlgorithm)?;
+    casemate_crypto::hash(driver, algorithm, parts, output).map_err(Error::Driver)?;
+    Ok(output)
+}
+
+/// The message representative of a signature: its public operation (RFC 8017, §5.2.2).
+fn opened<'o, D: Driver + ?Sized>(
+    driver: &D,
+    key: &RsaPublicKey<'_>,
+    signature: &[u8],
+    output: &'o mut [u8; RSA_MAX_BYTES],
+) -> Result<&'o mut [u8], Error> {
+    // Of one length, numbers are in order as byte strings are. A number beyond the modulus is no signature.
+    if signature.len() != key.modulus.len() || signature >= key.modulus {
+        return Err(Error::Signature);
+    }
+    let output = output.get_mut(..signature.len()).ok_or(Error::PublicKey)?;
+    output.copy_from_slice(signature);
+    driver.rsa_public(key, output).map_err(refused)?;
+    Ok(output)
+}
+
+/// RSASSA-PKCS1-v1_5 (RFC 8017, §8.2.2): the one padded form that there is, compared as a whole.
+fn verify_pkcs1<D: Driver + ?Sized>(
+    driver: &D,
+    key: &RsaPublicKey<'_>,
+    hash: HashAlgorithm,
+    digest: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
+    let mut buffer = [0; RSA_MAX_BYTES];
+    let padded = opened(driver, key, signature, &mut buffer)?;
+    let last = match hash {
+        HashAlgorithm::Sha256 => 1,
+        HashAlgorithm::Sha384 => 2,
+        HashAlgorithm::Sha512 => 3,
+        _ => return Err(Error::SignatureAlgorithm),
+    };
+    let size = u8::try_from(digest.len()).map_err(|_| Error::SignatureAlgorithm)?;
+    let whole = size.saturating_add(17);
+    let head = [0x30, whole, 0x30, 13, 0x06, 9];
+    let tail = [last, 0x05, 0, 0x04, size];
+    let info = head.iter().chain(identifier::HASH).chain(&tail).chain(digest);
+    let info_length = head.len().saturating_add(identifier::HASH.len()).saturating_add(tail.len());
+    let info_length = info_length.saturating_add(digest.len());
+    let filling = padded.len().checked_sub(info_length.saturating_add(3)).filter(|length| *length >= 8);
+    let filling = filling.ok_or(Error::Signature)?;
+    let expected = [0, 1].iter().chain(core::iter::repeat_n(&0xFF, filling)).chain(&[0]).chain(info);
+    if padded.iter().eq(expected) { Ok(()) } else { Err(Error::Signature) }
+}
+
+/// RSASSA-PSS (RFC 8017, §8.1.2 and §9.1.2).
+fn verify_pss<D: Driver + ?Sized>(
+    driver: &D,
+    key: &RsaPublicKey<'_>,
+    hash: HashAlgorithm,
+    mask_hash: HashAlgorithm,
+    salt_length: usize,
+    digest: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
+    let mut buffer = [0; RSA_MAX_BYTES];
+    let opened = opened(driver, key, signature, &mut buffer)?;
+    let bits = modulus_bits(key).saturating_sub(1);
+    let length = bits.div_ceil(8);
+    let unused = length.saturating_mul(8).saturating_sub(bits);
+    let surplus = opened.len().checked_sub(length).ok_or(Error::Signature)?;
+    let (zeros, encoded) = opened.split_at_mut_checked(surplus).ok_or(Error::Signature)?;
+    let Some((0xBC, encoded)) = encoded.split_last_mut() else { return Err(Error::Signature) };
+    let block = encoded.len().checked_sub(digest.len()).ok_or(Error::Signature)?;
+    let (block, check) = encoded.split_at_mut_checked(block).ok_or(Error::Signature)?;
+    let first = block.first().copied().ok_or(Error::Signature)?;
+    let unused_bits = !0xFF_u8.checked_shr(u32::try_from(unused).unwrap_or(8)).unwrap_or(0);
+    if zeros.iter().any(|byte| *byte != 0) || first & unused_bits != 0 {
+        return Err(Error::Signature);
+    }
+
+    let mut mask = [0; MAX_DIGEST];
+    let step = mask_hash.digest_size().filter(|size| *size > 0).ok_or(Error::SignatureAlgorithm)?;
+    for (counter, part) in (0_u32..).zip(block.chunks_mut(step)) {
+        let mask = hashed(driver, mask_hash, &[check, &counter.to_be_bytes()], &mut mask)?;
+        part.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    }
+    if let Some(first) = block.first_mut() {
+        *first &= !unused_bits;
+    }
+    let salt_start = block.len().checked_sub(salt_length).ok_or(Error::Signature)?;
+    let (filling, salt) = block.split_at_checked(salt_start).ok_or(Error::Signature)?;
+    let Some((1, filling)) = filling.split_last() else { return Err(Error::Signature) };
+    if filling.iter().any(|byte| *byte != 0) {
+        return Err(Error::Signature);
+    }
+    let mut expected = [0; MAX_DIGEST];
+    let expected = hashed(driver, hash, &[&[0; 8], digest, salt], &mut expected)?;
+    if expected == check { Ok(()) } else { Err(Error::Signature) }
+}
