@@ -4,12 +4,12 @@ use crate::value::{client_id, seconds};
 use anyhow::{Context, Result, bail};
 use casemate_client::Client;
 use casemate_posix::LinkError;
-use casemate_posix::MonotonicClock;
 use casemate_posix::shm::ShmClientTransport;
 use casemate_posix::tcp::TcpClientTransport;
 #[cfg(feature = "tls")]
 use casemate_posix::tls::{TlsClientOptions, TlsClientTransport, TlsIdentity, TlsTrust};
 use casemate_posix::unix::UnixClientTransport;
+use casemate_posix::{MonotonicClock, Patient};
 use casemate_protocol::{ClientId, Header, MAX_DATA_LENGTH};
 use casemate_transport::{ClientTransport, Loopback, MemoryClient, SharedRegion, TransportError};
 use clap::Args;
@@ -187,7 +187,7 @@ pub(crate) enum Link {
     #[cfg(feature = "tls")]
     Tls(Box<TlsClientTransport>),
     /// Memory that a thread of this process serves.
-    Memory(MemoryClient<SharedRegion<'static>>),
+    Memory(Patient<MemoryClient<SharedRegion<'static>>>),
     InProcess(Loopback<Handler, Vec<u8>>),
 }
 

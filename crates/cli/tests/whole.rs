@@ -10,9 +10,16 @@ fn the_demonstration_succeeds() {
     let text = run(&["demo"]).ok();
     assert!(text.contains(" steps passed, 0 failed\n"), "{text}");
     assert!(!text.contains("FAIL"), "{text}");
-    for group in
-        ["Non-volatile memory", "Keys", "Counters", "AES", "Key derivation", "Two clients at once", "Restart"]
-    {
+    for group in [
+        "Non-volatile memory",
+        "Keys",
+        "Counters",
+        "AES",
+        "Key derivation",
+        "Two clients at once",
+        "Transports",
+        "Restart",
+    ] {
         assert!(text.contains(&format!("\n{group}")), "{group}: {text}");
     }
 }

@@ -10,6 +10,7 @@ pub mod entropy;
 mod error;
 pub mod flash;
 mod mapping;
+mod patient;
 pub mod shm;
 mod socket;
 pub mod tcp;
@@ -19,3 +20,4 @@ pub mod unix;
 
 pub use clock::MonotonicClock;
 pub use error::LinkError;
+pub use patient::Patient;

@@ -74,7 +74,7 @@ impl Backoff {
     const LONGEST: Duration = Duration::from_millis(5);
 
     /// Waits a little, up to `longest` in all; `false` if that has passed.
-    fn wait(&mut self, longest: Duration) -> bool {
+    pub(crate) fn wait(&mut self, longest: Duration) -> bool {
         self.rounds = self.rounds.saturating_add(1);
         if self.rounds < Self::SPINS {
             std::hint::spin_loop();

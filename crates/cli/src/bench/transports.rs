@@ -8,6 +8,7 @@ use crate::table::{Align, Table};
 use crate::value::{print, say};
 use anyhow::{Context, Result, anyhow};
 use casemate_client::{Key, NewKey};
+use casemate_posix::Patient;
 use casemate_protocol::{ClientId, Flags, Header, KeyId, Label};
 use casemate_server::{HeapCache, Session};
 use casemate_transport::{
@@ -113,14 +114,13 @@ fn memory(work: Work, turn: &Turn) -> Result<Summary> {
                 }
             }
         });
-        let outcome = prepare(over(Link::Memory(client), packet, Duration::from_secs(10)), work, 1).and_then(
-            |mut client| {
+        let outcome = prepare(over(Link::Memory(Patient(client)), packet, Duration::from_secs(10)), work, 1)
+            .and_then(|mut client| {
                 let mut samples = Samples::default();
                 let (calls, time) = client.run(turn, &mut samples)?;
                 samples.end_turn(calls, time);
                 samples.summary().context("no time was measured")
-            },
-        );
+            });
         stop.store(true, Ordering::Relaxed);
         outcome
     })

@@ -1,5 +1,7 @@
 //! `casemate demo`: every feature once, checked.
 
+mod transports;
+
 use crate::connection::{Hsm, TlsOptions, connect};
 use crate::local::{Running, Setup, provision};
 use crate::value::say;
@@ -59,6 +61,7 @@ impl Demo {
         post_quantum_steps(&mut report, &mut hsm);
         wrap_steps(&mut report, &mut hsm);
         isolation_steps(&mut report, &mut hsm, &server.address);
+        transports::steps(&mut report);
 
         report.group("Restart");
         report.step("commit a key, close, stop the server", || {
