@@ -5,13 +5,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use casemate_nvm::{
     DirectoryEntry, Error as StoreError, FlashOptions, FlashStore, ObjectStore, RamFlash, Unusable,
 };
+use casemate_posix::audit::{AuditFile, AuditOptions};
 use casemate_posix::connection::{ConnectionLimit, ConnectionOptions, Listener};
 use casemate_posix::daemon::{self, Event, PosixPlatform};
 use casemate_posix::flash::{FileFlash, FileFlashOptions};
 use casemate_posix::tcp::TcpServer;
 use casemate_protocol::{ClientId, Flags, Header, Label, Metadata, ObjectId, ObjectType};
 use casemate_server::{CacheShape, Config, HeapCache, Server, Session};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -33,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) erased_byte: Option<u8>,
     pub(crate) checksums: bool,
     pub(crate) connections: usize,
+    /// Where security records go, if anywhere.
+    pub(crate) audit: Option<(PathBuf, AuditOptions)>,
 }
 
 impl Default for Setup {
@@ -46,6 +49,7 @@ impl Default for Setup {
             erased_byte: None,
             checksums: false,
             connections: 64,
+            audit: None,
         }
     }
 }
@@ -98,8 +102,19 @@ impl Setup {
 
     /// A server over a store.
     pub(crate) fn server<S: ObjectStore>(&self, store: S) -> Result<Server<PosixPlatform<S>>> {
-        let platform = PosixPlatform::new()
+        let mut platform = PosixPlatform::new()
             .map_err(|error| anyhow!("the operating system gives no random numbers: {error}"))?;
+        if let Some((path, options)) = &self.audit {
+            let shown = path.display().to_string();
+            let report = move |error: &_| {
+                crate::serve::log(format_args!(
+                    "security records are lost, {shown} cannot be written: {error}"
+                ));
+            };
+            let file = AuditFile::open(path, options.clone(), report)
+                .with_context(|| format!("cannot keep security records in {}", path.display()))?;
+            platform = platform.with_audit(file);
+        }
         Ok(Server::new(platform, self.config.clone(), store, HeapCache::new(self.cache))?)
     }
 

@@ -1,6 +1,7 @@
 //! The program `casemate`: an HSM server, a client for the command line, a demonstration and a benchmark.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod bench;
 mod connection;
 mod counter;
@@ -56,6 +57,7 @@ enum Command {
     Nvm(nvm::Nvm),
     Counter(counter::Counter),
     Random(simple::Random),
+    Audit(audit::Audit),
     Bench(bench::Bench),
 }
 
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Nvm(command) => command.run(),
         Command::Counter(command) => command.run(),
         Command::Random(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Bench(command) => command.run(),
     };
     match result {

@@ -4,6 +4,8 @@ use crate::local::{Setup, provision};
 use crate::value::{byte, client_id, read_file, seconds, size};
 use anyhow::{Context, Result, bail};
 use casemate_nvm::ObjectStore;
+use casemate_posix::audit::AuditOptions;
+pub(crate) use casemate_posix::audit::timestamp;
 #[cfg(feature = "tls")]
 use casemate_posix::connection::ConnectionOptions;
 use casemate_posix::connection::Listener;
@@ -24,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
 
 /// Run a server
 ///
@@ -67,6 +70,8 @@ pub(crate) struct Serve {
     /// given several times
     #[arg(long = "trusted-key", value_name = "CLIENT:ID:FILE", value_parser = trusted_key)]
     trusted_keys: Vec<TrustedKey>,
+    #[command(flatten)]
+    audit: Audit,
     #[command(flatten)]
     nvm_shape: NvmShape,
     #[command(flatten)]
@@ -142,6 +147,50 @@ struct Limits {
     /// How long a client may take to send a request that it has begun, to accept a response, or for a TLS handshake
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     request_timeout: Duration,
+}
+
+/// Security records: sessions, keys made, exported, revoked and erased, refusals and so on; never a secret. Read them
+/// with `casemate audit`.
+#[derive(Args)]
+#[command(next_help_heading = "Security records")]
+struct Audit {
+    /// Write security records to a file, which is made if it does not exist
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+    /// Begin a new file at this size; the old one is renamed to FILE.1, and so on
+    #[arg(long, value_name = "BYTES", default_value = "16M", value_parser = size, requires = "audit")]
+    audit_size: u32,
+    /// How many renamed files to keep
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000), requires = "audit")]
+    audit_keep: u32,
+    /// Force every record to the disk before the client gets its answer
+    #[arg(long, requires = "audit")]
+    audit_sync: bool,
+    /// Chain the records with the key in this file, so that whoever has not the key cannot make another chain
+    #[arg(long, value_name = "FILE", requires = "audit")]
+    audit_key: Option<PathBuf>,
+}
+
+impl Audit {
+    fn options(&self) -> Result<Option<(PathBuf, AuditOptions)>> {
+        let Some(path) = &self.audit else { return Ok(None) };
+        let options = AuditOptions {
+            maximum_size: self.audit_size.into(),
+            keep: self.audit_keep,
+            sync: self.audit_sync,
+            key: self.audit_key.as_deref().map(chain_key).transpose()?,
+        };
+        Ok(Some((path.clone(), options)))
+    }
+}
+
+/// The key of a chain of records, from a file.
+pub(crate) fn chain_key(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let key = read_file(path)?;
+    if key.len() < 16 {
+        bail!("{} has {} bytes; a key for records has 16 or more", path.display(), key.len());
+    }
+    Ok(key)
 }
 
 /// The object store. For a file that exists these have to be as they were when it was made.
@@ -239,7 +288,7 @@ fn data_length(text: &str) -> Result<usize, String> {
 
 impl Serve {
     pub(crate) fn run(&self) -> Result<()> {
-        let setup = self.setup();
+        let setup = self.setup()?;
         if self.nvm == Path::new("ram") {
             let store = setup.ram_store()?;
             self.serve(&setup, store, "in RAM, lost when the server ends")
@@ -252,8 +301,8 @@ impl Serve {
         }
     }
 
-    fn setup(&self) -> Setup {
-        Setup {
+    fn setup(&self) -> Result<Setup> {
+        Ok(Setup {
             config: Config {
                 server_id: self.server_id,
                 data_length: self.data_length,
@@ -274,7 +323,8 @@ impl Serve {
             erased_byte: self.nvm_shape.nvm_erased_byte,
             checksums: self.nvm_shape.nvm_checksums,
             connections: self.limits.connections.into(),
-        }
+            audit: self.audit.options()?,
+        })
     }
 
     fn serve<S: ObjectStore + Send>(&self, setup: &Setup, store: S, place: &str) -> Result<()> {
@@ -323,6 +373,11 @@ impl Serve {
         daemon::serve(&server, &listeners, setup.cache, &stop, &report);
         // Names of sockets and shared memory are gone before this says so.
         drop(listeners);
+        if let Some(audit) = server.platform().audit()
+            && audit.lost() > 0
+        {
+            log(format_args!("{} security records were lost", audit.lost()));
+        }
         log("stopped");
         Ok(())
     }
@@ -396,31 +451,9 @@ fn wide(size: u32) -> usize {
 }
 
 /// One line to standard error, after the time. Nobody who could read a complaint is left if that fails.
-fn log(event: impl Display) {
+pub(crate) fn log(event: impl Display) {
     let line = format!("{} {event}\n", timestamp(SystemTime::now()));
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
-}
-
-/// Date and time of day in UTC (RFC 3339).
-pub(crate) fn timestamp(time: SystemTime) -> String {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Years that begin in March have their leap day at the end; eras of 400 years have 146097 days.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_millis()
-    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The reference server application: one thread for each connection, over one server core.
 
 use crate::LinkError;
+use crate::audit::AuditFile;
 use crate::connection::{Accepted, Answer, Connection, Ended, Listener, Peer, Refusal};
 use crate::entropy::OsEntropy;
 use crate::shm::DmaArea;
@@ -11,6 +12,7 @@ use casemate_crypto::{Drbg, Driver, Error as CryptoError, Software};
 use casemate_crypto_aws_lc::{AwsLc, PreparedRsa};
 use casemate_nvm::ObjectStore;
 use casemate_protocol::ClientId;
+use casemate_server::audit::Record;
 use casemate_server::{
     Access, AddressRange, Affinity, CacheShape, ClientMemory, ClientWindow, HeapCache, MemoryError, Platform,
     Reply, Server, Session, ThreadSafe,
@@ -44,6 +46,7 @@ type Accelerated = Portable;
 /// ([`Affinity::Software`]) are served by the portable driver alone.
 pub struct PosixPlatform<S> {
     driver: Accelerated,
+    audit: Option<AuditFile>,
     store: PhantomData<fn() -> S>,
 }
 
@@ -59,7 +62,19 @@ impl<S> PosixPlatform<S> {
         let driver = Prefer::new(PreparedRsa::new(), Prefer::new(AwsLc, software));
         #[cfg(not(feature = "aws-lc"))]
         let driver = software;
-        Ok(Self { driver, store: PhantomData })
+        Ok(Self { driver, audit: None, store: PhantomData })
+    }
+
+    /// The same platform, which writes security records to a file.
+    #[must_use]
+    pub fn with_audit(self, audit: AuditFile) -> Self {
+        Self { audit: Some(audit), ..self }
+    }
+
+    /// The file of security records, if there is one.
+    #[must_use]
+    pub const fn audit(&self) -> Option<&AuditFile> {
+        self.audit.as_ref()
     }
 
     /// The portable driver.
@@ -97,6 +112,12 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
     fn now(&self) -> Option<u64> {
         // A clock that stands before 1970 is wrong: certificates are then not valid yet, instead of not checked.
         Some(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    }
+
+    fn record(&self, record: &Record) {
+        if let Some(audit) = &self.audit {
+            audit.record(record);
+        }
     }
 }
 
@@ -225,7 +246,9 @@ fn attend<S: ObjectStore>(
             Err(_) => Answer::Close,
         }
     });
-    report(Event::Ended { peer, client: session.client(), why });
+    let client = session.client();
+    server.end(session);
+    report(Event::Ended { peer, client, why });
 }
 
 /// Offsets into the area are the addresses that clients of shared memory use (document 01, §12.4).

@@ -1,8 +1,10 @@
 //! Casemate on POSIX systems: packets over TCP ([`tcp`]), Unix-domain sockets ([`unix`]), shared memory ([`shm`])
-//! and TLS (`tls`), flash in a file ([`flash`]), entropy ([`entropy`]) and time from the operating system, a server application
-//! ([`daemon`]) that serves any number of listeners ([`connection`]) at once.
+//! and TLS (`tls`), flash in a file ([`flash`]), entropy ([`entropy`]) and time from the operating system, security
+//! records in a file ([`audit`]), a server application ([`daemon`]) that serves any number of listeners
+//! ([`connection`]) at once.
 #![deny(unsafe_code)]
 
+pub mod audit;
 mod clock;
 pub mod connection;
 pub mod daemon;
