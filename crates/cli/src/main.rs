@@ -6,6 +6,7 @@ mod bench;
 mod connection;
 mod counter;
 mod demo;
+mod image;
 mod key;
 mod local;
 mod nvm;
@@ -57,6 +58,7 @@ enum Command {
     Nvm(nvm::Nvm),
     Counter(counter::Counter),
     Random(simple::Random),
+    Image(image::Image),
     Audit(audit::Audit),
     Bench(bench::Bench),
 }
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Nvm(command) => command.run(),
         Command::Counter(command) => command.run(),
         Command::Random(command) => command.run(),
+        Command::Image(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Bench(command) => command.run(),
     };
