@@ -123,6 +123,8 @@
 extern crate std;
 
 mod aead;
+#[cfg(feature = "hash-signatures")]
+mod block_engine;
 mod cipher;
 mod curve25519;
 mod drbg;
@@ -144,6 +146,8 @@ pub mod she;
 mod software;
 
 pub use aead::Aead;
+#[cfg(feature = "hash-signatures")]
+pub use block_engine::BlockEngine;
 pub use cipher::{Cipher, CtrState, Direction};
 pub use curve25519::{Curve25519, Ed25519Mode};
 pub use drbg::Drbg;

@@ -148,6 +148,9 @@ pub struct Config {
     /// What the certificate manager demands.
     #[cfg(feature = "certificates")]
     pub certificates: CertificateOptions,
+    /// Largest stateful signature key (LMS, XMSS) as it is stored, in bytes. Each signature writes it anew; a larger one
+    /// keeps more of the tree and signs faster.
+    pub stateful_key_limit: usize,
     /// Version text that INFO reports, padded with zeros.
     pub version: [u8; 9],
     /// Build text that INFO reports, padded with zeros.
@@ -169,6 +172,7 @@ impl Default for Config {
             wrap_data_limit: 2000,
             #[cfg(feature = "certificates")]
             certificates: CertificateOptions::default(),
+            stateful_key_limit: 3000,
             version: *b"01.01.01\0",
             build: *b"12345678\0",
             #[cfg(feature = "she")]

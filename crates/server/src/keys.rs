@@ -67,6 +67,10 @@ pub(crate) struct NewKey {
 /// Magic words of the containers of stateful signature keys (document 03, §12.4).
 const STATEFUL_MAGIC: [u32; 2] = [0x4C4D_5301, 0x584D_5301];
 
+/// Where the container of a stateful signature key says that the key was revoked. The original has a zero there and
+/// refuses other numbers.
+pub(crate) const STATEFUL_REVOKED: usize = 10;
+
 /// Whether `key` is the private container of a stateful signature key: a copy of one that came back later would sign
 /// twice with the same one-time key, so none may enter from outside.
 pub(crate) fn is_stateful_private(key: &[u8]) -> bool {
@@ -320,6 +324,10 @@ impl<P: Platform> KeyStore<'_, P> {
         if id.object_type() == ObjectType::WRAPPED {
             return Err(Status::ABORTED);
         }
+        if self.cached(id).is_some_and(|cached| is_stateful_private(cached.key)) {
+            // A copy of what is stored, and perhaps an older one: it must not go back.
+            return Ok(());
+        }
         self.write_back(id)?;
         self.recorder.record(Event::KeyCommitted { key: id });
         Ok(())
@@ -367,17 +375,108 @@ impl<P: Platform> KeyStore<'_, P> {
     pub(crate) fn revoke(&mut self, id: ObjectId) -> Result<(), Status> {
         self.gate(id, Operation::Revoke)?;
         let is_stored = self.find_stored(id)?.is_some();
+        if is_stored && self.cached(id).is_some_and(|cached| is_stateful_private(cached.key)) {
+            // Another session may have signed since: what is marked as revoked is the state that is stored now.
+            self.cache(id).remove(id);
+        }
         self.freshen(id)?;
         let cached = self.cache(id).get_mut(id).ok_or(Status::NOT_FOUND)?;
         let flags = &mut cached.metadata.flags;
         let is_revoked = flags.contains(Flags::NONMODIFIABLE) && !flags.intersects(Flags::USAGE_ANY);
-        if is_revoked && *cached.committed {
+        // Clients make stateful keys without usage flags, so that their absence says nothing.
+        let mark = cached.key.get(STATEFUL_REVOKED).copied();
+        let is_stateful = is_stateful_private(cached.key);
+        if is_revoked && *cached.committed && !(is_stateful && mark == Some(0)) {
             return Ok(());
         }
         *flags = flags.with(Flags::NONMODIFIABLE).without(Flags::USAGE_ANY);
+        if is_stateful && let Some(mark) = cached.key.get_mut(STATEFUL_REVOKED) {
+            *mark = 1;
+        }
         // Revoked in the cache already, whatever becomes of the stored copy.
         self.recorder.record(Event::KeyRevoked { key: id });
         if is_stored { self.write_back(id) } else { Ok(()) }
+    }
+
+    // ----- stateful signature keys -----
+
+    /// Copies a stateful signature key to the front of `out`. A cached copy of a stored key does not count: another
+    /// session may have signed since it was made.
+    ///
+    /// # Errors
+    /// ACCESS for a hardware key, NOT_FOUND, NO_SPACE if `out` is too small.
+    #[cfg(feature = "hash-signatures")]
+    pub(crate) fn fetch_stateful(&mut self, id: ObjectId, out: &mut [u8]) -> Result<Metadata, Status> {
+        self.named(id)?;
+        if let Some(cached) = self.cached(id)
+            && !cached.committed
+        {
+            out.get_mut(..cached.key.len()).ok_or(Status::NO_SPACE)?.copy_from_slice(cached.key);
+            return Ok(*cached.metadata);
+        }
+        let metadata = self.find_stored(id)?.ok_or(Status::NOT_FOUND)?;
+        let out = out.get_mut(..usize::from(metadata.length)).ok_or(Status::NO_SPACE)?;
+        self.shared.store.read(id, 0, out).map_err(|error| error.status())?;
+        Ok(metadata)
+    }
+
+    /// Stores the next state of a stateful key, if what is stored is still `metadata` and begins with `before`; says
+    /// whether it was.
+    ///
+    /// # Errors
+    /// IO_FAILED if the new state could not be stored.
+    #[cfg(feature = "hash-signatures")]
+    pub(crate) fn advance_stateful(
+        &mut self,
+        metadata: &Metadata,
+        before: &[u8],
+        state: &[u8],
+    ) -> Result<bool, Status> {
+        let id = metadata.id;
+        if self.cached(id).is_some_and(|cached| !cached.committed) || self.find_stored(id)? != Some(*metadata)
+        {
+            return Ok(false);
+        }
+        let mut stored = [0; 256];
+        let stored = stored.get_mut(..before.len()).ok_or(Status::ABORTED)?;
+        self.shared.store.read(id, 0, stored).map_err(|error| error.status())?;
+        if stored != before {
+            return Ok(false);
+        }
+        let length = u16::try_from(state.len()).map_err(|_| Status::IO_FAILED)?;
+        self.store(&Metadata { length, ..*metadata }, state).map_err(|_| Status::IO_FAILED)?;
+        self.drop_stale_copy(id);
+        Ok(true)
+    }
+
+    /// Whether a stateful key may be made under an identifier, and which: a free one if that has number 0.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENTS, ACCESS, NO_SPACE; ABORTED for an identifier of a wrapped key.
+    #[cfg(feature = "hash-signatures")]
+    pub(crate) fn place_stateful(&mut self, id: ObjectId, length: usize) -> Result<ObjectId, Status> {
+        let id = self.assign(id, length)?;
+        match self.gate(id, Operation::Replace) {
+            Ok(_) | Err(Status::NOT_FOUND) => {}
+            Err(status) => return Err(status),
+        }
+        if id.object_type() == ObjectType::WRAPPED { Err(Status::ABORTED) } else { Ok(id) }
+    }
+
+    /// Stores a new stateful key. It is not cached.
+    ///
+    /// # Errors
+    /// As [`Self::place_stateful`], and what the store answers.
+    #[cfg(feature = "hash-signatures")]
+    pub(crate) fn insert_stateful(&mut self, new: NewKey, key: &[u8]) -> Result<ObjectId, Status> {
+        let NewKey { flags, label, .. } = new;
+        let id = self.place_stateful(new.id, key.len())?;
+        let length = u16::try_from(key.len()).map_err(|_| Status::BAD_ARGUMENTS)?;
+        self.store(&Metadata { id, access: Metadata::ACCESS_ANY, flags, length, label }, key)?;
+        self.cache(id).remove(id);
+        self.recorder.record(Event::KeyCreated { key: id, flags, length });
+        self.recorder.record(Event::KeyCommitted { key: id });
+        Ok(id)
     }
 
     /// Copies a key that may leave the server to the front of `out`.

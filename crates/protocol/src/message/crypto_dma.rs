@@ -426,6 +426,66 @@ layout! {
         /// Length of the secret in bytes.
         secret_length: u32, pad 4;
     }
+
+    /// Key generation request for LMS/HSS and XMSS/XMSS^MT (document 05, §9.1).
+    StatefulKeyGenerationDmaRequest: 104 {
+        /// Where the public key is to go.
+        public: DmaBuffer;
+        /// Flags of the new key.
+        flags: u32;
+        /// Where to keep the key; number 0 lets the server choose.
+        key: u32;
+        /// Not used.
+        access: u32;
+        /// How many label bytes count, at most 24.
+        label_length: u32;
+        /// Levels of an HSS key.
+        levels: u32;
+        /// Height of each of its trees.
+        height: u32;
+        /// Its Winternitz parameter.
+        winternitz: u32;
+        /// Label of the new key.
+        label: Label;
+        /// Name of an XMSS parameter set, ended by a zero.
+        xmss: [u8; 32], pad 4;
+    }
+
+    /// Signature request (document 05, §9.1).
+    StatefulSignDmaRequest: 40 {
+        /// The message.
+        message: DmaBuffer;
+        /// Where the signature is to go.
+        signature: DmaBuffer;
+        /// Options ([`super::public_key::option`]).
+        options: u32;
+        /// The key.
+        key: u32;
+    }
+
+    /// Verification request (document 05, §9.1).
+    StatefulVerifyDmaRequest: 40 {
+        /// The signature.
+        signature: DmaBuffer;
+        /// The message.
+        message: DmaBuffer;
+        /// Options ([`super::public_key::option`]).
+        options: u32;
+        /// The key.
+        key: u32;
+    }
+
+    /// Asks whether a key can still sign (document 05, §9.1).
+    StatefulRemainingRequest: 4 {
+        /// The key.
+        key: u32;
+    }
+
+    /// Response to [`StatefulRemainingRequest`].
+    StatefulRemainingResponse: 4 {
+        /// 1 if the key can sign, else 0.
+        remaining: u32;
+    }
 }
 
 macro_rules! crypto_dma_requests {
@@ -457,6 +517,10 @@ crypto_dma_requests! {
     MlKemKeyGenerationDmaRequest = PUBLIC_KEY => KeyGenerationDmaResponse;
     MlKemEncapsulateDmaRequest = PUBLIC_KEY => MlKemEncapsulateDmaResponse;
     MlKemDecapsulateDmaRequest = PUBLIC_KEY => MlKemDecapsulateDmaResponse;
+    StatefulKeyGenerationDmaRequest = PUBLIC_KEY => KeyGenerationDmaResponse;
+    StatefulSignDmaRequest = PUBLIC_KEY => SignatureDmaResponse;
+    StatefulVerifyDmaRequest = PUBLIC_KEY => VerifyDmaResponse;
+    StatefulRemainingRequest = PUBLIC_KEY => StatefulRemainingResponse;
 }
 
 /// What follows an AES-CTR request.
@@ -629,6 +693,27 @@ mod tests {
         let (iv, key) = request.tails(tail).unwrap();
         assert_eq!((iv[0], key[15]), (0xA0, 0x0F), "the key comes last");
         assert!(request.tails(&tail[1..]).is_err());
+    }
+
+    /// Document 05, §15: LMS 1/5/8, label "lms", and XMSS-SHA2_10_256, label "xm", with made-up addresses.
+    #[test]
+    fn recorded_stateful_key_generations() {
+        let decode = |levels: &str, label: &str, name: &str| {
+            let mut recorded = bytes("1011000000000000 4400000000000000 00000000 00000000 ffff0000 03000000");
+            recorded.extend(bytes(levels));
+            for (text, size) in [(label, 24), (name, 36)] {
+                let mut field = bytes(text);
+                field.resize(size, 0);
+                recorded.extend(field);
+            }
+            StatefulKeyGenerationDmaRequest::decode(&recorded, ByteOrder::Little).unwrap().0
+        };
+        let lms = decode("01000000 05000000 08000000", "6c6d73", "");
+        assert_eq!(lms.public, DmaBuffer::new(0x1110, 0x44));
+        assert_eq!((lms.levels, lms.height, lms.winternitz), (1, 5, 8));
+        assert_eq!((lms.label, lms.access), (Label::from("lms"), 0xFFFF));
+        let xmss = decode("00000000 00000000 00000000", "786d", "584d53532d534841325f31305f323536");
+        assert_eq!(&xmss.xmss[..17], b"XMSS-SHA2_10_256\0");
     }
 
     /// Document 04, §11: a CMAC by identifier 0x22 in one shot.

@@ -48,6 +48,14 @@ pub mod algorithm {
     pub const SIGNATURE_VERIFY: u32 = 23;
     /// Check of a private key; no server offers it.
     pub const SIGNATURE_CHECK: u32 = 24;
+    /// Key generation of a stateful signature scheme, in client memory only, as the next three.
+    pub const STATEFUL_KEY_GENERATION: u32 = 30;
+    /// Stateful signature.
+    pub const STATEFUL_SIGN: u32 = 31;
+    /// Verification of a stateful signature.
+    pub const STATEFUL_VERIFY: u32 = 32;
+    /// Whether a stateful key can still sign.
+    pub const STATEFUL_REMAINING: u32 = 33;
     /// Public point of an elliptic-curve key. The number is assumed: the library that the original builds on has not
     /// released it yet (document 05, §1.1).
     pub const EC_MAKE_PUBLIC: u32 = 34;
@@ -61,6 +69,10 @@ pub mod sub_algorithm {
     pub const ML_KEM: u32 = 1;
     /// ML-DSA, with the signature algorithms.
     pub const ML_DSA: u32 = 1;
+    /// LMS and HSS, with the algorithms of stateful signatures.
+    pub const LMS: u32 = 1;
+    /// XMSS and XMSS^MT, with the algorithms of stateful signatures.
+    pub const XMSS: u32 = 2;
 }
 
 /// Option bits.

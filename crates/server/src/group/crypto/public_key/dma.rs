@@ -1,6 +1,8 @@
 //! Public-key messages whose data lies in client memory (document 05, §6.4, §7.5, §8 and §10). The data is copied as a
 //! whole before it is used: a signature over a message that changes while it is computed can give the key away.
 
+#[cfg(feature = "hash-signatures")]
+use super::stateful;
 use super::{Wanted, curve25519, evict_after, ml_dsa, ml_kem, wants};
 use crate::group::crypto::{Operation, append};
 use crate::memory::{Access, Dma};
@@ -42,6 +44,11 @@ pub(crate) fn public_key<P: Platform>(
         algorithm::SIGNATURE_SIGN => ml_dsa_sign(context, operation),
         algorithm::SIGNATURE_VERIFY => ml_dsa_verify(context, operation),
         algorithm::SIGNATURE_CHECK => Err(Status::NO_HANDLER),
+        #[cfg(feature = "hash-signatures")]
+        algorithm::STATEFUL_KEY_GENERATION
+        | algorithm::STATEFUL_SIGN
+        | algorithm::STATEFUL_VERIFY
+        | algorithm::STATEFUL_REMAINING => stateful::stateful(context, operation, sub),
         _ => Err(Status::NOT_COMPILED_IN),
     }
 }
@@ -138,7 +145,7 @@ struct Delivery {
 }
 
 /// The label of a new key, which must not claim to be longer than labels are.
-fn label(label: Label, length: u32) -> Result<Label, Status> {
+pub(super) fn label(label: Label, length: u32) -> Result<Label, Status> {
     if length > 24 { Err(Status::BAD_ARGUMENTS) } else { Ok(label.truncated(length)) }
 }
 

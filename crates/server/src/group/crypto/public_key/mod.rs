@@ -26,6 +26,8 @@ mod export;
 mod ml_dsa;
 mod ml_kem;
 mod rsa;
+#[cfg(feature = "hash-signatures")]
+mod stateful;
 
 pub(crate) use export::export_public;
 
