@@ -54,10 +54,10 @@
 //!
 //! | height | k | state in bytes, LMS | leaves for a signature |
 //! |---|---|---|---|
-//! | 5 | 3 | 772 | 1 to 2 |
-//! | 10 | 2 | 1315 | 4 to 5 |
-//! | 10 | 6 | 2697 | 2 to 3 |
-//! | 20 | 6 | 4017 | 7 to 8 |
+//! | 5 | 3 | 766 | 1 to 2 |
+//! | 10 | 2 | 1287 | 4 to 5 |
+//! | 10 | 6 | 2927 | 2 to 3 |
+//! | 20 | 6 | 4117 | 7 to 8 |
 //!
 //! Whatever the index in front says, if it is higher than the one behind, signing continues there: an implementation that
 //! knows the first rows only may use the key in between.

@@ -172,7 +172,7 @@ impl Default for Config {
             wrap_data_limit: 2000,
             #[cfg(feature = "certificates")]
             certificates: CertificateOptions::default(),
-            stateful_key_limit: 3000,
+            stateful_key_limit: 3100,
             version: *b"01.01.01\0",
             build: *b"12345678\0",
             #[cfg(feature = "she")]

@@ -286,7 +286,7 @@ fn refusals() {
         store.read(metadata.id, 0, &mut bytes).unwrap();
         bytes
     });
-    assert!(stored.len() <= 3000);
+    assert!(stored.len() <= 3100);
     assert_eq!(client.cache(9, &stored), Err(Status::ACCESS));
     // A chosen identifier is refused when it is protected.
     let protected = StatefulKeyGenerationDmaRequest { flags: Flags::NONMODIFIABLE.0.into(), ..lms };

@@ -56,11 +56,10 @@ macro_rules! with_set {
 impl Set {
     /// The levels, heights and Winternitz parameters of document 05, §9.2.
     fn hss(levels: u32, height: u32, winternitz: u32) -> Option<Self> {
-        let is_known = match (levels, height, winternitz) {
-            (1, _, _) => true,
-            (2, 5 | 10 | 15 | 20, 2 | 4 | 8) | (3 | 4, 5, 2 | 4 | 8) | (3 | 4, 10, 4 | 8) => true,
-            _ => false,
-        };
+        let is_known = matches!(
+            (levels, height, winternitz),
+            (1, _, _) | (2, 5 | 10 | 15 | 20, 2 | 4 | 8) | (3 | 4, 5, 2 | 4 | 8) | (3 | 4, 10, 4 | 8)
+        );
         let lms = LmsParameters::new(LmsHash::Sha256, height, winternitz).filter(|_| is_known)?;
         HssParameters::new(levels, lms).map(Self::Hss)
     }
