@@ -148,7 +148,7 @@ fn start() -> Result<Place> {
 
 /// Client and server on two threads, over two blocks of memory; returns how many requests were answered.
 fn in_memory() -> Result<u32> {
-    const ROUNDS: u32 = 1000;
+    const ROUNDS: u32 = 100;
     let setup = Setup::default();
     let server = setup.server(setup.ram_store()?)?;
     let block: fn() -> Vec<AtomicU32> =
