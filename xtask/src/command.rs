@@ -94,17 +94,25 @@ impl Task {
             Ok(child) => child,
             Err(error) => return (String::new(), Err(format!("`{}` did not start: {error}", self.shown))),
         };
-        let reader = child.stderr.take().map(|mut stream| {
-            std::thread::spawn(move || {
-                let mut bytes = Vec::new();
-                // A read error ends the text early; the exit status still decides.
-                let _ = stream.read_to_end(&mut bytes);
-                String::from_utf8_lossy(&bytes).into_owned()
-            })
-        });
+        let reader = child.stderr.take().map(read);
         let result = wait(child, self.limit, &self.shown).and_then(|status| judge(status, &self.shown));
         let text = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
         eprint!("{text}");
+        (text, result)
+    }
+
+    /// Runs the command and returns its standard output, which is also printed, with its result.
+    pub(crate) fn run_reading_output(mut self) -> (String, Result<(), String>) {
+        println!("$ {}", self.shown);
+        self.command.stdout(Stdio::piped());
+        let mut child = match self.command.spawn() {
+            Ok(child) => child,
+            Err(error) => return (String::new(), Err(format!("`{}` did not start: {error}", self.shown))),
+        };
+        let reader = child.stdout.take().map(read);
+        let result = wait(child, self.limit, &self.shown).and_then(|status| judge(status, &self.shown));
+        let text = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
+        print!("{text}");
         (text, result)
     }
 
@@ -113,6 +121,16 @@ impl Task {
         let output = self.command.stderr(Stdio::null()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
+}
+
+/// Reads a stream to its end on a thread of its own.
+fn read(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // A read error ends the text early; the exit status still decides.
+        let _ = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }
 
 fn wait(mut child: Child, limit: Duration, shown: &str) -> Result<ExitStatus, String> {

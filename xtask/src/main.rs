@@ -3,6 +3,7 @@
 //! Only the standard library is used, so that the checks start on a fresh clone without a download.
 
 mod command;
+mod micropython;
 mod record;
 mod steps;
 mod tools;
@@ -55,6 +56,11 @@ const STEPS: &[Step] = &[
         run: steps::bench_smoke,
     },
     Step { name: "demo", description: "cargo run --release -- demo", run: steps::demo },
+    Step {
+        name: "micropython",
+        description: "the MicroPython modules: unix and Cortex-M3 builds, MicroPython's own tests",
+        run: micropython::micropython,
+    },
     Step {
         name: "fuzz",
         description: "each fuzz target for XTASK_FUZZ_SECONDS (20); fuzz TARGET [INPUT] runs one",

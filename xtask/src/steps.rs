@@ -11,6 +11,9 @@ use crate::{Context, Outcome, tools};
 const DEVICE_CRATES: &[&str] =
     &["protocol", "transport", "nvm", "crypto", "hash-signatures", "x509", "server", "client"];
 
+/// Crates that run on a device with a heap: `core` and `alloc`.
+const HEAP_CRATES: &[&str] = &["rustls"];
+
 /// How long each fuzz target runs, in seconds, unless `XTASK_FUZZ_SECONDS` says otherwise.
 const FUZZ_SECONDS: u64 = 20;
 
@@ -73,7 +76,7 @@ pub(crate) fn embedded(context: &Context, _: &[String]) -> Outcome {
     };
     let mut broken = Vec::new();
     // One call per crate: built together, one crate's features would cover for what another does not ask for.
-    for name in DEVICE_CRATES {
+    for name in DEVICE_CRATES.iter().chain(HEAP_CRATES) {
         let package = format!("casemate-{name}");
         let result = compiler
             .build(context)
@@ -87,7 +90,8 @@ pub(crate) fn embedded(context: &Context, _: &[String]) -> Outcome {
     if !broken.is_empty() {
         return Outcome::Fail(format!("does not build for {}: {}", tools::DEVICE_TARGET, broken.join(", ")));
     }
-    Outcome::Pass(format!("{} crates, {}", DEVICE_CRATES.len(), compiler.name()))
+    let count = DEVICE_CRATES.iter().chain(HEAP_CRATES).count();
+    Outcome::Pass(format!("{count} crates, {}", compiler.name()))
 }
 
 pub(crate) fn deny(context: &Context, _: &[String]) -> Outcome {

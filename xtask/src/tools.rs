@@ -146,6 +146,20 @@ impl DeviceCompiler {
         }
     }
 
+    /// Lets a foreign makefile call cargo for the device: by the variables `CASEMATE_CARGO` and `CASEMATE_CARGO_FLAGS`.
+    pub(crate) fn for_make(&self, task: Task) -> Task {
+        match self {
+            Self::Installed => task,
+            Self::Debian => debian(task)
+                .arguments([
+                    format!("CASEMATE_CARGO={DEBIAN_CARGO}"),
+                    "CASEMATE_CARGO_FLAGS=-Zbuild-std=core,alloc".to_owned(),
+                ])
+                .variable("RUSTC_BOOTSTRAP", "1")
+                .variable("RUSTC", DEBIAN_COMPILER),
+        }
+    }
+
     /// A `cargo build` for the device.
     pub(crate) fn build(&self, context: &Context) -> Task {
         match self {
@@ -186,7 +200,21 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     apt_get().arguments(["install", "--yes", "--no-install-recommends"]).arguments(packages).run()
 }
 
-fn installed(package: &str) -> bool {
+/// Makes sure that programs are there, and installs the packages that hold them if one is not.
+pub(crate) fn programs(names: &[&str], packages: &[&str]) -> Result<(), String> {
+    let found = |name: &&str| Task::new(name).arguments(["--version"]).query().is_some();
+    if names.iter().all(found) {
+        return Ok(());
+    }
+    install(packages)?;
+    match names.iter().find(|name| !found(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!("{name} does not run, though {} are installed", packages.join(", "))),
+    }
+}
+
+/// Whether a Debian package is installed.
+pub(crate) fn installed(package: &str) -> bool {
     Task::new("dpkg-query")
         .arguments(["--show", "--showformat=${db:Status-Status}", package])
         .query()

@@ -8,6 +8,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HashAlgorithm {
+    /// MD5 (RFC 1321). Broken: for checksums of old formats only. [`Software`](crate::Software) has it with the feature
+    /// `md5`.
+    Md5,
     /// SHA-1 (FIPS 180-4). Not collision resistant: for old formats only.
     Sha1,
     /// SHA-224 (FIPS 180-4).
@@ -43,12 +46,12 @@ pub(crate) const MAX_BLOCK: usize = 168;
 pub(crate) const MAX_DIGEST: usize = 64;
 
 impl HashAlgorithm {
-    /// Number of bytes that one compression takes in: 64 for SHA-1 to SHA-256, 128 for SHA-384 and SHA-512, the
+    /// Number of bytes that one compression takes in: 64 for MD5 and SHA-1 to SHA-256, 128 for SHA-384 and SHA-512, the
     /// rate (72 to 168) for SHA-3 and SHAKE.
     #[must_use]
     pub const fn block_size(self) -> usize {
         match self {
-            Self::Sha1 | Self::Sha224 | Self::Sha256 => 64,
+            Self::Md5 | Self::Sha1 | Self::Sha224 | Self::Sha256 => 64,
             Self::Sha384 | Self::Sha512 | Self::Sha512_224 | Self::Sha512_256 => 128,
             Self::Sha3_224 => 144,
             Self::Sha3_256 | Self::Shake256 => 136,
@@ -62,6 +65,7 @@ impl HashAlgorithm {
     #[must_use]
     pub const fn digest_size(self) -> Option<usize> {
         match self {
+            Self::Md5 => Some(16),
             Self::Sha1 => Some(20),
             Self::Sha224 | Self::Sha512_224 | Self::Sha3_224 => Some(28),
             Self::Sha256 | Self::Sha512_256 | Self::Sha3_256 => Some(32),
@@ -86,7 +90,7 @@ impl HashAlgorithm {
 /// The words that a hash keeps between blocks. They may leave the driver and come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chain {
-    /// SHA-1 (five words used, the rest zero), SHA-224 and SHA-256.
+    /// MD5 and SHA-1 (four and five words used, the rest zero), SHA-224 and SHA-256.
     Words32 {
         /// The chaining variables a, b, c, ...
         words: [u32; 8],
@@ -139,6 +143,7 @@ impl HashState {
             Chain::Words64 { words, length: 0 }
         }
         let chain = match algorithm {
+            HashAlgorithm::Md5 => narrow(initial::MD5),
             HashAlgorithm::Sha1 => narrow(initial::SHA1),
             HashAlgorithm::Sha224 => narrow(initial::SHA224),
             HashAlgorithm::Sha256 => narrow(initial::SHA256),
@@ -206,8 +211,9 @@ impl core::fmt::Debug for HashState {
     }
 }
 
-/// Initial values of FIPS 180-4, §5.3.
+/// Initial values of RFC 1321, §3.3, and FIPS 180-4, §5.3.
 mod initial {
+    pub(super) const MD5: [u32; 8] = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0, 0, 0, 0];
     pub(super) const SHA1: [u32; 8] = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0, 0, 0, 0];
     pub(super) const SHA224: [u32; 8] =
         [0xc1059ed8, 0x367cd507, 0x3070dd17, 0xf70e5939, 0xffc00b31, 0x68581511, 0x64f98fa7, 0xbefa4fa4];
@@ -458,6 +464,35 @@ mod tests {
             "7dd2349fe7034eaaedbbe89aff6220284deee622e2a3ccb0"
         );
         assert_eq!(hex::encode(lanes[24]), "16a29b678a27fe8b");
+    }
+
+    /// RFC 1321, A.5, and a message of two blocks, whose digest is md5sum's.
+    #[cfg(feature = "md5")]
+    #[test]
+    fn md5_vectors() {
+        let message = message(100);
+        for (message, expected) in [
+            (&b""[..], "d41d8cd98f00b204e9800998ecf8427e"),
+            (b"abc", "900150983cd24fb0d6963f7d28e17f72"),
+            (
+                b"12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+                "57edf4a22be3c955ac49da2e2107b67a",
+            ),
+            (&message, "f85d474760cb48f459327ba2209c185d"),
+        ] {
+            let mut digest = [0; 16];
+            hash(&driver(), HashAlgorithm::Md5, &[message], &mut digest).unwrap();
+            assert_eq!(hex::encode(digest), expected);
+        }
+    }
+
+    /// Without the feature the driver declines, so that another one can be asked.
+    #[cfg(not(feature = "md5"))]
+    #[test]
+    fn md5_is_declined() {
+        let mut digest = [0; 16];
+        assert_eq!(hash(&driver(), HashAlgorithm::Md5, &[b"abc"], &mut digest), Err(Error::Unsupported));
+        assert_eq!(digest, [0; 16]);
     }
 
     /// FIPS 180-4 counts to 2^64 and 2^128 bits; a client's counter may be anything.

@@ -75,7 +75,8 @@ const fn digest_info(algorithm: HashAlgorithm) -> Option<(&'static [u8], u8)> {
         HashAlgorithm::Sha3_256 => (const { &nist(8, 32) }, 32),
         HashAlgorithm::Sha3_384 => (const { &nist(9, 48) }, 48),
         HashAlgorithm::Sha3_512 => (const { &nist(10, 64) }, 64),
-        HashAlgorithm::Shake128 | HashAlgorithm::Shake256 => return None,
+        // Nobody should sign with MD5, and SHAKE has no DigestInfo.
+        HashAlgorithm::Md5 | HashAlgorithm::Shake128 | HashAlgorithm::Shake256 => return None,
     })
 }
 
@@ -95,7 +96,7 @@ const fn nist(arc: u8, size: u8) -> [u8; 19] {
 /// Writes the block of a PKCS#1 v1.5 signature (EMSA-PKCS1-v1_5, RFC 8017 §9.2) over a digest.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for SHAKE, which has no DigestInfo; [`Error::DataLength`] if `digest` is not one of
+/// [`Error::Unsupported`] for SHAKE, which has no DigestInfo, and for MD5; [`Error::DataLength`] if `digest` is not one of
 /// `algorithm`; [`Error::KeyLength`] if the block is too short.
 pub fn pkcs1_signature_encode(
     algorithm: HashAlgorithm,

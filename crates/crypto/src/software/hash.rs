@@ -1,4 +1,4 @@
-//! SHA-1, SHA-2, SHA-3 and SHAKE over the compression functions of the hash libraries.
+//! MD5, SHA-1, SHA-2, SHA-3 and SHAKE over the compression functions of the hash libraries.
 
 use crate::hash::{Chain, MAX_BLOCK};
 use crate::secret::Secret;
@@ -8,6 +8,17 @@ use zeroize::Zeroize;
 /// Two blocks of the widest SHA-2, or one of the widest sponge.
 const MAX_PADDED: usize = 256;
 const _: () = assert!(MAX_BLOCK <= MAX_PADDED);
+
+#[cfg(feature = "md5")]
+fn compress_md5(words: &mut [u32; 8], blocks: &[[u8; 64]]) -> Result<(), Error> {
+    md5::block_api::compress(words.first_chunk_mut::<4>().ok_or(Error::State)?, blocks);
+    Ok(())
+}
+
+#[cfg(not(feature = "md5"))]
+const fn compress_md5(_: &mut [u32; 8], _: &[[u8; 64]]) -> Result<(), Error> {
+    Err(Error::Unsupported)
+}
 
 impl<R> Hash for Software<R> {
     fn compress(&self, state: &mut HashState, blocks: &[u8]) -> Result<(), Error> {
@@ -19,7 +30,9 @@ impl<R> Hash for Software<R> {
         match state.chain_mut() {
             Chain::Words32 { words, length } => {
                 let (whole, _) = blocks.as_chunks::<64>();
-                if algorithm == HashAlgorithm::Sha1 {
+                if algorithm == HashAlgorithm::Md5 {
+                    compress_md5(words, whole)?;
+                } else if algorithm == HashAlgorithm::Sha1 {
                     if let Some(words) = words.first_chunk_mut::<5>() {
                         sha1::block_api::compress(words, whole);
                     }
@@ -55,7 +68,9 @@ impl<R> Hash for Software<R> {
             Chain::Words32 { length, .. } => {
                 let tail_length = u64::try_from(tail.len()).unwrap_or(u64::MAX);
                 let bits = length.wrapping_add(tail_length).wrapping_mul(8);
-                let size = pad(padding, tail.len(), block_size, &bits.to_be_bytes())?;
+                let bits =
+                    if algorithm == HashAlgorithm::Md5 { bits.to_le_bytes() } else { bits.to_be_bytes() };
+                let size = pad(padding, tail.len(), block_size, &bits)?;
                 self.compress(&mut state, padded.get(..size).ok_or(Error::DataLength)?)?;
             }
             Chain::Words64 { length, .. } => {
@@ -75,6 +90,9 @@ impl<R> Hash for Software<R> {
         }
 
         match state.chain_mut() {
+            Chain::Words32 { words, .. } if algorithm == HashAlgorithm::Md5 => {
+                emit(output, words.iter().map(|word| word.to_le_bytes()));
+            }
             Chain::Words32 { words, .. } => emit(output, words.iter().map(|word| word.to_be_bytes())),
             Chain::Words64 { words, .. } => emit(output, words.iter().map(|word| word.to_be_bytes())),
             Chain::Lanes(lanes) => {

@@ -28,7 +28,7 @@ struct Formatted {
 impl Formatted {
     fn new(algorithm: HashAlgorithm, digest: &[u8], context: &[u8]) -> Result<Self, Error> {
         let (identifier, size) = match algorithm {
-            HashAlgorithm::Sha1 => return Err(Error::DataLength),
+            HashAlgorithm::Md5 | HashAlgorithm::Sha1 => return Err(Error::DataLength),
             HashAlgorithm::Sha256 => (1, 32),
             HashAlgorithm::Sha384 => (2, 48),
             HashAlgorithm::Sha512 => (3, 64),

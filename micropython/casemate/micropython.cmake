@@ -1,0 +1,38 @@
+# For MicroPython ports that are built with CMake. Only the ports built with make are tested.
+#
+# CASEMATE_RUST_TARGET (Rust's name of the target) and CASEMATE_PORT_SOURCE (a C file with casemate_port_random, as
+# ports/*/port.c) have to be set.
+
+if(NOT CASEMATE_RUST_TARGET OR NOT CASEMATE_PORT_SOURCE)
+    message(FATAL_ERROR "set CASEMATE_RUST_TARGET to Rust's name of the target and CASEMATE_PORT_SOURCE to a C file like ports/*/port.c")
+endif()
+
+set(CASEMATE_TARGET_DIR ${CMAKE_BINARY_DIR}/rust)
+set(CASEMATE_ARCHIVE ${CASEMATE_TARGET_DIR}/${CASEMATE_RUST_TARGET}/micropython-size/libcasemate_micropython.a)
+set(CASEMATE_FEATURES md5 sha1 sha512 sha3 aead mac)
+string(REPLACE ";" "," CASEMATE_FEATURE_LIST "firmware;${CASEMATE_FEATURES}")
+
+add_custom_target(casemate_cargo
+    COMMAND cargo rustc --locked --lib --crate-type staticlib --profile micropython-size
+        --no-default-features --features ${CASEMATE_FEATURE_LIST}
+        --target ${CASEMATE_RUST_TARGET} --target-dir ${CASEMATE_TARGET_DIR}
+    WORKING_DIRECTORY ${CMAKE_CURRENT_LIST_DIR}/../rust
+    BYPRODUCTS ${CASEMATE_ARCHIVE}
+)
+
+add_library(usermod_casemate INTERFACE)
+add_dependencies(usermod_casemate casemate_cargo)
+target_sources(usermod_casemate INTERFACE
+    ${CMAKE_CURRENT_LIST_DIR}/src/common.c
+    ${CMAKE_CURRENT_LIST_DIR}/src/modwolfhashlib.c
+    ${CMAKE_CURRENT_LIST_DIR}/src/modwolfcryptolib.c
+    ${CASEMATE_PORT_SOURCE}
+)
+target_include_directories(usermod_casemate INTERFACE ${CMAKE_CURRENT_LIST_DIR}/src)
+foreach(feature ${CASEMATE_FEATURES})
+    string(TOUPPER ${feature} feature)
+    target_compile_definitions(usermod_casemate INTERFACE CASEMATE_FEATURE_${feature}=1)
+endforeach()
+target_compile_definitions(usermod_casemate INTERFACE MICROPY_PY_HASHLIB=0 MICROPY_PY_CRYPTOLIB=0)
+target_link_libraries(usermod_casemate INTERFACE ${CASEMATE_ARCHIVE})
+target_link_libraries(usermod INTERFACE usermod_casemate)

@@ -1,0 +1,14 @@
+// MicroPython's qemu port, FOR TESTS ONLY: the emulated boards have no source of random numbers, and this is none.
+#include "casemate.h"
+
+int32_t casemate_port_random(uint8_t *output, size_t length) {
+    // A fixed sequence (xorshift, 32 bits).
+    static uint32_t state = 0x2545f491;
+    for (size_t index = 0; index < length; ++index) {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        output[index] = state >> 24;
+    }
+    return 0;
+}

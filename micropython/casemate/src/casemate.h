@@ -1,0 +1,70 @@
+// The C interface of the Rust library. Functions return 0 or a negative CASEMATE_ERROR_*; pointers are used during the
+// call only. micropython/rust/src/ffi.rs is the other side.
+#ifndef CASEMATE_H
+#define CASEMATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CASEMATE_ERROR_INTERNAL       (-1)
+#define CASEMATE_ERROR_FINAL          (-2)
+#define CASEMATE_ERROR_KEY            (-3)
+#define CASEMATE_ERROR_IV             (-4)
+#define CASEMATE_ERROR_TAG            (-5)
+#define CASEMATE_ERROR_LENGTH         (-6)
+#define CASEMATE_ERROR_AUTHENTICATION (-7)
+#define CASEMATE_ERROR_UNSUPPORTED    (-8)
+#define CASEMATE_ERROR_DIRECTION      (-9)
+#define CASEMATE_ERROR_OUTPUT         (-10)
+
+typedef struct {
+    const uint8_t *data;
+    size_t length;
+} casemate_bytes_t;
+
+// Hashes. A state is plain bytes and may be copied.
+enum {
+    CASEMATE_HASH_MD5 = 1,
+    CASEMATE_HASH_SHA1,
+    CASEMATE_HASH_SHA224,
+    CASEMATE_HASH_SHA256,
+    CASEMATE_HASH_SHA384,
+    CASEMATE_HASH_SHA512,
+    CASEMATE_HASH_SHA3_224,
+    CASEMATE_HASH_SHA3_256,
+    CASEMATE_HASH_SHA3_384,
+    CASEMATE_HASH_SHA3_512,
+    CASEMATE_HASH_SHAKE128,
+    CASEMATE_HASH_SHAKE256,
+};
+size_t casemate_hash_state_size(uint8_t number);
+int32_t casemate_hash_start(uint8_t *state, size_t size, uint8_t number);
+int32_t casemate_hash_update(uint8_t *state, size_t size, const uint8_t *data, size_t length);
+int32_t casemate_hash_finish(uint8_t *state, size_t size, uint8_t *digest, size_t length);
+int32_t casemate_hash_check_open(uint8_t *state, size_t size);
+
+// AES. A state is plain bytes.
+#define CASEMATE_AES_STATE_SIZE 72
+#define CASEMATE_AES_ECB 1
+#define CASEMATE_AES_CBC 2
+#define CASEMATE_AES_CTR 6
+int32_t casemate_aes_start(uint8_t *state, uint8_t mode, const uint8_t *key, size_t key_length, const uint8_t *iv, size_t iv_length);
+int32_t casemate_aes_set_direction(uint8_t *state, bool decrypt);
+int32_t casemate_aes_run(uint8_t *state, uint8_t *data, size_t length);
+
+// Authenticated encryption in place (feature "aead").
+int32_t casemate_aead_seal(bool ccm, casemate_bytes_t key, casemate_bytes_t nonce, casemate_bytes_t aad, uint8_t *data, size_t length, uint8_t *tag, size_t tag_length);
+int32_t casemate_aead_open(bool ccm, casemate_bytes_t key, casemate_bytes_t nonce, casemate_bytes_t aad, uint8_t *data, size_t length, casemate_bytes_t tag);
+
+// Message authentication and key derivation (feature "mac"); `number` is a CASEMATE_HASH_*.
+int32_t casemate_hmac(uint8_t number, casemate_bytes_t key, casemate_bytes_t data, uint8_t *output, size_t length);
+int32_t casemate_cmac(casemate_bytes_t key, casemate_bytes_t data, uint8_t *output, size_t length);
+int32_t casemate_hkdf(uint8_t number, casemate_bytes_t key, casemate_bytes_t salt, casemate_bytes_t info, uint8_t *output, size_t length);
+int32_t casemate_pbkdf2(uint8_t number, casemate_bytes_t password, casemate_bytes_t salt, uint32_t iterations, uint8_t *output, size_t length);
+
+// What a port supplies to the library (micropython/casemate/ports/*/port.c and micropython/casemate/src/common.c).
+int32_t casemate_port_random(uint8_t *output, size_t length);
+void casemate_port_panic(const uint8_t *file, size_t length, uint32_t line) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,123 @@
+// What the three modules share: version differences of MicroPython, configuration, argument helpers.
+#ifndef CASEMATE_COMMON_H
+#define CASEMATE_COMMON_H
+
+#include "py/runtime.h"
+#include "py/objstr.h"
+#include "casemate.h"
+
+// MicroPython 1.19.1 does not tell its version in a header that C files include.
+#if defined(MICROPY_VERSION_MAJOR)
+#define CASEMATE_MICROPYTHON (MICROPY_VERSION_MAJOR * 100 + MICROPY_VERSION_MINOR)
+#else
+#define CASEMATE_MICROPYTHON 119
+#endif
+
+// A feature is on if MicroPython's own macro is 1, by its old name or the new one, or if the built-in TLS module is off:
+// ports derive these macros from it and would otherwise switch everything off. WOLF_* macros win over both.
+#if !defined(MICROPY_PY_SSL)
+#define MICROPY_PY_SSL (0)
+#endif
+#if !defined(MICROPY_PY_USSL)
+#define MICROPY_PY_USSL (0)
+#endif
+#define CASEMATE_BUILT_IN_OFF (!MICROPY_PY_SSL && !MICROPY_PY_USSL)
+
+#if !defined(WOLF_HASHLIB_SHA256)
+#if defined(MICROPY_PY_UHASHLIB_SHA256)
+#define WOLF_HASHLIB_SHA256 (MICROPY_PY_UHASHLIB_SHA256 || CASEMATE_BUILT_IN_OFF)
+#elif defined(MICROPY_PY_HASHLIB_SHA256)
+#define WOLF_HASHLIB_SHA256 (MICROPY_PY_HASHLIB_SHA256 || CASEMATE_BUILT_IN_OFF)
+#else
+#define WOLF_HASHLIB_SHA256 (1)
+#endif
+#endif
+
+#if !defined(WOLF_HASHLIB_SHA1)
+#if defined(MICROPY_PY_UHASHLIB_SHA1)
+#define WOLF_HASHLIB_SHA1 (MICROPY_PY_UHASHLIB_SHA1 || CASEMATE_BUILT_IN_OFF)
+#elif defined(MICROPY_PY_HASHLIB_SHA1)
+#define WOLF_HASHLIB_SHA1 (MICROPY_PY_HASHLIB_SHA1 || CASEMATE_BUILT_IN_OFF)
+#else
+#define WOLF_HASHLIB_SHA1 (CASEMATE_BUILT_IN_OFF)
+#endif
+#endif
+
+#if !defined(WOLF_HASHLIB_MD5)
+#if defined(MICROPY_PY_UHASHLIB_MD5)
+#define WOLF_HASHLIB_MD5 (MICROPY_PY_UHASHLIB_MD5 || CASEMATE_BUILT_IN_OFF)
+#elif defined(MICROPY_PY_HASHLIB_MD5)
+#define WOLF_HASHLIB_MD5 (MICROPY_PY_HASHLIB_MD5 || CASEMATE_BUILT_IN_OFF)
+#else
+#define WOLF_HASHLIB_MD5 (CASEMATE_BUILT_IN_OFF)
+#endif
+#endif
+
+#if !defined(WOLF_CRYPTOLIB_CTR)
+#if defined(MICROPY_PY_UCRYPTOLIB_CTR)
+#define WOLF_CRYPTOLIB_CTR (MICROPY_PY_UCRYPTOLIB_CTR || CASEMATE_BUILT_IN_OFF)
+#elif defined(MICROPY_PY_CRYPTOLIB_CTR)
+#define WOLF_CRYPTOLIB_CTR (MICROPY_PY_CRYPTOLIB_CTR || CASEMATE_BUILT_IN_OFF)
+#else
+#define WOLF_CRYPTOLIB_CTR (CASEMATE_BUILT_IN_OFF)
+#endif
+#endif
+
+#if !defined(WOLF_CRYPTOLIB_CONSTS)
+#if defined(MICROPY_PY_UCRYPTOLIB_CONSTS)
+#define WOLF_CRYPTOLIB_CONSTS (MICROPY_PY_UCRYPTOLIB_CONSTS || CASEMATE_BUILT_IN_OFF)
+#elif defined(MICROPY_PY_CRYPTOLIB_CONSTS)
+#define WOLF_CRYPTOLIB_CONSTS (MICROPY_PY_CRYPTOLIB_CONSTS || CASEMATE_BUILT_IN_OFF)
+#else
+#define WOLF_CRYPTOLIB_CONSTS (CASEMATE_BUILT_IN_OFF)
+#endif
+#endif
+
+// The library's features; micropython.mk defines the same names for the C part as for cargo.
+#if !CASEMATE_FEATURE_SHA1
+#undef WOLF_HASHLIB_SHA1
+#define WOLF_HASHLIB_SHA1 (0)
+#endif
+#if !CASEMATE_FEATURE_MD5
+#undef WOLF_HASHLIB_MD5
+#define WOLF_HASHLIB_MD5 (0)
+#endif
+
+// A new bytes object that takes over a vstr.
+static inline mp_obj_t casemate_bytes_from_vstr(vstr_t *text) {
+    #if CASEMATE_MICROPYTHON >= 120
+    return mp_obj_new_bytes_from_vstr(text);
+    #else
+    return mp_obj_new_str_from_vstr(&mp_type_bytes, text);
+    #endif
+}
+
+// A type with a constructor, a print function or NULL, and a dictionary.
+#if defined(MP_DEFINE_CONST_OBJ_TYPE)
+#define CASEMATE_TYPE(symbol, name_, make_new_, dictionary_) \
+    MP_DEFINE_CONST_OBJ_TYPE(symbol, name_, MP_TYPE_FLAG_NONE, make_new, make_new_, locals_dict, &dictionary_)
+#else
+#define CASEMATE_TYPE(symbol, name_, make_new_, dictionary_) \
+    const mp_obj_type_t symbol = { \
+        { &mp_type_type }, .name = name_, .make_new = make_new_, \
+        .locals_dict = (mp_obj_dict_t *)&dictionary_, \
+    }
+#endif
+
+// The readable bytes of an object; TypeError if it has none.
+static inline casemate_bytes_t casemate_get_bytes(mp_obj_t object) {
+    mp_buffer_info_t view;
+    mp_get_buffer_raise(object, &view, MP_BUFFER_READ);
+    return (casemate_bytes_t) { view.buf, view.len };
+}
+
+// The Python exception for a negative answer of the hash and cipher functions.
+void casemate_raise(int32_t error) __attribute__((noreturn));
+
+// The number of a hash, from its name as a str; ValueError if this build does not have it.
+uint8_t casemate_hash_number(mp_obj_t name);
+
+// The size of a hash's digest in bytes; 0 for SHAKE.
+size_t casemate_hash_digest_size(uint8_t number);
+
+#endif

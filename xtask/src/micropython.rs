@@ -1,0 +1,301 @@
+//! `cargo xtask micropython`: builds MicroPython with the modules of `micropython/` for unix and for an emulated
+//! Cortex-M3, and runs MicroPython's own tests and ours with them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::command::Task;
+use crate::{Context, Outcome, tools};
+
+/// Debian's source package of MicroPython, its suite, and the digest of its archive.
+const VERSION: &str = "1.25.0+ds-1";
+const SUITE: &str = "trixie";
+const ARCHIVE: &str = "micropython_1.25.0+ds.orig.tar.xz";
+const ARCHIVE_SHA256: &str = "7b25be99a502f070b2de81dafc08da7051d992325d6e67daa9045a918fffdbea";
+
+/// MicroPython's tests that the modules must pass under the standard names, as globs in its `tests` folder.
+const UPSTREAM: &[&str] = &["extmod/hashlib_*.py", "extmod/cryptolib_*.py"];
+
+/// How long a build or a run of tests may take.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+
+pub(crate) fn micropython(context: &Context, _: &[String]) -> Outcome {
+    match run(context) {
+        Ok(outcome) => outcome,
+        Err(fault) => Outcome::Fail(fault),
+    }
+}
+
+fn run(context: &Context) -> Result<Outcome, String> {
+    let folder = context.target.join("xtask-micropython");
+    fs::create_dir_all(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    if let Err(reason) = tools::programs(&["make", "gcc", "xz"], &["make", "gcc", "libc6-dev", "xz-utils"]) {
+        return Ok(Outcome::Skip(reason));
+    }
+    let source = match source(&folder) {
+        Ok(source) => source,
+        Err(reason) => return Ok(Outcome::Skip(reason)),
+    };
+    let mut table = Vec::new();
+
+    let unix = build(context, &source, &folder, Port::Unix)?;
+    let tests = tests(&source, UPSTREAM)?;
+    table.extend(run_tests(&source, &tests, "unix", &unix, None)?);
+    table.extend(own_tests(context, &unix)?);
+
+    let device = match device_tools(context) {
+        Ok(compiler) => {
+            let firmware = build(context, &source, &folder, Port::Qemu(compiler))?;
+            table.extend(run_tests(&source, &tests, "Cortex-M3", &unix, Some(&firmware))?);
+            None
+        }
+        Err(reason) => Some(reason),
+    };
+
+    println!("\n{:<10} {:<44} result", "build", "test");
+    for row in &table {
+        println!("{:<10} {:<44} {}", row.build, row.test, row.result);
+    }
+    let count = |result: &str| table.iter().filter(|row| row.result == result).count();
+    let summary = format!("{} passed, {} failed, {} skipped", count("pass"), count("FAIL"), count("skip"));
+    Ok(match device {
+        _ if count("FAIL") > 0 || count("pass") == 0 => Outcome::Fail(summary),
+        Some(reason) => Outcome::Skip(format!("unix: {summary}; Cortex-M3: {reason}")),
+        None => Outcome::Pass(summary),
+    })
+}
+
+/// One line of the final table.
+struct Row {
+    build: &'static str,
+    test: String,
+    result: &'static str,
+}
+
+/// MicroPython's source: where `MICROPYTHON_SRC` says, or Debian's source package.
+fn source(folder: &Path) -> Result<PathBuf, String> {
+    if let Some(source) = std::env::var_os("MICROPYTHON_SRC") {
+        let source = PathBuf::from(source);
+        return if source.join("py/py.mk").is_file() {
+            Ok(source)
+        } else {
+            Err(format!("MICROPYTHON_SRC={}: this is not MicroPython's source", source.display()))
+        };
+    }
+    let source = folder.join(format!("source-{VERSION}"));
+    if source.join("py/py.mk").is_file() {
+        return Ok(source);
+    }
+    tools::programs(&["apt-get"], &["apt"])?;
+    let archive = fetch(folder)?;
+    let unpacked = folder.join("unpacked");
+    // What an interrupted run left behind; often there is nothing.
+    let _ = fs::remove_dir_all(&unpacked);
+    fs::create_dir_all(&unpacked)
+        .map_err(|error| format!("{} cannot be made: {error}", unpacked.display()))?;
+    Task::new("tar")
+        .arguments(["-xJ", "--strip-components=1", "-f"])
+        .arguments([&archive])
+        .arguments(["-C".as_ref(), unpacked.as_path()])
+        .run()?;
+    fs::rename(&unpacked, &source)
+        .map_err(|error| format!("{} cannot be made: {error}", source.display()))?;
+    Ok(source)
+}
+
+/// Gets the archive with apt's own client and a configuration that leaves the system's alone.
+fn fetch(folder: &Path) -> Result<PathBuf, String> {
+    let mirror = mirror().ok_or("no Debian mirror in apt's sources: set MICROPYTHON_SRC to a source tree")?;
+    let apt = folder.join("apt");
+    for part in ["lists/partial", "cache/archives/partial"] {
+        let part = apt.join(part);
+        fs::create_dir_all(&part).map_err(|error| format!("{} cannot be made: {error}", part.display()))?;
+    }
+    let list = apt.join("sources.list");
+    let line =
+        format!("deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {SUITE} main\n");
+    fs::write(&list, line).map_err(|error| format!("{} cannot be written: {error}", list.display()))?;
+    let apt_get = || {
+        let mut task =
+            Task::new("apt-get").directory(folder).limit(Duration::from_secs(600)).arguments(["-q"]);
+        for option in [
+            format!("Dir::Etc::sourcelist={}", list.display()),
+            "Dir::Etc::sourceparts=-".to_owned(),
+            format!("Dir::State::lists={}", apt.join("lists").display()),
+            format!("Dir::Cache={}", apt.join("cache").display()),
+            "Dir::Etc::preferences=-".to_owned(),
+            "Dir::Etc::preferencesparts=-".to_owned(),
+            "APT::Get::List-Cleanup=0".to_owned(),
+            "APT::Sandbox::User=root".to_owned(),
+        ] {
+            task = task.arguments(["-o", &option]);
+        }
+        task
+    };
+    apt_get().arguments(["update"]).run()?;
+    let package = format!("micropython={VERSION}");
+    apt_get().arguments(["--download-only", "source", &package]).run()?;
+    let archive = folder.join(ARCHIVE);
+    let digest = Task::new("sha256sum").arguments([&archive]).query().unwrap_or_default();
+    if digest.split_whitespace().next() != Some(ARCHIVE_SHA256) {
+        return Err(format!("{} is not the expected archive", archive.display()));
+    }
+    Ok(archive)
+}
+
+/// The first Debian mirror of the machine's apt sources, in either of apt's formats.
+fn mirror() -> Option<String> {
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
+        files.extend(entries.flatten().map(|entry| entry.path()));
+    }
+    files.sort();
+    let words: Vec<String> = files
+        .iter()
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .flat_map(|text| {
+            text.lines()
+                .filter(|line| line.starts_with("URIs:") || line.starts_with("deb "))
+                .flat_map(str::split_whitespace)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    words.into_iter().find(|word| word.contains("://") && word.trim_end_matches('/').ends_with("/debian"))
+}
+
+/// A port of MicroPython that is built.
+enum Port {
+    Unix,
+    Qemu(tools::DeviceCompiler),
+}
+
+/// What the emulated build needs.
+fn device_tools(context: &Context) -> Result<tools::DeviceCompiler, String> {
+    tools::programs(
+        &["arm-none-eabi-gcc", "qemu-system-arm"],
+        &["gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm"],
+    )?;
+    // MicroPython's test runner speaks to the emulator over a pseudo-terminal.
+    if !tools::installed("python3-serial") {
+        tools::install(&["python3-serial"])?;
+    }
+    tools::device_compiler(context)
+}
+
+/// Builds a port with the modules under the standard names; returns the program or the firmware.
+fn build(context: &Context, source: &Path, folder: &Path, port: Port) -> Result<PathBuf, String> {
+    let (name, product) = match port {
+        Port::Unix => ("unix", "micropython"),
+        Port::Qemu(_) => ("qemu", "firmware.elf"),
+    };
+    let output = folder.join(format!("build-{name}"));
+    // MicroPython's make does not notice changed options, and its own part is built in a minute.
+    let _ = fs::remove_dir_all(&output);
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let make = Task::new("make")
+        .directory(&source.join("ports").join(name))
+        .limit(LIMIT)
+        .arguments([format!("-j{jobs}"), format!("BUILD={}", output.display())])
+        .arguments([
+            format!("USER_C_MODULES={}", context.root.join("micropython").display()),
+            format!("CASEMATE_TARGET_DIR={}", folder.join("rust").display()),
+            format!("WOLFSSL_PORT={name}"),
+        ])
+        .arguments(["WOLFSSL_ALIAS=1", "FROZEN_MANIFEST="]);
+    let make = match port {
+        // What Debian's archive does not hold the libraries of.
+        Port::Unix => make.arguments(["MICROPY_PY_SSL=0", "MICROPY_PY_BTREE=0", "MICROPY_PY_FFI=0"]),
+        Port::Qemu(compiler) => compiler.for_make(make),
+    };
+    make.run()?;
+    Ok(output.join(product))
+}
+
+/// The tests that the globs name, as paths in MicroPython's `tests` folder.
+fn tests(source: &Path, globs: &[&str]) -> Result<Vec<String>, String> {
+    let mut found = Vec::new();
+    for glob in globs {
+        let (folder, pattern) = glob.rsplit_once('/').unwrap_or(("", glob));
+        let (start, end) = pattern.split_once('*').unwrap_or((pattern, ""));
+        let folder_path = source.join("tests").join(folder);
+        let entries = fs::read_dir(&folder_path)
+            .map_err(|error| format!("{} cannot be read: {error}", folder_path.display()))?;
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let before = found.len();
+        found.extend(
+            names
+                .filter(|name| name.starts_with(start) && name.ends_with(end))
+                .map(|name| format!("{folder}/{name}")),
+        );
+        if found.len() == before {
+            return Err(format!("MicroPython's source has no test {glob}"));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Runs MicroPython's tests with its own runner: on the unix program, or on firmware in the emulator.
+fn run_tests(
+    source: &Path,
+    tests: &[String],
+    build: &'static str,
+    unix: &Path,
+    firmware: Option<&Path>,
+) -> Result<Vec<Row>, String> {
+    let results = unix.with_file_name(format!("results-{build}"));
+    let mut task = Task::new("/usr/bin/python3")
+        .directory(&source.join("tests"))
+        .limit(LIMIT)
+        .arguments(["run-tests.py", "--result-dir"])
+        .arguments([&results])
+        .variable("MICROPY_MICROPYTHON", unix)
+        .variable("MICROPY_CPYTHON3", "/usr/bin/python3");
+    if let Some(firmware) = firmware {
+        let emulator =
+            "qemu-system-arm -machine mps2-an385 -nographic -monitor null -semihosting -serial pty -kernel";
+        task = task.arguments(["-t", &format!("execpty:{emulator} {}", firmware.display())]);
+    }
+    let (output, result) = task.arguments(tests).run_reading_output();
+    let rows: Vec<Row> = tests
+        .iter()
+        .map(|test| {
+            let said = output.lines().find(|line| line.split_whitespace().nth(1) == Some(test.as_str()));
+            let result = match said.and_then(|line| line.split_whitespace().next()) {
+                Some("pass") => "pass",
+                Some("skip") => "skip",
+                _ => "FAIL",
+            };
+            Row { build, test: test.clone(), result }
+        })
+        .collect();
+    if result.is_err() && rows.iter().all(|row| row.result != "FAIL") {
+        result?;
+    }
+    Ok(rows)
+}
+
+/// Runs each of our own tests: a program that raises an exception if something is wrong.
+fn own_tests(context: &Context, unix: &Path) -> Result<Vec<Row>, String> {
+    let folder = context.root.join("micropython/tests");
+    let entries =
+        fs::read_dir(&folder).map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with("test_") && name.ends_with(".py"))
+        .collect();
+    names.sort();
+    let mut rows = Vec::new();
+    for name in names {
+        let result = Task::new(unix).directory(&folder).arguments([&name]).limit(LIMIT).run();
+        rows.push(Row {
+            build: "unix",
+            test: format!("micropython/tests/{name}"),
+            result: if result.is_ok() { "pass" } else { "FAIL" },
+        });
+    }
+    Ok(rows)
+}
