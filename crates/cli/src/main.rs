@@ -3,6 +3,7 @@
 
 mod audit;
 mod bench;
+mod certificate;
 mod connection;
 mod counter;
 mod demo;
@@ -57,6 +58,7 @@ enum Command {
     Key(key::Key),
     Nvm(nvm::Nvm),
     Counter(counter::Counter),
+    Cert(certificate::Cert),
     Random(simple::Random),
     Image(image::Image),
     Audit(audit::Audit),
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Command::Key(command) => command.run(),
         Command::Nvm(command) => command.run(),
         Command::Counter(command) => command.run(),
+        Command::Cert(command) => command.run(),
         Command::Random(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Audit(command) => command.run(),

@@ -16,7 +16,7 @@ use casemate_posix::tcp::TcpServer;
 use casemate_posix::tls::{TlsIdentity, TlsServer, TlsServerOptions, TlsTrust};
 use casemate_posix::unix::{UnixPolicy, UnixServer};
 use casemate_protocol::{ClientId, MAX_DATA_LENGTH, MIN_DATA_LENGTH};
-use casemate_server::{CacheShape, Config, Isolation};
+use casemate_server::{CacheShape, CertificateOptions, Config, Isolation};
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -62,6 +62,9 @@ pub(crate) struct Serve {
     /// The number that the server calls itself by
     #[arg(long, value_name = "NUMBER", default_value_t = 57)]
     server_id: u8,
+    /// What is demanded of certificates
+    #[arg(long, value_enum, value_name = "POLICY", default_value = "original")]
+    certificates: CertificateChoice,
     /// Do not log clients that come and go
     #[arg(long)]
     quiet: bool,
@@ -237,6 +240,14 @@ enum IsolationChoice {
     Original,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CertificateChoice {
+    /// What the original demands: see docs/certificates.md
+    Original,
+    /// More: keyCertSign, roots marked as authorities, RSA from 2048 bits, dates and issuers of attribute certificates
+    Strict,
+}
+
 #[derive(Clone)]
 struct TrustedKey {
     owner: ClientId,
@@ -309,6 +320,10 @@ impl Serve {
                 isolation: match self.isolation {
                     IsolationChoice::Strict => Isolation::Strict,
                     IsolationChoice::Original => Isolation::Original,
+                },
+                certificates: match self.certificates {
+                    CertificateChoice::Original => CertificateOptions::default(),
+                    CertificateChoice::Strict => CertificateOptions::STRICT,
                 },
                 ..Config::default()
             },

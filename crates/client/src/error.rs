@@ -115,6 +115,10 @@ pub enum Argument {
     CiphertextLength,
     /// A call of a custom callback has the type of a query.
     CustomType,
+    /// A certificate, or a chain of them, is empty.
+    Certificate,
+    /// No trusted root is named, or more than one request can name.
+    Roots,
     /// The operation is not the one that was started.
     OtherOperation,
 }
@@ -277,6 +281,8 @@ impl fmt::Display for Argument {
                 "the ciphertext has another length than the parameter set's ciphertexts"
             }
             Self::CustomType => "a call of a custom callback needs a type other than that of a query",
+            Self::Certificate => "the certificate is empty; pass it in DER",
+            Self::Roots => "name 1 to 8 trusted roots",
             Self::OtherOperation => "another operation is pending; poll with the one that was started",
         })
     }

@@ -9,6 +9,7 @@
 //! | `nvm_*` | objects in non-volatile memory |
 //! | `key_*`, `data_wrap`, `data_unwrap` | keys: import, generate, export, commit, erase, revoke, wrap |
 //! | `counter_*` | monotonic counters |
+//! | `certificate_*` | trusted roots, chains, attribute certificates |
 //! | `random` | random numbers |
 //! | `aes_ecb`, `aes_cbc`, `aes_ctr`, `aes_gcm_*` | ciphers |
 //! | `hash`, `hasher`, `hmac*`, `cmac*` | digests and message authentication |
@@ -108,6 +109,7 @@
 )]
 
 pub mod aes;
+pub mod certificate;
 mod client;
 mod clock;
 pub mod cmac;

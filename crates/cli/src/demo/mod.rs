@@ -1,5 +1,6 @@
 //! `casemate demo`: every feature once, checked.
 
+mod certificate;
 mod transports;
 
 use crate::connection::{Hsm, TlsOptions, connect};
@@ -60,6 +61,7 @@ impl Demo {
         public_key_steps(&mut report, &mut hsm);
         post_quantum_steps(&mut report, &mut hsm);
         wrap_steps(&mut report, &mut hsm);
+        certificate::steps(&mut report, &mut hsm);
         isolation_steps(&mut report, &mut hsm, &server.address);
         transports::steps(&mut report);
 

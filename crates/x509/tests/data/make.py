@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes certificates.txt with OpenSSL 3.0: one line for each certificate, its name and its DER in hexadecimal.
+"""Makes certificates.txt, and the demonstration's certificates, with OpenSSL 3.0: one line for each certificate, its
+name and its DER in hexadecimal. With the argument "demo", only the latter.
 
 Keys are new each time and are not kept. The tests' time is 2030-01-01 12:00:00 UTC.
 Run it in this directory; it needs a few seconds and nothing but Python and the program `openssl`.
@@ -8,6 +9,7 @@ Run it in this directory; it needs a few seconds and nothing but Python and the 
 import base64
 import os
 import subprocess
+import sys
 import tempfile
 
 BEGIN, END = "20290101000000Z", "20310101000000Z"
@@ -15,6 +17,7 @@ NOW = "20300101120000Z"
 
 work = tempfile.mkdtemp()
 output = os.path.abspath("certificates.txt")
+demo_output = os.path.abspath("../../../cli/src/demo/certificates.txt")
 os.chdir(work)
 open("index", "w").close()
 with open("serial", "w") as serial:
@@ -122,6 +125,30 @@ def part_subject(encoded):
         _, _, rest = split(rest)
     return split(rest)[0]
 
+
+def write(path):
+    with open(path, "w") as file:
+        for name, encoded in certificates.items():
+            file.write(name + " " + encoded.hex() + "\n")
+    certificates.clear()
+
+
+# For the demonstration, which runs at any time: valid from 2020 on without an end.
+LONG = {"begin": "20200101000000Z", "end": "99991231235959Z"}
+certificate("root", extensions=CA, **LONG)
+certificate("intermediate", "root", CA, **LONG)
+certificate("leaf", "intermediate", LEAF, **LONG)
+certificate("expired", "intermediate", LEAF, begin=LONG["begin"], end="20210101000000Z")
+certificate("other-root", extensions=CA, kind="RSA:2048", **LONG)
+certificate("other-leaf", "other-root", LEAF, kind="ED25519", **LONG)
+attribute_certificate("attribute", "root", "06082a8648ce3d040302", end=LONG["end"])
+with open("message", "wb") as message:
+    message.write(b"signed by the leaf")
+run("openssl", "dgst", "-sha256", "-sign", "leaf.key", "-out", "signature", "message")
+certificates["signature"] = open("signature", "rb").read()
+write(demo_output)
+if sys.argv[1:] == ["demo"]:
+    sys.exit()
 
 # The usual chain, and another one.
 certificate("root", extensions=CA)
@@ -274,6 +301,4 @@ attribute_certificate("attribute-other-issuer", "root", ECDSA_SHA256, named="int
 attribute_certificate("attribute-of-leaf", "leaf", ECDSA_SHA256)
 attribute_certificate("attribute-of-expired", "anchor-expired", ECDSA_SHA256)
 
-with open(output, "w") as file:
-    for name, encoded in certificates.items():
-        file.write(name + " " + encoded.hex() + "\n")
+write(output)
