@@ -209,7 +209,7 @@ mod tests {
     fn files_hold_der_or_pem() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let mut read = |content: &[u8]| {
+        let read = |content: &[u8]| {
             std::fs::write(&path, content).unwrap();
             certificates(&path)
         };
