@@ -335,7 +335,7 @@ impl<P: Platform> Server<P> {
             dma: core::mem::take(dma),
         };
         let length = context.dispatch(header, payload, out);
-        context.record_refusal(out.get(..length).unwrap_or_default());
+        context.record_outcome(out.get(..length).unwrap_or_default());
         #[cfg(feature = "dma")]
         {
             *dma = core::mem::take(&mut context.dma);
@@ -463,14 +463,17 @@ impl<P: Platform> Context<'_, P> {
         self.server.platform.record(&record);
     }
 
-    /// Records that a policy has refused the request, if the response says so.
-    fn record_refusal(&self, response: &[u8]) {
+    /// Records that a policy has refused the request, or what its success means, as the response says.
+    fn record_outcome(&self, response: &[u8]) {
         let Some(Refusal { status_offset, .. }) = refusal(self.kind) else { return };
         let at_status = response.get(status_offset..).unwrap_or_default();
-        if let Ok(status) = Reader::new(at_status, self.order).get()
-            && audit::is_refusal(self.kind, status)
-        {
+        let Ok(status) = Reader::new(at_status, self.order).get() else { return };
+        if audit::is_refusal(self.kind, status) {
             self.record(Event::Refused { object: self.session.subject, status });
+        } else if status == Status::OK
+            && let Some(event) = audit::success(self.kind)
+        {
+            self.record(event);
         }
     }
 

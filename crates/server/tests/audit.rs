@@ -255,3 +255,34 @@ fn a_ring_takes_the_records_of_a_server() {
 fn ring_memory<M: AsRef<[u8]> + AsMut<[u8]> + Clone>(ring: &Ring<M>) -> Vec<u8> {
     ring.memory().as_ref().to_vec()
 }
+
+/// Groups whose success the response tells: SHE keys and certificates.
+#[test]
+fn loaded_she_keys_and_verified_certificates() {
+    let server = server();
+    server.set_now(Some(1_893_499_200));
+    let mut client = Client::new(&server, 12);
+    client.raw(Group::SHE, 0, &[7; 16]);
+    client.raw(Group::SHE, 1, &[1, 0, 0, 0, 0, 0, 0, 0]);
+    events(&client);
+    client.raw(Group::SHE, 6, b"a plain SHE key!");
+    assert_eq!(events(&client), [Event::SheKeyLoaded {}]);
+    client.raw(Group::SHE, 5, &[9; 64]);
+    assert!(!events(&client).contains(&Event::SheKeyLoaded {}), "an update that nobody has made");
+
+    let text = include_str!("../../x509/tests/data/certificates.txt");
+    let root =
+        text.lines().find_map(|line| line.strip_prefix("root ")).map(|digits| hex::decode(digits).unwrap());
+    let root = root.expect("a certificate");
+    let length = u32::try_from(root.len()).unwrap().to_le_bytes();
+    client.raw(Group::CERT, 2, &[&length[..], &[1, 0, 0xFF, 0xFF], &[0; 28], &root].concat());
+    events(&client);
+    let verify = |root: &[u8]| [&length[..], &[1, 0, 0, 0, 0, 0, 0, 0], root].concat();
+    client.raw(Group::CERT, 5, &verify(&root));
+    assert_eq!(events(&client), [Event::CertificateVerified {}]);
+    let mut forged = root.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    client.raw(Group::CERT, 5, &verify(&forged));
+    let status = Status::CERTIFICATE_VERIFICATION;
+    assert!(matches!(events(&client)[..], [Event::Refused { status: found, .. }] if found == status));
+}

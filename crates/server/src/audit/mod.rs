@@ -242,6 +242,10 @@ events! {
         /// The lowest version that is accepted.
         version: u32,
     };
+    /// A certificate, or a chain of them, has passed its verification; which message asked for it tells the kind.
+    18 CertificateVerified "certificate-verified" {};
+    /// A SHE key was loaded, by the update protocol or in the clear, as the message says.
+    19 SheKeyLoaded "she-key-loaded" {};
     /// Something that the port or an application on the server reports.
     255 Custom "custom" {
         /// Which event it is; the meaning is the reporter's.
@@ -337,12 +341,31 @@ pub(crate) fn is_refusal(kind: Kind, status: Status) -> bool {
     }
 }
 
+/// What the success of a message is recorded as, where the message says it all. Groups that know more record it
+/// themselves.
+pub(crate) fn success(kind: Kind) -> Option<Event> {
+    use casemate_protocol::message::{certificate::action as certificate, she::action as she};
+    match (kind.group, kind.action) {
+        (
+            Group::CERT,
+            certificate::VERIFY
+            | certificate::VERIFY_MULTI_ROOT
+            | certificate::VERIFY_DMA
+            | certificate::VERIFY_MULTI_ROOT_DMA
+            | certificate::VERIFY_ATTRIBUTE
+            | certificate::VERIFY_ATTRIBUTE_DMA,
+        ) => Some(Event::CertificateVerified {}),
+        (Group::SHE, she::LOAD_KEY | she::LOAD_PLAIN_KEY) => Some(Event::SheKeyLoaded {}),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::string::ToString;
 
-    fn samples() -> [Event; 18] {
+    fn samples() -> [Event; 20] {
         let id = ObjectId(0x1C05);
         [
             Event::SessionStarted {},
@@ -362,6 +385,8 @@ mod tests {
             Event::ImageVerified { image: 1, version: 7 },
             Event::ImageRefused { image: 1, status: Status::NOT_VERIFIED },
             Event::VersionFloorRaised { floor: id, version: 8 },
+            Event::CertificateVerified {},
+            Event::SheKeyLoaded {},
             Event::Custom { code: 500, detail: u32::MAX },
         ]
     }
