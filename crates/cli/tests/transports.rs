@@ -136,6 +136,7 @@ fn a_user_can_be_one_client_only() {
     let server = ServerProcess::start(Path::new("ram"), &["--unix", &socket, "--unix-user", &nobody]);
     run(&["echo", "--server", &address]).failed();
     server.wait_for("its user and group may not connect");
+    server.stop();
 }
 
 fn rustix_user() -> u32 {
@@ -267,6 +268,7 @@ fn clients_that_are_killed_leave_their_places() {
     for address in &addresses {
         run(&["echo", "--server", address]).ok();
     }
+    server.stop();
 }
 
 /// The server finishes what it has begun when it is told to stop, over each transport, and every client sees the end.

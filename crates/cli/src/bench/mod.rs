@@ -186,7 +186,7 @@ impl Bench {
             Ok(())
         };
         match (&self.server, own) {
-            (Some(address), _) => add("TCP", address, format!("the server at {address}"))?,
+            (Some(address), _) => add(transport_of(address), address, format!("the server at {address}"))?,
             (None, Some(own)) => {
                 add(
                     "TCP",
@@ -242,6 +242,16 @@ impl Bench {
             });
         }
         Ok(Row { group: operation.group, name: operation.name.clone(), bytes: operation.bytes, outcomes })
+    }
+}
+
+/// What the column of a server is called.
+fn transport_of(address: &str) -> &'static str {
+    match address.split_once("://") {
+        None | Some(("tcp", _)) => "TCP",
+        Some(("unix", _)) => "Unix socket",
+        Some(("shm", _)) => "shared memory",
+        Some(_) => "TLS",
     }
 }
 
