@@ -51,7 +51,7 @@ struct Arguments {
 // Each command is described where it is defined.
 #[derive(Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Demo(demo::Demo),
     Info(simple::Info),
     Echo(simple::Echo),
