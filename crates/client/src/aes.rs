@@ -98,7 +98,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    const fn code(self) -> u32 {
+    pub(crate) const fn code(self) -> u32 {
         match self {
             Self::Encrypt => 1,
             Self::Decrypt => 0,
@@ -208,9 +208,9 @@ impl Operation for Cbc<'_> {
 /// Where an AES-CTR stream stands. Wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CtrState {
-    counter: [u8; 16],
-    keystream: [u8; 16],
-    unused: u32,
+    pub(crate) counter: [u8; 16],
+    pub(crate) keystream: [u8; 16],
+    pub(crate) unused: u32,
 }
 
 impl CtrState {

@@ -19,8 +19,8 @@ const MAC: usize = 16;
 /// when dropped.
 #[derive(Clone)]
 pub struct Cmac<'k> {
-    key: Key<'k>,
-    state: CmacState,
+    pub(crate) key: Key<'k>,
+    pub(crate) state: CmacState,
 }
 
 impl<'k> Cmac<'k> {

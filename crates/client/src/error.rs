@@ -113,6 +113,8 @@ pub enum Argument {
     SignatureLength,
     /// A ciphertext has another length than the parameter set gives.
     CiphertextLength,
+    /// A buffer in shared memory is not there, or longer than the message can say.
+    SharedMemory,
     /// A call of a custom callback has the type of a query.
     CustomType,
     /// A certificate, or a chain of them, is empty.
@@ -280,6 +282,7 @@ impl fmt::Display for Argument {
             Self::CiphertextLength => {
                 "the ciphertext has another length than the parameter set's ciphertexts"
             }
+            Self::SharedMemory => "the buffer is not in the memory shared with the server, or is too long",
             Self::CustomType => "a call of a custom callback needs a type other than that of a query",
             Self::Certificate => "the certificate is empty; pass it in DER",
             Self::Roots => "name 1 to 8 trusted roots",

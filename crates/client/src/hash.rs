@@ -112,7 +112,7 @@ impl HashAlgorithm {
     }
 
     /// The number that selects the message: the truncated variants of SHA-512 travel in SHA-512 messages.
-    const fn message(self) -> u32 {
+    pub(crate) const fn message(self) -> u32 {
         match self {
             Self::Sha512_224 | Self::Sha512_256 => hash::SHA512,
             other => other.variant(),
@@ -204,7 +204,7 @@ impl fmt::Display for HashAlgorithm {
 
 /// Chaining variables, or Keccak lanes.
 #[derive(Clone)]
-enum State {
+pub(crate) enum State {
     Words32([u32; 8]),
     Words64([u64; 8]),
     Lanes([u64; 25]),
@@ -213,13 +213,13 @@ enum State {
 /// A hash under way: about 400 bytes, wiped when dropped. A copy is a hash of its own.
 #[derive(Clone)]
 pub struct Hash {
-    algorithm: HashAlgorithm,
-    state: State,
+    pub(crate) algorithm: HashAlgorithm,
+    pub(crate) state: State,
     /// Bytes compressed so far.
-    compressed: u64,
+    pub(crate) compressed: u64,
     /// Bytes not compressed yet: fewer than a block.
     block: [u8; MAX_BLOCK],
-    buffered: usize,
+    pub(crate) buffered: usize,
     /// Whether the data is a secret, as an HMAC's key is.
     secret: bool,
 }

@@ -28,7 +28,7 @@ pub struct NewKey {
 
 impl NewKey {
     /// The label's length up to its last byte that is not zero.
-    fn label_length(&self) -> u32 {
+    pub(crate) fn label_length(&self) -> u32 {
         let zeros = self.label.0.iter().rev().take_while(|&&byte| byte == 0).count();
         length_u32(self.label.0.len().saturating_sub(zeros))
     }

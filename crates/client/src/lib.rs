@@ -19,6 +19,7 @@
 //! | `ed25519_*`, `x25519_*` | Curve25519 |
 //! | `rsa`, `rsa_size` | RSA without padding |
 //! | `ml_dsa_*`, `ml_kem_*` | ML-DSA (FIPS 204), ML-KEM (FIPS 203) |
+//! | `dma_*` | the same for data in memory that client and server share |
 //! | `custom_call`, `custom_is_registered` | functions of the server's owner |
 //!
 //! Data longer than a packet is split where the algorithm allows it (random numbers, ECB, CBC, CTR, hashes, HMAC,
@@ -116,6 +117,7 @@ pub mod cmac;
 pub mod comm;
 pub mod counter;
 pub mod custom;
+pub mod dma;
 mod error;
 pub mod hash;
 mod hmac;

@@ -15,6 +15,7 @@ use crate::connection::{
     Accepted, Connection, ConnectionOptions, Ended, Exchange, Listener, PacketStream, Peer, Read, Refusal,
 };
 use crate::mapping::Part;
+use casemate_client::dma::{NoRoom, SharedArea};
 use casemate_protocol::Header;
 use casemate_transport::{
     CONTROL_SIZE, ClientTransport, FrameError, MemoryClient, MemoryError, MemoryServer, OutOfRange,
@@ -235,6 +236,21 @@ impl DmaArea {
     /// [`OutOfRange`] if they do not fit into the area, which is then as it was.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), OutOfRange> {
         self.memory.write(offset, bytes)
+    }
+}
+
+/// Addresses are offsets (document 01, §12.4).
+impl SharedArea for DmaArea {
+    fn length(&self) -> u64 {
+        u64::try_from(Self::length(self)).unwrap_or(u64::MAX)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), NoRoom> {
+        Self::write(self, usize::try_from(offset).map_err(|_| NoRoom)?, bytes).map_err(|_| NoRoom)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), NoRoom> {
+        Self::read(self, usize::try_from(offset).map_err(|_| NoRoom)?, out).map_err(|_| NoRoom)
     }
 }
 

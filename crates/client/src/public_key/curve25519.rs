@@ -199,7 +199,7 @@ pub enum Ed25519Mode<'a> {
 }
 
 impl<'a> Ed25519Mode<'a> {
-    const fn code(self) -> u32 {
+    pub(crate) const fn code(self) -> u32 {
         match self {
             Self::Pure => ed25519_mode::PURE,
             Self::Context(_) => ed25519_mode::CONTEXT,

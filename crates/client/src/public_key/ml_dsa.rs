@@ -69,7 +69,7 @@ impl MlDsa {
         }
     }
 
-    const fn level(self) -> u32 {
+    pub(crate) const fn level(self) -> u32 {
         match self {
             Self::MlDsa44 => 2,
             Self::MlDsa65 => 3,

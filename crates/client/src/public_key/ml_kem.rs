@@ -70,7 +70,7 @@ impl MlKem {
         }
     }
 
-    const fn level(self) -> u32 {
+    pub(crate) const fn level(self) -> u32 {
         match self {
             Self::MlKem512 => 0,
             Self::MlKem768 => 1,
