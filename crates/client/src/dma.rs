@@ -180,6 +180,7 @@ where
     B: AsRef<[u8]> + AsMut<[u8]>,
     C: Clock,
 {
+    #[allow(clippy::type_complexity)]
     fn run_crypto<R: CryptoRequest>(
         &mut self,
         algorithm: u32,
