@@ -25,7 +25,7 @@ fn server(isolation: Isolation) -> VirtualServer {
         cache: CacheShape { small_slots: 3, small_size: 64, big_slots: 2, big_size: 512 },
         objects: 12,
         partition_size: 4096,
-        seed: 0,
+        ..VirtualOptions::default()
     });
     for id in [0x1340, 0x1440] {
         let metadata =

@@ -1,8 +1,11 @@
 //! A client's connection to a server: over one of the transports, or by function call.
 
+use crate::pin::{Pin, Source};
+use crate::users::user_name;
 use crate::value::{client_id, seconds};
 use anyhow::{Context, Result, bail};
 use casemate_client::Client;
+use casemate_client::authentication::{Credential, UserName};
 use casemate_posix::LinkError;
 use casemate_posix::shm::ShmClientTransport;
 use casemate_posix::tcp::TcpClientTransport;
@@ -15,6 +18,7 @@ use casemate_transport::{ClientTransport, Loopback, MemoryClient, SharedRegion, 
 use clap::Args;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Which server, and as whom.
@@ -43,6 +47,12 @@ pub(crate) struct Connection {
     /// How long to wait for the connection, and for each response
     #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// Log in as this user, on a server with users
+    #[arg(long, global = true, value_name = "NAME", env = "CASEMATE_USER", value_parser = user_name)]
+    pub(crate) user: Option<UserName>,
+    /// A file with the user's PIN; otherwise from the environment variable CASEMATE_PIN, or asked for
+    #[arg(long, global = true, value_name = "FILE", env = "CASEMATE_PIN_FILE", requires = "user")]
+    pub(crate) pin_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) tls: TlsOptions,
 }
@@ -65,8 +75,27 @@ pub(crate) struct TlsOptions {
 }
 
 impl Connection {
-    /// Connects, says who we are and adopts the server's packet size.
+    /// The PIN of the user who logs in. A person is asked once.
+    pub(crate) fn pin(&self) -> Result<Pin> {
+        static PIN: OnceLock<Pin> = OnceLock::new();
+        if let Some(pin) = PIN.get() {
+            return Ok(pin.clone());
+        }
+        let name = self.user.context("log in with --user NAME")?;
+        let pin = Source {
+            question: &format!("PIN of {name}"),
+            file: self.pin_file.as_deref(),
+            option: "--pin-file",
+            variable: "CASEMATE_PIN",
+            twice: false,
+        }
+        .read()?;
+        Ok(PIN.get_or_init(|| pin).clone())
+    }
+
+    /// Connects, says who we are, adopts the server's packet size, and logs in if there is a user to log in as.
     pub(crate) fn open(&self) -> Result<Open> {
+        let login = self.user.map(|name| self.pin().map(|pin| (name, pin))).transpose()?;
         let mut hsm =
             Open { hsm: connect(&self.server, &self.tls, MAX_DATA_LENGTH, self.timeout)?, closed: false };
         hsm.init(self.client).with_context(|| {
@@ -74,6 +103,10 @@ impl Connection {
         })?;
         hsm.learn_limits()
             .with_context(|| format!("the server at {} does not tell its limits", self.server))?;
+        if let Some((name, pin)) = login {
+            hsm.login(name, Credential::Pin(&pin))
+                .with_context(|| format!("the server at {} does not let {name} in", self.server))?;
+        }
         Ok(hsm)
     }
 }

@@ -8,6 +8,7 @@ use casemate_nvm::{
 use casemate_posix::audit::{AuditFile, AuditOptions};
 use casemate_posix::connection::{ConnectionLimit, ConnectionOptions, Listener};
 use casemate_posix::daemon::{self, Event, PosixPlatform};
+use casemate_posix::device_key::DeviceKey;
 use casemate_posix::flash::{FileFlash, FileFlashOptions};
 use casemate_posix::tcp::TcpServer;
 use casemate_protocol::{ClientId, Flags, Header, Label, Metadata, ObjectId, ObjectType};
@@ -102,8 +103,18 @@ impl Setup {
 
     /// A server over a store.
     pub(crate) fn server<S: ObjectStore>(&self, store: S) -> Result<Server<PosixPlatform<S>>> {
+        self.server_with_key(store, None)
+    }
+
+    /// A server over a store, whose users are sealed.
+    pub(crate) fn server_with_key<S: ObjectStore>(
+        &self,
+        store: S,
+        device_key: Option<DeviceKey>,
+    ) -> Result<Server<PosixPlatform<S>>> {
         let mut platform = PosixPlatform::new()
-            .map_err(|error| anyhow!("the operating system gives no random numbers: {error}"))?;
+            .map_err(|error| anyhow!("the operating system gives no random numbers: {error}"))?
+            .with_device_key(device_key);
         if let Some((path, options)) = &self.audit {
             let shown = path.display().to_string();
             let report = move |error: &_| {

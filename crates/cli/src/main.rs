@@ -11,9 +11,12 @@ mod image;
 mod key;
 mod local;
 mod nvm;
+mod pin;
 mod serve;
 mod simple;
 mod table;
+mod user;
+mod users;
 mod value;
 
 use clap::{Parser, Subcommand};
@@ -59,6 +62,7 @@ enum Command {
     Nvm(nvm::Nvm),
     Counter(counter::Counter),
     Cert(certificate::Cert),
+    User(user::User),
     Random(simple::Random),
     Image(image::Image),
     Audit(audit::Audit),
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Command::Nvm(command) => command.run(),
         Command::Counter(command) => command.run(),
         Command::Cert(command) => command.run(),
+        Command::User(command) => command.run(),
         Command::Random(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Audit(command) => command.run(),

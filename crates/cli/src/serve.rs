@@ -1,6 +1,7 @@
 //! `casemate serve`.
 
 use crate::local::{Setup, provision};
+use crate::users::UserOptions;
 use crate::value::{byte, client_id, read_file, seconds, size};
 use anyhow::{Context, Result, bail};
 use casemate_nvm::ObjectStore;
@@ -79,6 +80,8 @@ pub(crate) struct Serve {
     nvm_shape: NvmShape,
     #[command(flatten)]
     cache: Cache,
+    #[command(flatten)]
+    users: UserOptions,
 }
 
 /// Each may be given several times. The original's clients know TCP, TLS and shared memory.
@@ -325,6 +328,7 @@ impl Serve {
                     CertificateChoice::Original => CertificateOptions::default(),
                     CertificateChoice::Strict => CertificateOptions::STRICT,
                 },
+                users: self.users.policy(),
                 ..Config::default()
             },
             cache: CacheShape {
@@ -344,7 +348,10 @@ impl Serve {
 
     fn serve<S: ObjectStore + Send>(&self, setup: &Setup, store: S, place: &str) -> Result<()> {
         let space = store.available();
-        let server = setup.server(store)?;
+        let nvm = (self.nvm != Path::new("ram")).then_some(self.nvm.as_path());
+        let device_key = self.users.device_key(nvm, &store, |event| log(event))?;
+        let server = setup.server_with_key(store, device_key)?;
+        self.users.prepare(&server, |event| log(event))?;
         for TrustedKey { owner, number, file } in &self.trusted_keys {
             let key = read_file(file)?;
             if !matches!(key.len(), 16 | 24 | 32) {

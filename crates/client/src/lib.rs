@@ -6,6 +6,7 @@
 //! | Calls | What for |
 //! |---|---|
 //! | `init`, `echo`, `info`, `learn_limits`, `close` | the connection |
+//! | `login`, `logout`, `user_*` | users, on a server that has them |
 //! | `nvm_*` | objects in non-volatile memory |
 //! | `key_*`, `data_wrap`, `data_unwrap` | keys: import, generate, export, commit, erase, revoke, wrap |
 //! | `counter_*` | monotonic counters |
@@ -110,6 +111,7 @@
 )]
 
 pub mod aes;
+pub mod authentication;
 pub mod certificate;
 mod client;
 mod clock;

@@ -172,6 +172,12 @@ impl ObjectId {
         Self::new(self.object_type(), self.owner(), number)
     }
 
+    /// Whether the identifier is among those reserved for the user database (document 07, C.6): no message reaches
+    /// such an object.
+    pub const fn is_user_database(self) -> bool {
+        self.0 >> 8 == 0xFE
+    }
+
     /// Whether no key is named: number 0, except for SHE, where slot 0 is a key.
     pub const fn is_unassigned(self) -> bool {
         self.number() == 0 && self.object_type().0 != ObjectType::SHE.0

@@ -1,5 +1,7 @@
 //! What a server may be configured with at run time. Storage sizes are chosen by the types of [`crate::Platform`].
 
+#[cfg(feature = "authentication")]
+use crate::users::UserPolicy;
 use casemate_protocol::{IdFeatures, MAX_DATA_LENGTH, MIN_DATA_LENGTH};
 use core::fmt;
 
@@ -7,11 +9,11 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
     /// INIT comes first; a session keeps its client identifier; no message reaches another client's keys, counters
-    /// or SHE slots, nor the records of the user database.
+    /// or SHE slots.
     #[default]
     Strict,
     /// As the original: requests before INIT run as client 0, INIT may be repeated with another identifier, and the
-    /// object messages reach every object by its raw identifier.
+    /// object messages reach every object by its raw identifier, but for the records of the user database.
     Original,
 }
 
@@ -151,6 +153,10 @@ pub struct Config {
     /// Largest stateful signature key (LMS, XMSS) as it is stored, in bytes. Each signature writes it anew; a larger one
     /// keeps more of the tree and signs faster.
     pub stateful_key_limit: usize,
+    /// Whether the server has users, and what holds for them. With users, [`crate::Server::load_users`] must be called
+    /// before clients are served; until then nobody can log in.
+    #[cfg(feature = "authentication")]
+    pub users: Option<UserPolicy>,
     /// Version text that INFO reports, padded with zeros.
     pub version: [u8; 9],
     /// Build text that INFO reports, padded with zeros.
@@ -173,6 +179,8 @@ impl Default for Config {
             #[cfg(feature = "certificates")]
             certificates: CertificateOptions::default(),
             stateful_key_limit: 3100,
+            #[cfg(feature = "authentication")]
+            users: None,
             version: *b"01.01.01\0",
             build: *b"12345678\0",
             #[cfg(feature = "she")]

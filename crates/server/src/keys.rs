@@ -7,6 +7,8 @@
 use crate::audit::Event;
 use crate::cache::{Cached, KeyCache};
 use crate::server::{Platform, Recorder, Shared};
+#[cfg(feature = "authentication")]
+use crate::users::KeyList;
 use casemate_nvm::{Error as StoreError, ObjectStore};
 use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
 
@@ -19,6 +21,9 @@ pub(crate) struct KeyStore<'a, P: Platform> {
     /// The object that was named last.
     pub(crate) subject: &'a mut ObjectId,
     pub(crate) recorder: Recorder<'a, P>,
+    /// The keys that the session's user may use.
+    #[cfg(feature = "authentication")]
+    pub(crate) permitted: KeyList,
 }
 
 /// What a key message wants to do with a key that exists.
@@ -176,9 +181,30 @@ impl<P: Platform> KeyStore<'_, P> {
         if id.is_unassigned() {
             return Err(Status::BAD_ARGUMENTS);
         }
+        self.permitted(id)?;
         if id.object_type() == ObjectType::HARDWARE {
             return Err(Status::ACCESS);
         }
+        Ok(())
+    }
+
+    /// Checks that the session's user may use this key.
+    ///
+    /// # Errors
+    /// AUTH_PERMISSION.
+    #[cfg(feature = "authentication")]
+    pub(crate) fn permitted(&self, id: ObjectId) -> Result<(), Status> {
+        if self.permitted.permits(id, self.client, self.features) {
+            Ok(())
+        } else {
+            Err(Status::AUTH_PERMISSION)
+        }
+    }
+
+    /// Checks that the session's user may use this key.
+    #[cfg(not(feature = "authentication"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the other form of it needs both")]
+    pub(crate) const fn permitted(&self, _: ObjectId) -> Result<(), Status> {
         Ok(())
     }
 
@@ -257,6 +283,9 @@ impl<P: Platform> KeyStore<'_, P> {
         }
         for number in (1..=u8::MAX).rev() {
             let candidate = id.with_number(number);
+            if self.permitted(candidate).is_err() {
+                continue;
+            }
             if self.cached(candidate).is_none() && self.find_stored(candidate)?.is_none() {
                 return Ok(candidate);
             }

@@ -57,6 +57,8 @@ mod lock;
 mod memory;
 mod server;
 mod states;
+#[cfg(feature = "authentication")]
+mod users;
 
 #[cfg(feature = "alloc")]
 pub use cache::HeapCache;
@@ -74,3 +76,5 @@ pub use lock::{Lock, SingleThread};
 #[cfg(feature = "dma")]
 pub use memory::{Access, AddressRange, AllowList, ClientMemory, ClientWindow, MemoryError, SliceMemory};
 pub use server::{Affinity, Disconnect, Platform, Reply, Server, Session};
+#[cfg(feature = "authentication")]
+pub use users::{ImportedUsers, LoadedUsers, Lockout, UserError, UserPolicy};

@@ -11,8 +11,12 @@ use crate::lock::Lock;
 #[cfg(feature = "dma")]
 use crate::memory::{ClientWindow, Dma};
 use crate::states::IssuedStates;
+#[cfg(feature = "authentication")]
+use crate::users::{KeyList, Login, Table};
 use casemate_crypto::Driver;
 use casemate_nvm::ObjectStore;
+#[cfg(feature = "authentication")]
+use casemate_protocol::message::authentication;
 use casemate_protocol::message::nvm::StatusResponse;
 use casemate_protocol::message::{Refusal, refusal};
 use casemate_protocol::{
@@ -70,7 +74,8 @@ pub trait Platform {
         let _ = record;
     }
 
-    /// The time in seconds since the Unix epoch. Without one, validity periods of certificates are not checked.
+    /// The time in seconds since the Unix epoch. Without one, validity periods of certificates are not checked, and
+    /// failed logins do not cost waiting.
     fn now(&self) -> Option<u64> {
         None
     }
@@ -81,6 +86,17 @@ pub trait Platform {
     fn accepts_certificate(&self, certificate: &casemate_x509::Certificate<'_>) -> bool {
         let _ = certificate;
         true
+    }
+
+    /// A key of 256 bits that is secret, belongs to this device alone and is the same after every restart. The user
+    /// database is sealed with it. It should come from where the flash's content does not reveal it: fuses, a
+    /// hardware key slot, a physically unclonable function.
+    ///
+    /// Without one (`None`) the user database lies open: PINs are still hashed slowly with a salt, but whoever can
+    /// write the flash can make itself an administrator.
+    #[cfg(feature = "authentication")]
+    fn device_key(&self) -> Option<zeroize::Zeroizing<[u8; 32]>> {
+        None
     }
 }
 
@@ -102,6 +118,9 @@ pub struct Server<P: Platform> {
     /// Taken before the lock of `shared` where both are needed.
     #[cfg(feature = "she")]
     she: P::Lock<group::she::State>,
+    /// Taken before `shared`, never while that is held.
+    #[cfg(feature = "authentication")]
+    users: P::Lock<Table>,
 }
 
 /// One client's connection. Its key cache is wiped when it is dropped.
@@ -119,6 +138,8 @@ pub struct Session<P: Platform> {
     pub(crate) subject: ObjectId,
     #[cfg(feature = "she")]
     pub(crate) she: group::she::State,
+    #[cfg(feature = "authentication")]
+    pub(crate) login: Option<Login>,
 }
 
 impl<P: Platform> Session<P> {
@@ -135,6 +156,8 @@ impl<P: Platform> Session<P> {
             she: group::she::State::new(),
             #[cfg(feature = "certificates")]
             verify_cache: VerifyCache::new(),
+            #[cfg(feature = "authentication")]
+            login: None,
         }
     }
 
@@ -209,7 +232,14 @@ impl<P: Platform> Server<P> {
             shared,
             #[cfg(feature = "she")]
             she: Lock::new(group::she::State::new()),
+            #[cfg(feature = "authentication")]
+            users: Lock::new(Table::new()),
         })
+    }
+
+    #[cfg(feature = "authentication")]
+    pub(crate) const fn users(&self) -> &P::Lock<Table> {
+        &self.users
     }
 
     /// The configuration.
@@ -333,6 +363,8 @@ impl<P: Platform> Server<P> {
             kind: header.kind,
             #[cfg(feature = "dma")]
             dma: core::mem::take(dma),
+            #[cfg(feature = "authentication")]
+            keys: KeyList::ANY,
         };
         let length = context.dispatch(header, payload, out);
         context.record_outcome(out.get(..length).unwrap_or_default());
@@ -368,6 +400,9 @@ pub(crate) struct Caller<'a, P: Platform> {
     pub(crate) subject: &'a mut ObjectId,
     /// The message that is being handled.
     pub(crate) kind: Kind,
+    /// The keys that the session's user may use.
+    #[cfg(feature = "authentication")]
+    pub(crate) keys: KeyList,
 }
 
 impl<P: Platform> Caller<'_, P> {
@@ -379,7 +414,9 @@ impl<P: Platform> Caller<'_, P> {
         &mut self,
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
-        let Self { server, client, cache, subject, kind } = self;
+        let Self { server, client, cache, subject, kind, .. } = self;
+        #[cfg(feature = "authentication")]
+        let permitted = self.keys;
         let server: &Server<P> = server;
         server
             .shared
@@ -391,6 +428,8 @@ impl<P: Platform> Caller<'_, P> {
                     client: client.unwrap_or(ClientId::NONE),
                     subject,
                     recorder: Recorder { platform: &server.platform, client: *client, request: *kind },
+                    #[cfg(feature = "authentication")]
+                    permitted,
                 })
             })
             .unwrap_or(Err(Status::ABORTED))
@@ -406,6 +445,9 @@ pub(crate) struct Context<'a, P: Platform> {
     pub(crate) dma: Dma<'a>,
     /// The message that is being handled.
     pub(crate) kind: Kind,
+    /// The keys that the session's user may use.
+    #[cfg(feature = "authentication")]
+    pub(crate) keys: KeyList,
 }
 
 impl<P: Platform> Context<'_, P> {
@@ -414,8 +456,11 @@ impl<P: Platform> Context<'_, P> {
         if header.kind.group == Group::COMM {
             return group::comm::handle(self, action, payload, out);
         }
-        if header.kind.group == Group::AUTH {
-            // This server has no users; every AUTH message is answered so.
+        let has_users = match self.gate(header.kind) {
+            Ok(has_users) => has_users,
+            Err(status) => return self.refuse_by_gate(header, payload, status, out),
+        };
+        if header.kind.group == Group::AUTH && !has_users {
             return self.put(&StatusResponse { status: Status::AUTH_NOT_ENABLED }, out);
         }
         let init_comes_first =
@@ -438,7 +483,54 @@ impl<P: Platform> Context<'_, P> {
             Group::CUSTOM => group::custom::handle(self, action, payload, out),
             #[cfg(feature = "certificates")]
             Group::CERT => group::certificate::handle(self, action, payload, out),
+            #[cfg(feature = "authentication")]
+            Group::AUTH => group::authentication::handle(self, action, payload, out),
             _ => 0,
+        }
+    }
+
+    /// Whether the session's user may send messages of this kind, which are not connection messages (document 07,
+    /// C.2); `Ok(false)` on a server without users.
+    #[cfg(not(feature = "authentication"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the other form of it needs both")]
+    const fn gate(&mut self, _: Kind) -> Result<bool, Status> {
+        Ok(false)
+    }
+
+    /// Whether the session's user may send messages of this kind, which are not connection messages (document 07,
+    /// C.2); `Ok(false)` on a server without users.
+    #[cfg(feature = "authentication")]
+    fn gate(&mut self, kind: Kind) -> Result<bool, Status> {
+        let Some(policy) = self.server.config.users else { return Ok(false) };
+        let grant = match self.session.login {
+            Some(login) => self
+                .server
+                .users
+                .with(|users| users.gate(login, kind, &policy))
+                .ok_or(Status::AUTH_PERMISSION)?,
+            None => None,
+        };
+        match grant {
+            Some(grant) if grant.allowed => {
+                self.keys = grant.keys;
+                Ok(true)
+            }
+            Some(_) => Err(Status::AUTH_PERMISSION),
+            None => {
+                // Nobody is logged in, or the user was removed or logged out by an administrator.
+                self.session.login = None;
+                let is_login = kind == Kind::new(Group::AUTH, authentication::action::LOGIN);
+                if is_login { Ok(true) } else { Err(Status::AUTH_PERMISSION) }
+            }
+        }
+    }
+
+    /// A refusal by the gate. Every request gets one, so that unknown groups tell nothing (document 07, C.2): the full
+    /// fixed response where there is one, so that clients find the status, else the status alone.
+    fn refuse_by_gate(&self, header: Header, payload: &[u8], status: Status, out: &mut [u8]) -> usize {
+        match self.refuse(header, payload, status, out) {
+            0 => self.put(&StatusResponse { status }, out),
+            length => length,
         }
     }
 
@@ -491,7 +583,16 @@ impl<P: Platform> Context<'_, P> {
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
         let Session { client, cache, subject, .. } = &mut *self.session;
-        Caller { server: self.server, client: *client, cache, subject, kind: self.kind }.locked(work)
+        Caller {
+            server: self.server,
+            client: *client,
+            cache,
+            subject,
+            kind: self.kind,
+            #[cfg(feature = "authentication")]
+            keys: self.keys,
+        }
+        .locked(work)
     }
 
     /// The drivers that the server prefers.

@@ -27,6 +27,7 @@ use casemate_transport::{ClientTransport, Loopback};
 use core::convert::Infallible;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use zeroize::Zeroizing;
 
 /// The store that a virtual server has unless it is given another one.
 pub type RamStore = FlashStore<RamFlash<Vec<u8>>, Vec<DirectoryEntry>>;
@@ -91,6 +92,7 @@ pub struct VirtualPlatform<S> {
     callbacks: Vec<Option<Box<dyn CustomCallback>>>,
     records: RefCell<VecDeque<Record>>,
     forgotten: Cell<u32>,
+    device_key: Option<[u8; 32]>,
     now: Cell<Option<u64>>,
     store: core::marker::PhantomData<S>,
 }
@@ -134,6 +136,10 @@ impl<S: ObjectStore> Platform for VirtualPlatform<S> {
     fn now(&self) -> Option<u64> {
         self.now.get()
     }
+
+    fn device_key(&self) -> Option<Zeroizing<[u8; 32]>> {
+        self.device_key.map(Zeroizing::new)
+    }
 }
 
 /// How many security records a virtual server keeps.
@@ -155,6 +161,8 @@ pub struct VirtualOptions {
     pub partition_size: usize,
     /// What the random bytes follow from.
     pub seed: u64,
+    /// What the user database is sealed with.
+    pub device_key: Option<[u8; 32]>,
 }
 
 impl Default for VirtualOptions {
@@ -166,6 +174,7 @@ impl Default for VirtualOptions {
             objects: 30,
             partition_size: 64 * 1024,
             seed: 0,
+            device_key: None,
         }
     }
 }
@@ -207,6 +216,7 @@ impl<S: ObjectStore> VirtualServer<S> {
             callbacks: Vec::new(),
             records: RefCell::new(VecDeque::with_capacity(KEPT_RECORDS)),
             forgotten: Cell::new(0),
+            device_key: options.device_key,
             now: Cell::new(None),
             store: core::marker::PhantomData,
         };

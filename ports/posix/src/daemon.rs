@@ -3,6 +3,7 @@
 use crate::LinkError;
 use crate::audit::AuditFile;
 use crate::connection::{Accepted, Answer, Connection, Ended, Listener, Peer, Refusal};
+use crate::device_key::DeviceKey;
 use crate::entropy::OsEntropy;
 use crate::shm::DmaArea;
 #[cfg(feature = "aws-lc")]
@@ -47,6 +48,7 @@ type Accelerated = Portable;
 pub struct PosixPlatform<S> {
     driver: Accelerated,
     audit: Option<AuditFile>,
+    device_key: Option<DeviceKey>,
     store: PhantomData<fn() -> S>,
 }
 
@@ -62,7 +64,7 @@ impl<S> PosixPlatform<S> {
         let driver = Prefer::new(PreparedRsa::new(), Prefer::new(AwsLc, software));
         #[cfg(not(feature = "aws-lc"))]
         let driver = software;
-        Ok(Self { driver, audit: None, store: PhantomData })
+        Ok(Self { driver, audit: None, device_key: None, store: PhantomData })
     }
 
     /// The same platform, which writes security records to a file.
@@ -75,6 +77,13 @@ impl<S> PosixPlatform<S> {
     #[must_use]
     pub const fn audit(&self) -> Option<&AuditFile> {
         self.audit.as_ref()
+    }
+
+    /// The same, with a key to seal the user database with.
+    #[must_use]
+    pub fn with_device_key(mut self, device_key: Option<DeviceKey>) -> Self {
+        self.device_key = device_key;
+        self
     }
 
     /// The portable driver.
@@ -118,6 +127,10 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
         if let Some(audit) = &self.audit {
             audit.record(record);
         }
+    }
+
+    fn device_key(&self) -> Option<DeviceKey> {
+        self.device_key.clone()
     }
 }
 

@@ -1,13 +1,14 @@
 //! Casemate on POSIX systems: packets over TCP ([`tcp`]), Unix-domain sockets ([`unix`]), shared memory ([`shm`])
-//! and TLS (`tls`), flash in a file ([`flash`]), entropy ([`entropy`]) and time from the operating system, security
-//! records in a file ([`audit`]), a server application ([`daemon`]) that serves any number of listeners
-//! ([`connection`]) at once.
+//! and TLS (`tls`), flash in a file ([`flash`]), a device key in a file ([`device_key`]), entropy ([`entropy`]) and time
+//! from the operating system, security records in a file ([`audit`]), a server application ([`daemon`]) that serves any
+//! number of listeners ([`connection`]) at once.
 #![deny(unsafe_code)]
 
 pub mod audit;
 mod clock;
 pub mod connection;
 pub mod daemon;
+pub mod device_key;
 pub mod entropy;
 mod error;
 pub mod flash;

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod transports;
+mod users;
 
 use crate::connection::{Hsm, TlsOptions, connect};
 use crate::local::{Running, Setup, provision};
@@ -64,6 +65,7 @@ impl Demo {
         certificate::steps(&mut report, &mut hsm);
         isolation_steps(&mut report, &mut hsm, &server.address);
         transports::steps(&mut report);
+        users::steps(&mut report);
 
         report.group("Restart");
         report.step("commit a key, close, stop the server", || {

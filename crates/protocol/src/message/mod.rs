@@ -3,6 +3,7 @@
 
 use crate::{Group, Kind, Layout};
 
+pub mod authentication;
 pub mod certificate;
 pub mod comm;
 pub mod counter;
@@ -90,6 +91,9 @@ pub const fn refusal(kind: Kind) -> Option<Refusal> {
         (Group::SHE, she::action::EXPORT_RAM_KEY) => 116,
         (Group::SHE, ..=she::action::VERIFY_MAC) => 8,
         (Group::CERT, 0x01..=0x08 | 0x22 | 0x24..=0x28) => 8,
+        (Group::AUTH, authentication::action::LOGIN | authentication::action::USER_ADD) => 8,
+        (Group::AUTH, authentication::action::USER_GET) => 480,
+        (Group::AUTH, _) => 4,
         _ => return None,
     };
     Some(Refusal { size, status_offset: 0, echoes_algorithm: false })

@@ -246,6 +246,43 @@ events! {
     18 CertificateVerified "certificate-verified" {};
     /// A SHE key was loaded, by the update protocol or in the clear, as the message says.
     19 SheKeyLoaded "she-key-loaded" {};
+    /// A user has logged in.
+    40 LoggedIn "logged-in" {
+        /// The user.
+        user: u16,
+    };
+    /// A login has failed: for a wrong PIN, or because the user is locked or has to wait.
+    41 LoginFailed "login-failed" {
+        /// The user; 0 if there is none of the name that was given.
+        user: u16,
+        /// Failed attempts since the last successful one.
+        failures: u16,
+    };
+    /// A user was logged out, by itself or by an administrator.
+    42 LoggedOut "logged-out" {
+        /// The user.
+        user: u16,
+    };
+    /// A user was added.
+    43 UserAdded "user-added" {
+        /// The user.
+        user: u16,
+    };
+    /// A user was removed.
+    44 UserDeleted "user-deleted" {
+        /// The user.
+        user: u16,
+    };
+    /// A user's permissions were set.
+    45 PermissionsSet "permissions-set" {
+        /// The user.
+        user: u16,
+    };
+    /// A user's credential was set or removed.
+    46 CredentialSet "credential-set" {
+        /// The user.
+        user: u16,
+    };
     /// Something that the port or an application on the server reports.
     255 Custom "custom" {
         /// Which event it is; the meaning is the reporter's.
@@ -329,7 +366,6 @@ pub(crate) fn is_refusal(kind: Kind, status: Status) -> bool {
         | Status::USAGE
         | Status::LOCKED
         | Status::AUTH_PERMISSION
-        | Status::AUTH_LOGIN_FAILED
         | Status::CERTIFICATE_VERIFICATION
         | Status::SHE_WRITE_PROTECTED
         | Status::SHE_KEY_UPDATE_ERROR
@@ -365,7 +401,7 @@ mod tests {
     use super::*;
     use std::string::ToString;
 
-    fn samples() -> [Event; 20] {
+    fn samples() -> [Event; 27] {
         let id = ObjectId(0x1C05);
         [
             Event::SessionStarted {},
@@ -387,6 +423,13 @@ mod tests {
             Event::VersionFloorRaised { floor: id, version: 8 },
             Event::CertificateVerified {},
             Event::SheKeyLoaded {},
+            Event::LoggedIn { user: 1 },
+            Event::LoginFailed { user: 1, failures: 255 },
+            Event::LoggedOut { user: 1 },
+            Event::UserAdded { user: 2 },
+            Event::UserDeleted { user: 2 },
+            Event::PermissionsSet { user: 2 },
+            Event::CredentialSet { user: 2 },
             Event::Custom { code: 500, detail: u32::MAX },
         ]
     }

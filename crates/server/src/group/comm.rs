@@ -21,6 +21,10 @@ pub(crate) fn handle<P: Platform>(
             if context.session.client.is_some() {
                 context.record(Event::SessionEnded {});
             }
+            #[cfg(feature = "authentication")]
+            {
+                context.session.login = None;
+            }
             0
         }
         action::INFO => info(context, out),

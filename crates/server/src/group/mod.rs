@@ -1,6 +1,8 @@
 //! The message groups, one module each. A handler takes the action and the payload and writes the response payload;
 //! it returns the response's length, 0 where the protocol has no other way to refuse.
 
+#[cfg(feature = "authentication")]
+pub(crate) mod authentication;
 #[cfg(feature = "certificates")]
 pub(crate) mod certificate;
 pub(crate) mod comm;

@@ -59,9 +59,10 @@ fn done<P: Platform>(context: &Context<'_, P>, result: Result<(), Status>, out: 
 }
 
 /// Whether messages of `client` may name this object: every plain object, and its own keys, counters and SHE slots;
-/// not those of other clients or of all clients, and not the records of the user database.
+/// not those of other clients or of all clients. The user database is out of reach in any case.
 fn is_reachable(isolation: Isolation, client: ClientId, id: ObjectId) -> bool {
     match isolation {
+        _ if id.is_user_database() => false,
         Isolation::Original => true,
         Isolation::Strict => match id.object_type() {
             ObjectType::CRYPTO
@@ -69,7 +70,7 @@ fn is_reachable(isolation: Isolation, client: ClientId, id: ObjectId) -> bool {
             | ObjectType::COUNTER
             | ObjectType::WRAPPED
             | ObjectType::HARDWARE => id.owner() == client,
-            _ => id.0 >> 8 != 0xFE,
+            _ => true,
         },
     }
 }
@@ -81,7 +82,13 @@ impl<P: Platform> Context<'_, P> {
         let slots_are_global = self.server.config().she.global_keys;
         #[cfg(not(feature = "she"))]
         let slots_are_global = false;
+        #[cfg(feature = "authentication")]
+        let (permitted, features) = (self.keys, self.server.config().features);
         move |id| {
+            #[cfg(feature = "authentication")]
+            if !permitted.permits(id, client, features) {
+                return false;
+            }
             let is_global_slot = id.object_type() == ObjectType::SHE && id.owner() == ClientId::NONE;
             is_reachable(isolation, client, id) || slots_are_global && is_global_slot
         }
@@ -297,9 +304,12 @@ mod tests {
         for id in [0x0001, 0x0FFF, 0x1305, 0x2300, 0x3301, 0x4301, 0x5301, 0x6405, 0xFF00] {
             assert!(reach(id), "{id:#06x}");
         }
-        for id in [0x1405, 0x1005, 0x2100, 0x3001, 0x4201, 0x5F01, 0xFE00, 0xFE05] {
+        for id in [0x1405, 0x1005, 0x2100, 0x3001, 0x4201, 0x5F01] {
             assert!(!reach(id), "{id:#06x}");
             assert!(is_reachable(Isolation::Original, client, ObjectId(id)));
+        }
+        for id in [0xFE00, 0xFE05, 0xFEFF] {
+            assert!(!reach(id) && !is_reachable(Isolation::Original, client, ObjectId(id)), "{id:#06x}");
         }
     }
 }

@@ -113,9 +113,10 @@ fn verified<P: Platform>(
 }
 
 /// Whether an object may be a trusted root. Every client may use every root; keys, counters, SHE slots and the records
-/// of the user database are none, whoever they belong to.
+/// of the user database are none, whoever they belong to. The user database is out of reach in any case.
 fn may_be_root(isolation: Isolation, id: ObjectId) -> bool {
     match isolation {
+        _ if id.is_user_database() => false,
         Isolation::Original => true,
         Isolation::Strict => match id.object_type() {
             ObjectType::CRYPTO
@@ -123,7 +124,7 @@ fn may_be_root(isolation: Isolation, id: ObjectId) -> bool {
             | ObjectType::COUNTER
             | ObjectType::WRAPPED
             | ObjectType::HARDWARE => false,
-            _ => id.0 >> 8 != 0xFE,
+            _ => true,
         },
     }
 }
@@ -133,7 +134,12 @@ impl<P: Platform> Context<'_, P> {
     /// ACCESS if the object cannot be a trusted root.
     fn check_root(&mut self, id: ObjectId) -> Result<(), Status> {
         self.session.subject = id;
-        if may_be_root(self.server.config().isolation, id) { Ok(()) } else { Err(Status::ACCESS) }
+        let config = self.server.config();
+        #[cfg(feature = "authentication")]
+        if !self.keys.permits(id, self.client(), config.features) {
+            return Err(Status::ACCESS);
+        }
+        if may_be_root(config.isolation, id) { Ok(()) } else { Err(Status::ACCESS) }
     }
 }
 
@@ -240,9 +246,13 @@ mod tests {
         for id in [0x0001, 0x0FFF, 0x6405, 0xFF00, 0xFD00] {
             assert!(may_be_root(Isolation::Strict, ObjectId(id)), "{id:#06x}");
         }
-        for id in [0x1305, 0x1005, 0x2300, 0x2100, 0x3301, 0x4301, 0x5301, 0xFE00, 0xFE05] {
+        for id in [0x1305, 0x1005, 0x2300, 0x2100, 0x3301, 0x4301, 0x5301] {
             assert!(!may_be_root(Isolation::Strict, ObjectId(id)), "{id:#06x}");
             assert!(may_be_root(Isolation::Original, ObjectId(id)));
+        }
+        for id in [0xFE00, 0xFE05, 0xFEFF] {
+            assert!(!may_be_root(Isolation::Strict, ObjectId(id)), "{id:#06x}");
+            assert!(!may_be_root(Isolation::Original, ObjectId(id)), "{id:#06x}");
         }
     }
 }

@@ -103,7 +103,15 @@ fn with_state<P: Platform, R>(
 ) -> Result<R, Status> {
     let server = context.server;
     let Session { client, cache, subject, she, .. } = &mut *context.session;
-    let caller = Caller { server, client: *client, cache, subject, kind: context.kind };
+    let caller = Caller {
+        server,
+        client: *client,
+        cache,
+        subject,
+        kind: context.kind,
+        #[cfg(feature = "authentication")]
+        keys: context.keys,
+    };
     let mut surroundings = Surroundings { caller, order: context.order };
     let options = &server.config().she;
     let command = |state: &mut State| {

@@ -74,8 +74,9 @@ impl<P: Platform> KeyStore<'_, P> {
     /// is set.
     ///
     /// # Errors
-    /// What the store answers.
+    /// AUTH_PERMISSION if the session's user may not use it; what the store answers.
     pub(super) fn slot(&mut self, id: ObjectId) -> Result<Slot, Status> {
+        self.permitted(id)?;
         if let Some(cached) = self.cached(id).filter(|cached| !cached.committed) {
             return Ok(Slot::of(*cached.metadata, cached.key));
         }
@@ -100,9 +101,10 @@ impl<P: Platform> KeyStore<'_, P> {
     /// is no store. Policies of the store do not apply; SHE has its own.
     ///
     /// # Errors
-    /// NO_SPACE, or what the store answers; the slot then holds what it held.
+    /// AUTH_PERMISSION, NO_SPACE, or what the store answers; the slot then holds what it held.
     pub(super) fn set_slot(&mut self, metadata: Metadata, key: &Block) -> Result<(), Status> {
         let id = metadata.id;
+        self.permitted(id)?;
         let metadata = Metadata { length: KEY_LENGTH, ..metadata };
         if id.number() != slot::RAM_KEY {
             match self.shared.store.add_with_reclaim(&metadata, key) {

@@ -1,0 +1,173 @@
+//! What `casemate serve` needs to know about users.
+
+use crate::pin::{Pin, Source};
+use crate::value::size;
+use anyhow::{Context, Result, anyhow, bail};
+use casemate_nvm::ObjectStore;
+use casemate_posix::daemon::PosixPlatform;
+use casemate_posix::device_key::{self, DeviceKey};
+use casemate_protocol::ObjectId;
+use casemate_protocol::message::authentication::{Permissions, UserName};
+use casemate_server::{ImportedUsers, LoadedUsers, Lockout, Server, UserPolicy};
+use clap::Args;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+/// Users. With them, clients have to log in, and can do what their user may.
+#[derive(Args)]
+#[command(next_help_heading = "Users")]
+pub(crate) struct UserOptions {
+    /// Have users. The first start with an empty object store makes an administrator; its PIN comes from
+    /// --admin-pin-file, from the environment variable CASEMATE_ADMIN_PIN, or from the terminal. There is no default
+    /// PIN, and no server without administrator
+    #[arg(long)]
+    users: bool,
+    /// The name of the administrator that is made at the first start, or by --reset-admin
+    #[arg(long, value_name = "NAME", default_value = "admin", value_parser = user_name, requires = "users")]
+    admin: UserName,
+    /// A file with that administrator's PIN
+    #[arg(long, value_name = "FILE", requires = "users")]
+    admin_pin_file: Option<PathBuf>,
+    /// Give the administrator every right and a new PIN again, whatever became of it
+    #[arg(long, requires = "users")]
+    reset_admin: bool,
+    /// The key that seals the users in the object store: a file of 32 bytes that only its owner can read. It is made
+    /// at the first start. Keep it where copies of the object store are not kept [default: the --nvm file's name with
+    /// .device-key behind it]
+    #[arg(long, value_name = "FILE", requires = "users")]
+    device_key: Option<PathBuf>,
+    /// Do not seal: whoever can write the object store's file can then make itself an administrator
+    #[arg(long, requires = "users", conflicts_with = "device_key")]
+    no_device_key: bool,
+    /// Take over the users of an object store that the original's server has used. PINs stay valid
+    #[arg(long, requires = "users")]
+    import_users: bool,
+    /// What a PIN costs whoever guesses: iterations of PBKDF2
+    #[arg(long, value_name = "COUNT", default_value = "600000", value_parser = size, requires = "users")]
+    pin_iterations: u32,
+    /// Shortest new PIN in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..), requires = "users")]
+    minimum_pin_length: u8,
+    /// Failed logins after which only an administrator lets a user in again. From the sixth on each costs waiting, from
+    /// 1 second to 15 minutes
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..), requires = "users")]
+    failed_logins: u8,
+    /// Count an attempt to log in in the object store before the PIN is compared, so that cutting the power in between
+    /// gains nothing. Each login then writes twice
+    #[arg(long, requires = "users")]
+    count_logins_first: bool,
+    /// Let a user with a list of keys use others too, as the original does
+    #[arg(long, requires = "users")]
+    ignore_key_lists: bool,
+}
+
+/// A user's name: 1 to 31 bytes.
+pub(crate) fn user_name(text: &str) -> Result<UserName, String> {
+    UserName::new(text.as_bytes()).ok_or_else(|| "a user's name has 1 to 31 bytes".to_owned())
+}
+
+/// The object that a user database has before it has users.
+const ATTEMPTS: ObjectId = ObjectId(0xFE3F);
+
+impl UserOptions {
+    /// What holds for users, if there are to be any.
+    pub(crate) fn policy(&self) -> Option<UserPolicy> {
+        self.users.then(|| UserPolicy {
+            pin_iterations: self.pin_iterations,
+            minimum_pin_length: self.minimum_pin_length,
+            lockout: Lockout {
+                limit: self.failed_logins,
+                count_first: self.count_logins_first,
+                ..Lockout::default()
+            },
+            key_lists: !self.ignore_key_lists,
+        })
+    }
+
+    /// The device key. `nvm` is the object store's file, if it is in one.
+    pub(crate) fn device_key(
+        &self,
+        nvm: Option<&Path>,
+        store: &impl ObjectStore,
+        log: impl Fn(&dyn Display),
+    ) -> Result<Option<DeviceKey>> {
+        if !self.users {
+            return Ok(None);
+        }
+        if self.no_device_key {
+            log(
+                &"warning: users are not sealed; whoever can write the object store can become an administrator",
+            );
+            return Ok(None);
+        }
+        let path = match (&self.device_key, nvm) {
+            (Some(path), _) => path.clone(),
+            // Users in RAM end with the key that seals them.
+            (None, None) => return Ok(Some(device_key::generate()?)),
+            (None, Some(nvm)) => {
+                let mut name = nvm.as_os_str().to_owned();
+                name.push(".device-key");
+                name.into()
+            }
+        };
+        if path.exists() {
+            return Ok(Some(device_key::load(&path)?));
+        }
+        if store.metadata(ATTEMPTS).is_ok() {
+            bail!(
+                "the object store holds users, but their device key {} is missing; restore it from a backup",
+                path.display()
+            );
+        }
+        log(&format_args!("making device key {}; keep a backup of it", path.display()));
+        Ok(Some(device_key::create(&path)?))
+    }
+
+    /// Loads the users, and makes the first one.
+    pub(crate) fn prepare<S: ObjectStore>(
+        &self,
+        server: &Server<PosixPlatform<S>>,
+        log: impl Fn(&dyn Display),
+    ) -> Result<()> {
+        if !self.users {
+            return Ok(());
+        }
+        let failed = || "the users cannot be loaded";
+        let LoadedUsers { mut users, attempts_lost, original } =
+            server.load_users().map_err(|error| anyhow!(error)).with_context(failed)?;
+        if self.import_users {
+            let ImportedUsers { users: imported, without_pin } =
+                server.import_users().map_err(|error| anyhow!(error)).context("cannot take over users")?;
+            log(&format_args!("took over {imported} users; {without_pin} of them need a PIN to log in"));
+            users = server.user_count()?;
+        } else if original {
+            log(&"the object store also holds users of the original's server; see --import-users");
+        }
+        if attempts_lost {
+            log(&"warning: the counts of failed logins are lost: every user is locked until --reset-admin");
+        }
+        if users == 0 || self.reset_admin {
+            let pin = self.admin_pin(users == 0)?;
+            server
+                .provision_user(self.admin, &Permissions::all(), &pin)
+                .map_err(|error| anyhow!(error))
+                .with_context(|| format!("administrator {}", self.admin))?;
+            log(&format_args!("administrator {} has all rights and the PIN that was given", self.admin));
+        }
+        log(&format_args!("{} users", server.user_count()?));
+        Ok(())
+    }
+
+    fn admin_pin(&self, first: bool) -> Result<Pin> {
+        let question = format!("New PIN of administrator {}", self.admin);
+        let source = Source {
+            question: &question,
+            file: self.admin_pin_file.as_deref(),
+            option: "--admin-pin-file",
+            variable: "CASEMATE_ADMIN_PIN",
+            twice: true,
+        };
+        let pin = source.read();
+        if first { pin.context("there are no users yet, and the first one needs a PIN") } else { pin }
+    }
+}
