@@ -22,9 +22,10 @@
 //! | `ml_dsa_*`, `ml_kem_*` | ML-DSA (FIPS 204), ML-KEM (FIPS 203) |
 //! | `dma_*` | the same for data in memory that client and server share |
 //! | `custom_call`, `custom_is_registered` | functions of the server's owner |
+//! | `she_*` | AUTOSAR SHE: identifier, secure boot, key slots and updates, random numbers, ciphers, MACs |
 //!
 //! Data longer than a packet is split where the algorithm allows it (random numbers, ECB, CBC, CTR, hashes, HMAC,
-//! CMAC, reading objects); otherwise the call fails before anything is sent.
+//! CMAC, secure boot, reading objects); otherwise the call fails before anything is sent.
 //!
 //! # Blocking calls
 //!
@@ -129,6 +130,7 @@ pub mod nvm;
 mod operation;
 pub mod public_key;
 pub mod random;
+pub mod she;
 
 pub use aes::{CtrState, Direction, Key};
 pub use client::{Affinity, Client};
