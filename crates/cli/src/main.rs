@@ -13,6 +13,7 @@ mod local;
 mod nvm;
 mod pin;
 mod serve;
+mod she;
 mod simple;
 mod table;
 mod user;
@@ -63,6 +64,7 @@ enum Command {
     Counter(counter::Counter),
     Cert(certificate::Cert),
     User(user::User),
+    She(Box<she::She>),
     Random(simple::Random),
     Image(image::Image),
     Audit(audit::Audit),
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Counter(command) => command.run(),
         Command::Cert(command) => command.run(),
         Command::User(command) => command.run(),
+        Command::She(command) => command.run(),
         Command::Random(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Audit(command) => command.run(),

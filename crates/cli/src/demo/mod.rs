@@ -1,6 +1,7 @@
 //! `casemate demo`: every feature once, checked.
 
 mod certificate;
+mod she;
 mod transports;
 mod users;
 
@@ -63,6 +64,9 @@ impl Demo {
         post_quantum_steps(&mut report, &mut hsm);
         wrap_steps(&mut report, &mut hsm);
         certificate::steps(&mut report, &mut hsm);
+        if let Some(alice) = ClientId::new(ALICE) {
+            she::steps(&mut report, &mut hsm, alice);
+        }
         isolation_steps(&mut report, &mut hsm, &server.address);
         transports::steps(&mut report);
         users::steps(&mut report);
