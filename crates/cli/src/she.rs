@@ -278,9 +278,7 @@ struct Cipher {
     iv: Option<Key>,
     #[command(flatten)]
     input: Input,
-    #[command(flatten)]
-    form: Form,
-    /// Write to a file instead
+    /// Write the bytes to a file, instead of digits to standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -598,7 +596,7 @@ impl Cipher {
         }
         .with_context(|| self.with.failed())?;
         hsm.close()?;
-        self.form.write(&data, self.out.as_deref(), true)
+        Form::default().write(&data, self.out.as_deref(), true)
     }
 }
 

@@ -192,7 +192,7 @@ fn read_limited(source: impl Read) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 /// In which form bytes are written.
-#[derive(Args, Debug, Clone, Copy)]
+#[derive(Args, Debug, Clone, Copy, Default)]
 #[group(multiple = false)]
 pub(crate) struct Form {
     /// Write in hexadecimal

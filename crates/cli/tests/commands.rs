@@ -305,3 +305,94 @@ fn key_pairs_are_made_and_their_public_halves_exported() {
     assert_eq!(both.code, Some(2), "{}", both.errors);
     assert_eq!(server.run(&["key", "generate"]).code, Some(2));
 }
+
+/// The example of the SHE specification, made, checked and loaded; what every step prints can be piped into the next.
+#[test]
+fn she_from_provisioning_to_an_update() {
+    const UID: &str = "000000000000000000000000000001";
+    const MASTER: &str = "000102030405060708090a0b0c0d0e0f";
+    const NEW: &str = "0f0e0d0c0b0a09080706050403020100";
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("image");
+    fs::write(&image, (0..100).collect::<Vec<u8>>()).unwrap();
+    let image = image.to_str().unwrap();
+    let server = server();
+    let boot_mac = run(&["she", "boot-mac", "--key", MASTER, image]).ok();
+    assert_eq!(boot_mac, "8cd87e8e93c3ba4342d1987341697635\n");
+    server.run(&["she", "provision", "BOOT_MAC_KEY", MASTER]).ok();
+    server.run(&["she", "provision", "boot-mac", boot_mac.trim()]).ok();
+    server.run(&["she", "provision", "1", MASTER]).ok();
+    assert_eq!(server.run(&["she", "status"]).ok(), "0x00 none\n");
+    server.run(&["she", "set-uid", UID]).ok();
+    assert!(server.run(&["she", "mac", "--slot", "4", "--text", ""]).failed().contains("SHE_SEQUENCE_ERROR"));
+    assert_eq!(server.run(&["she", "boot", image]).ok(), "verified\n");
+    assert_eq!(server.run(&["she", "status"]).ok(), "0x1a SECURE_BOOT|BOOT_FINISHED|BOOT_OK\n");
+
+    let make = [
+        "she",
+        "update",
+        "make",
+        "--uid",
+        UID,
+        "--slot",
+        "KEY_1",
+        "--authorizing-key",
+        MASTER,
+        "--key",
+        NEW,
+        "--counter",
+        "1",
+    ];
+    let made = run(&make).ok();
+    assert_eq!(
+        made,
+        "M1=00000000000000000000000000000141\n\
+         M2=2b111e2d93f486566bcbba1d7f7a9797c94643b050fc5d4d7de14cff682203c3\n\
+         M3=b9d745e5ace7d41860bc63c2b9f5bb46\n\
+         M4=00000000000000000000000000000141b472e8d8727d70d57295e74849a27917\n\
+         M5=820d8d95dc11b4668878160cb2a4e23e\n"
+    );
+    for format in ["json", "c"] {
+        let text = run(&[&make[..], &["--format", format]].concat()).ok();
+        let check = ["she", "update", "check", "--authorizing-key", MASTER, "--show-key"];
+        let checked = run_with_input(&check, text.as_bytes()).ok();
+        for line in [
+            "UID               000000000000000000000000000001",
+            "Slot              4 (KEY_1)",
+            "Authorizing slot  1 (MASTER_ECU_KEY)",
+            "Counter           1",
+            "Flags             none",
+            "Key               0f0e0d0c0b0a09080706050403020100",
+            "M3                matches",
+            "M5                matches",
+        ] {
+            assert!(checked.contains(line), "{checked}");
+        }
+    }
+    let check = ["she", "update", "check", "--authorizing-key", NEW];
+    assert!(run_with_input(&check, made.as_bytes()).failed().contains("M3 does not match"));
+    let check = ["she", "update", "check", "--authorizing-key", MASTER];
+    let wrong = made.replace("M5=82", "M5=83");
+    assert!(run_with_input(&check, wrong.as_bytes()).failed().contains("answers 820d8d95"));
+
+    let file = directory.path().join("messages");
+    fs::write(&file, &made).unwrap();
+    let load = ["she", "load-key", "--messages", file.to_str().unwrap()];
+    assert!(server.run(&load).ok().ends_with("M5=820d8d95dc11b4668878160cb2a4e23e\n"));
+    let again = server.run(&load).failed();
+    assert!(again.contains("slot 4 (KEY_1)") && again.contains("SHE_KEY_UPDATE_ERROR"), "{again}");
+
+    let encrypt = ["she", "encrypt", "--slot", "KEY_1", "--hex", "00112233445566778899aabbccddeeff"];
+    let encrypted = server.run(&encrypt).ok();
+    let decrypt = ["she", "decrypt", "--slot", "4", "--hex", encrypted.trim()];
+    assert_eq!(server.run(&decrypt).ok(), "00112233445566778899aabbccddeeff\n");
+    let mac = ["--slot", "ram-key", "--ram-key", "2b7e151628aed2a6abf7158809cf4f3c", "--text", ""];
+    let made = server.run(&[&["she", "mac"], &mac[..]].concat()).ok();
+    assert_eq!(made, "bb1d6929e95937287fa37d129b756746\n");
+    let verify = |tag| server.run(&[&["she", "verify-mac", "--mac", tag], &mac[..]].concat());
+    assert_eq!(verify("bb1d6929").ok(), "matches\n");
+    assert!(verify("bb1d692a").failed().contains("does not match"));
+    assert!(server.run(&["she", "random"]).failed().contains("--init"));
+    server.run(&["she", "remove", "KEY_1"]).ok();
+    assert!(server.run(&encrypt).failed().contains("slot KEY_1"));
+}
