@@ -25,27 +25,24 @@ pub(crate) fn export_public<P: Platform>(
 ) -> Result<(Metadata, usize), Status> {
     match algorithm {
         KeyAlgorithm::ECC => {
-            let (metadata, bytes) = copy::<P, { elliptic_curve::KEY_ROOM }>(context, id, Status::ASN_PARSE)?;
-            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
-            let key = EcKey::decode(bytes).map_err(encoding_status)?;
+            let copy = KeyCopy::<{ elliptic_curve::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
+            let key = EcKey::decode(copy.bytes()).map_err(encoding_status)?;
             let driver = context.crypto(Affinity::Accelerated);
             let mut buffer = [0; Curve::MAX_POINT];
             let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
             let key = EcKey { curve: key.curve, private: None, public: Some(public) };
-            Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+            Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
         }
         KeyAlgorithm::X25519 => {
-            let (metadata, bytes) = copy::<P, { curve25519::KEY_ROOM }>(context, id, Status::ASN_PARSE)?;
-            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
-            let key = X25519Key::decode(bytes).map_err(encoding_status)?;
+            let copy = KeyCopy::<{ curve25519::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
+            let key = X25519Key::decode(copy.bytes()).map_err(encoding_status)?;
             let public = curve25519::x25519_public(context.crypto(Affinity::Accelerated), &key)?;
             let key = X25519Key { private: None, public: Some(public) };
-            Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+            Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
         }
         KeyAlgorithm::ED25519 => {
-            let (metadata, bytes) = copy::<P, { curve25519::KEY_ROOM }>(context, id, Status::ASN_PARSE)?;
-            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
-            let key = Ed25519Key::decode(bytes).map_err(encoding_status)?;
+            let copy = KeyCopy::<{ curve25519::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
+            let key = Ed25519Key::decode(copy.bytes()).map_err(encoding_status)?;
             let driver = context.crypto(Affinity::Accelerated);
             key.check(driver).map_err(|error| match error {
                 EncodingError::Mismatch => Status::ASN_PARSE,
@@ -53,31 +50,28 @@ pub(crate) fn export_public<P: Platform>(
             })?;
             let public = curve25519::ed25519_public(driver, &key)?;
             let key = Ed25519Key { seed: None, public: Some(public) };
-            Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+            Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
         }
         KeyAlgorithm::RSA => {
-            let (metadata, bytes) = copy::<P, { rsa::KEY_ROOM }>(context, id, Status::ASN_PARSE)?;
-            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
-            let key = RsaKey::decode(bytes).map_err(rsa::rsa_encoding_status)?;
-            Ok((metadata, encode_rsa_public(&key.public(), out).map_err(encoding_status)?))
+            let copy = KeyCopy::<{ rsa::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
+            let key = RsaKey::decode(copy.bytes()).map_err(rsa::rsa_encoding_status)?;
+            Ok((copy.metadata, encode_rsa_public(&key.public(), out).map_err(encoding_status)?))
         }
         KeyAlgorithm::ML_DSA => {
-            let (metadata, bytes) = copy::<P, { ml_dsa::KEY_ROOM }>(context, id, Status::ASN_PARSE)?;
-            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
-            let key = MlDsaKey::decode(bytes).map_err(ml_dsa::ml_dsa_encoding_status)?;
+            let copy = KeyCopy::<{ ml_dsa::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
+            let key = MlDsaKey::decode(copy.bytes()).map_err(ml_dsa::ml_dsa_encoding_status)?;
             let mut buffer = [0; MlDsaSet::MlDsa87.public_size()];
             let public = ml_dsa::public(context.crypto(Affinity::Accelerated), &key, &mut buffer)?;
             let key = MlDsaKey { set: key.set, private: None, seed: None, public: Some(public) };
-            Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+            Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
         }
         KeyAlgorithm::ML_KEM => {
-            let (metadata, bytes) = copy::<P, { ml_kem::KEY_ROOM }>(context, id, Status::BUFFER)?;
-            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
-            let key = MlKemKey::decode(bytes).map_err(|_| Status::BUFFER)?;
+            let copy = KeyCopy::<{ ml_kem::KEY_ROOM }>::of(context, id, Status::BUFFER)?;
+            let key = MlKemKey::decode(copy.bytes()).map_err(|_| Status::BUFFER)?;
             let driver = context.crypto(Affinity::Accelerated);
-            driver.ml_kem_check(key.set, bytes).map_err(|_| Status::BUFFER)?;
+            driver.ml_kem_check(key.set, copy.bytes()).map_err(|_| Status::BUFFER)?;
             out.get_mut(..key.public.len()).ok_or(Status::BUFFER)?.copy_from_slice(key.public);
-            Ok((metadata, key.public.len()))
+            Ok((copy.metadata, key.public.len()))
         }
         #[cfg(feature = "hash-signatures")]
         KeyAlgorithm::LMS | KeyAlgorithm::XMSS => {
@@ -95,17 +89,27 @@ pub(crate) fn export_public<P: Platform>(
     }
 }
 
-/// A copy of the key's encoded form.
-fn copy<P: Platform, const N: usize>(
-    context: &mut Context<'_, P>,
-    id: ObjectId,
-    too_long: Status,
-) -> Result<(Metadata, Zeroizing<[u8; N]>), Status> {
-    let mut bytes = Zeroizing::new([0; N]);
-    let metadata = context.locked(|keys| {
-        let cached = keys.for_public_export(id)?;
-        bytes.get_mut(..cached.key.len()).ok_or(too_long)?.copy_from_slice(cached.key);
-        Ok(*cached.metadata)
-    })?;
-    Ok((metadata, bytes))
+/// A copy of a key in its encoded form, of at most `N` bytes.
+struct KeyCopy<const N: usize> {
+    metadata: Metadata,
+    room: Zeroizing<[u8; N]>,
+}
+
+impl<const N: usize> KeyCopy<N> {
+    /// # Errors
+    /// What the policy says; `too_long` for a key of more than `N` bytes.
+    fn of<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, too_long: Status) -> Result<Self, Status> {
+        let mut room = Zeroizing::new([0; N]);
+        let metadata = context.locked(|keys| {
+            let cached = keys.for_public_export(id)?;
+            room.get_mut(..cached.key.len()).ok_or(too_long)?.copy_from_slice(cached.key);
+            Ok(*cached.metadata)
+        })?;
+        Ok(Self { metadata, room })
+    }
+
+    /// The key's bytes.
+    fn bytes(&self) -> &[u8] {
+        self.room.get(..usize::from(self.metadata.length)).unwrap_or_default()
+    }
 }
