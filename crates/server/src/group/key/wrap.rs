@@ -119,18 +119,30 @@ fn room(out: &mut [u8], fixed: usize, size: usize) -> Result<&mut [u8], Status> 
     out.get_mut(fixed..).and_then(|rest| rest.get_mut(..size)).ok_or(Status::BUFFER_SIZE)
 }
 
+/// Writes the fixed part that `fixed` makes of status and size in front of the `size` bytes that stand behind it; of a
+/// failure, the fixed part alone.
+fn respond<P: Platform, L: Layout>(
+    context: &Context<'_, P>,
+    result: Result<usize, Status>,
+    out: &mut [u8],
+    fixed: impl FnOnce(Status, usize) -> L,
+) -> usize {
+    let size = result.unwrap_or(0);
+    let status = result.err().unwrap_or(Status::OK);
+    context.put(&fixed(status, size), out).saturating_add(size)
+}
+
 fn wrapped<P: Platform>(
     context: &Context<'_, P>,
     cipher: u16,
     result: Result<usize, Status>,
     out: &mut [u8],
 ) -> usize {
-    let (status, size) = match result {
-        Ok(size) => (Status::OK, size),
-        Err(status) => (status, 0),
-    };
-    let length = u16::try_from(size).unwrap_or(0);
-    context.put(&WrapResponse { status, length, cipher }, out).saturating_add(size)
+    respond(context, result, out, |status, size| WrapResponse {
+        status,
+        length: u16::try_from(size).unwrap_or(0),
+        cipher,
+    })
 }
 
 pub(super) fn wrap<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
@@ -379,12 +391,11 @@ fn data_response<P: Platform>(
     result: Result<usize, Status>,
     out: &mut [u8],
 ) -> usize {
-    let (status, size) = match result {
-        Ok(size) => (Status::OK, size),
-        Err(status) => (status, 0),
-    };
-    let length = u32::try_from(size).unwrap_or(0);
-    context.put(&DataWrapResponse { status, length, cipher }, out).saturating_add(size)
+    respond(context, result, out, |status, size| DataWrapResponse {
+        status,
+        length: u32::try_from(size).unwrap_or(0),
+        cipher,
+    })
 }
 
 pub(super) fn data_wrap<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
