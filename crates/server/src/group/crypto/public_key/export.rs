@@ -75,12 +75,10 @@ pub(crate) fn export_public<P: Platform>(
         }
         #[cfg(feature = "hash-signatures")]
         KeyAlgorithm::LMS | KeyAlgorithm::XMSS => {
-            let (metadata, bytes) =
-                copy::<P, { super::stateful::KEY_ROOM }>(context, id, Status::BAD_ARGUMENTS)?;
-            let bytes = bytes.get(..usize::from(metadata.length)).unwrap_or_default();
-            let public = super::stateful::public(bytes, algorithm == KeyAlgorithm::LMS)?;
+            let copy = KeyCopy::<{ super::stateful::KEY_ROOM }>::of(context, id, Status::BAD_ARGUMENTS)?;
+            let public = super::stateful::public(copy.bytes(), algorithm == KeyAlgorithm::LMS)?;
             out.get_mut(..public.len()).ok_or(Status::BUFFER)?.copy_from_slice(public);
-            Ok((metadata, public.len()))
+            Ok((copy.metadata, public.len()))
         }
         _ => {
             context.locked(|keys| keys.for_public_export(id).map(|_| ()))?;
