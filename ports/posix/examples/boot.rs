@@ -182,7 +182,7 @@ fn store(device: &Device, id: ObjectId, data: &[u8]) -> Result<(), Box<dyn Error
 
 fn device(directory: &Path) -> Result<Device, Box<dyn Error>> {
     let options = FileFlashOptions { partition_size: 64 * 1024, erased_byte: 0xFF };
-    let flash = FileFlash::open(&directory.join("objects.image"), options)?;
+    let flash = FileFlash::open(directory.join("objects.image"), options)?;
     let store = FlashStore::mount(flash, vec![DirectoryEntry::EMPTY; 30], FlashOptions::new())
         .map_err(|error| error.to_string())?;
     let report = |error: &_| eprintln!("security records are lost: {error}");

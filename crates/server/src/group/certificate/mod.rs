@@ -118,14 +118,14 @@ fn may_be_root(isolation: Isolation, id: ObjectId) -> bool {
     match isolation {
         _ if id.is_user_database() => false,
         Isolation::Original => true,
-        Isolation::Strict => match id.object_type() {
+        Isolation::Strict => !matches!(
+            id.object_type(),
             ObjectType::CRYPTO
-            | ObjectType::SHE
-            | ObjectType::COUNTER
-            | ObjectType::WRAPPED
-            | ObjectType::HARDWARE => false,
-            _ => true,
-        },
+                | ObjectType::SHE
+                | ObjectType::COUNTER
+                | ObjectType::WRAPPED
+                | ObjectType::HARDWARE
+        ),
     }
 }
 
