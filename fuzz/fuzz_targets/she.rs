@@ -110,7 +110,7 @@ fn server(input: &Input) -> VirtualServer {
         cache: CacheShape { small_slots: 2, small_size: 32, big_slots: 0, big_size: 0 },
         objects: 18,
         partition_size: 4096,
-        seed: 0,
+        ..VirtualOptions::default()
     });
     for &(slot, number, counter, flags) in input.provisioned.iter().take(8) {
         let label = SlotLabel { counter: counter.into(), flags: SlotFlags(flags.into()) };
