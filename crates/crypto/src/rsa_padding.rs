@@ -1,4 +1,4 @@
-//! Paddings of RSA (RFC 8017) over the raw operations of [`Rsa`](crate::Rsa): PKCS#1 v1.5 and PSS for signatures,
+//! Paddings of RSA (RFC 8017) over the raw operations of [`Rsa`]: PKCS#1 v1.5 and PSS for signatures,
 //! PKCS#1 v1.5 and OAEP for encryption.
 //!
 //! A function here makes or reads the block that goes through the raw operation. A block is as long as the modulus.
