@@ -178,6 +178,18 @@ impl ObjectId {
         self.0 >> 8 == 0xFE
     }
 
+    /// Whether the type says that the identifier is a client's: a key, a counter or a SHE slot, not a plain object.
+    pub const fn has_owner(self) -> bool {
+        matches!(
+            self.object_type(),
+            ObjectType::CRYPTO
+                | ObjectType::SHE
+                | ObjectType::COUNTER
+                | ObjectType::WRAPPED
+                | ObjectType::HARDWARE
+        )
+    }
+
     /// Whether no key is named: number 0, except for SHE, where slot 0 is a key.
     pub const fn is_unassigned(self) -> bool {
         self.number() == 0 && self.object_type().0 != ObjectType::SHE.0

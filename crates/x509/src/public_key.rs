@@ -84,14 +84,8 @@ impl<'a> PublicKey<'a> {
     /// Length of the modulus of an RSA key in bits.
     pub(crate) fn rsa_bits(&self) -> Option<usize> {
         match self {
-            Self::Rsa(key) => Some(modulus_bits(key)),
+            Self::Rsa(key) => Some(key.bits()),
             _ => None,
         }
     }
-}
-
-/// Length of the modulus in bits.
-pub(crate) fn modulus_bits(key: &RsaPublicKey<'_>) -> usize {
-    let unused = key.modulus.first().map_or(0, |first| first.leading_zeros());
-    key.modulus.len().saturating_mul(8).saturating_sub(usize::try_from(unused).unwrap_or(0))
 }

@@ -1,9 +1,10 @@
-//! Signatures (RFC 8017, RFC 4055, RFC 5758, RFC 8410, RFC 9881). Padding is done here, over the driver's raw RSA.
+//! Signatures (RFC 8017, RFC 4055, RFC 5758, RFC 8410, RFC 9881). The padding of PSS is read here, over the
+//! driver's raw RSA: `casemate_crypto::rsa_padding` takes salts of up to 64 bytes only.
 
 use crate::elements::{Elements, constructed, unsigned};
-use crate::public_key::modulus_bits;
 use crate::{Error, PublicKey};
 use casemate_crypto::encoding::decode_ecdsa_signature;
+use casemate_crypto::rsa_padding::{open_signature, pkcs1_signature_verify};
 use casemate_crypto::{
     Curve, Driver, Ed25519Mode, Error as DriverError, HashAlgorithm, MlDsaMessage, MlDsaSet, RSA_MAX_BYTES,
     RsaPublicKey,
@@ -140,7 +141,9 @@ impl SignatureAlgorithm {
         match (self, key) {
             (Self::RsaPkcs1(hash), PublicKey::Rsa(key)) => {
                 let digest = hashed(driver, *hash, &[message], &mut digest)?;
-                verify_pkcs1(driver, key, *hash, digest, signature)
+                let mut block = [0; RSA_MAX_BYTES];
+                let block = opened(driver, key, signature, &mut block)?;
+                pkcs1_signature_verify(*hash, digest, block).map_err(refused)
             }
             (Self::RsaPss { hash, mask_hash, salt_length }, PublicKey::Rsa(key)) => {
                 let digest = hashed(driver, *hash, &[message], &mut digest)?;
@@ -222,50 +225,16 @@ fn hashed<'o, D: Driver + ?Sized>(
     Ok(output)
 }
 
-/// The message representative of a signature: its public operation (RFC 8017, §5.2.2).
+/// What the signer encoded: the public operation on a signature.
 fn opened<'o, D: Driver + ?Sized>(
     driver: &D,
     key: &RsaPublicKey<'_>,
     signature: &[u8],
     output: &'o mut [u8; RSA_MAX_BYTES],
 ) -> Result<&'o mut [u8], Error> {
-    // Of one length, numbers are in order as byte strings are. A number beyond the modulus is no signature.
-    if signature.len() != key.modulus.len() || signature >= key.modulus {
-        return Err(Error::Signature);
-    }
-    let output = output.get_mut(..signature.len()).ok_or(Error::PublicKey)?;
-    output.copy_from_slice(signature);
-    driver.rsa_public(key, output).map_err(refused)?;
+    let output = output.get_mut(..key.modulus.len()).ok_or(Error::PublicKey)?;
+    open_signature(driver, key, signature, output).map_err(refused)?;
     Ok(output)
-}
-
-/// RSASSA-PKCS1-v1_5 (RFC 8017, §8.2.2): the one padded form that there is, compared as a whole.
-fn verify_pkcs1<D: Driver + ?Sized>(
-    driver: &D,
-    key: &RsaPublicKey<'_>,
-    hash: HashAlgorithm,
-    digest: &[u8],
-    signature: &[u8],
-) -> Result<(), Error> {
-    let mut buffer = [0; RSA_MAX_BYTES];
-    let padded = opened(driver, key, signature, &mut buffer)?;
-    let last = match hash {
-        HashAlgorithm::Sha256 => 1,
-        HashAlgorithm::Sha384 => 2,
-        HashAlgorithm::Sha512 => 3,
-        _ => return Err(Error::SignatureAlgorithm),
-    };
-    let size = u8::try_from(digest.len()).map_err(|_| Error::SignatureAlgorithm)?;
-    let whole = size.saturating_add(17);
-    let head = [0x30, whole, 0x30, 13, 0x06, 9];
-    let tail = [last, 0x05, 0, 0x04, size];
-    let info = head.iter().chain(identifier::HASH).chain(&tail).chain(digest);
-    let info_length = head.len().saturating_add(identifier::HASH.len()).saturating_add(tail.len());
-    let info_length = info_length.saturating_add(digest.len());
-    let filling = padded.len().checked_sub(info_length.saturating_add(3)).filter(|length| *length >= 8);
-    let filling = filling.ok_or(Error::Signature)?;
-    let expected = [0, 1].iter().chain(core::iter::repeat_n(&0xFF, filling)).chain(&[0]).chain(info);
-    if padded.iter().eq(expected) { Ok(()) } else { Err(Error::Signature) }
 }
 
 /// RSASSA-PSS (RFC 8017, §8.1.2 and §9.1.2).
@@ -280,7 +249,7 @@ fn verify_pss<D: Driver + ?Sized>(
 ) -> Result<(), Error> {
     let mut buffer = [0; RSA_MAX_BYTES];
     let opened = opened(driver, key, signature, &mut buffer)?;
-    let bits = modulus_bits(key).saturating_sub(1);
+    let bits = key.bits().saturating_sub(1);
     let length = bits.div_ceil(8);
     let unused = length.saturating_mul(8).saturating_sub(bits);
     let surplus = opened.len().checked_sub(length).ok_or(Error::Signature)?;

@@ -64,14 +64,7 @@ fn is_reachable(isolation: Isolation, client: ClientId, id: ObjectId) -> bool {
     match isolation {
         _ if id.is_user_database() => false,
         Isolation::Original => true,
-        Isolation::Strict => match id.object_type() {
-            ObjectType::CRYPTO
-            | ObjectType::SHE
-            | ObjectType::COUNTER
-            | ObjectType::WRAPPED
-            | ObjectType::HARDWARE => id.owner() == client,
-            _ => true,
-        },
+        Isolation::Strict => !id.has_owner() || id.owner() == client,
     }
 }
 

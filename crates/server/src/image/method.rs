@@ -3,6 +3,7 @@
 use super::header::signed_by;
 use super::{Fault, ImageMemory, Region};
 use casemate_crypto::encoding::{EcKey, Ed25519Key, MlDsaKey, RsaKey, decode_ecdsa_signature};
+use casemate_crypto::rsa_padding::{open_signature, pkcs1_signature_verify};
 use casemate_crypto::{
     AES_BLOCK, CmacState, Curve, Driver, Ed25519Mode, Error, HashAlgorithm, Hasher, MlDsaMessage, MlDsaSet,
     RSA_MAX_BYTES, constant_time_equal,
@@ -230,12 +231,6 @@ pub struct Rsa {
     pub content: RsaContent,
 }
 
-/// DigestInfo of SHA-256 up to the digest (RFC 8017, §9.2, note 1).
-const DIGEST_INFO_SHA256: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-    0x04, 0x20,
-];
-
 impl Rsa {
     /// The original's method for raw images: 2048 bits, bare digest.
     pub const RAW_2048: Self = Self { size: 256, content: RsaContent::Digest };
@@ -247,13 +242,11 @@ impl Rsa {
     pub const WOLFBOOT_4096: Self = Self { size: 512, content: RsaContent::Either };
 }
 
-/// Whether `block` is 00 01 FF … FF 00 ‖ `prefix` ‖ `digest`, with at least eight octets FF (RFC 8017, §9.2).
-fn is_padded(block: &[u8], prefix: &[u8], digest: &[u8]) -> bool {
-    let tail = prefix.len().saturating_add(digest.len());
-    let Some(padding) = block.len().checked_sub(tail.saturating_add(3)) else { return false };
+/// Whether `block` is 00 01 FF … FF 00 ‖ `digest`, with at least eight octets FF: RFC 8017, §9.2, without DigestInfo.
+fn is_bare(block: &[u8], digest: &[u8]) -> bool {
+    let Some(padding) = block.len().checked_sub(digest.len().saturating_add(3)) else { return false };
     let expected = [0, 1].into_iter().chain(core::iter::repeat_n(0xFF, padding)).chain([0]);
-    let expected = expected.chain(prefix.iter().copied()).chain(digest.iter().copied());
-    padding >= 8 && expected.eq(block.iter().copied())
+    padding >= 8 && expected.chain(digest.iter().copied()).eq(block.iter().copied())
 }
 
 impl Method for Rsa {
@@ -275,19 +268,15 @@ impl Method for Rsa {
         }
         let mut block = [0; RSA_MAX_BYTES];
         let block = block.get_mut(..self.size).ok_or(Fault::Key)?;
-        if evidence.signature.len() != self.size {
-            return Err(Fault::SignatureForm);
+        match open_signature(evidence.driver, &key, evidence.signature, block) {
+            // Another length than the modulus, or a number not below it.
+            Err(Error::Authentication) => return Err(Fault::SignatureForm),
+            answer => verdict(answer)?,
         }
-        block.copy_from_slice(evidence.signature);
-        // A number that is not below the modulus is no signature (RFC 8017, §5.2.2).
-        if &*block >= key.modulus {
-            return Err(Fault::SignatureForm);
-        }
-        verdict(evidence.driver.rsa_public(&key, block))?;
         let mut digest = [0; 64];
         let digest = evidence.digest(HashAlgorithm::Sha256, &mut digest)?;
-        let is_bare = is_padded(block, &[], digest);
-        let is_complete = is_padded(block, &DIGEST_INFO_SHA256, digest);
+        let is_bare = is_bare(block, digest);
+        let is_complete = pkcs1_signature_verify(HashAlgorithm::Sha256, digest, block).is_ok();
         let is_valid = match self.content {
             RsaContent::Digest => is_bare,
             RsaContent::DigestInfo => is_complete,

@@ -11,7 +11,7 @@ use casemate_protocol::message::certificate::{
     VerifyAttributeRequest, VerifyCacheSetEnabledRequest, VerifyMultiRootRequest, VerifyRequest,
     VerifyResponse, action,
 };
-use casemate_protocol::{Flags, KeyId, Label, Layout, Metadata, ObjectId, ObjectType, Status};
+use casemate_protocol::{Flags, KeyId, Label, Layout, Metadata, ObjectId, Status};
 use casemate_x509::Certificate;
 
 mod cache;
@@ -118,14 +118,7 @@ fn may_be_root(isolation: Isolation, id: ObjectId) -> bool {
     match isolation {
         _ if id.is_user_database() => false,
         Isolation::Original => true,
-        Isolation::Strict => !matches!(
-            id.object_type(),
-            ObjectType::CRYPTO
-                | ObjectType::SHE
-                | ObjectType::COUNTER
-                | ObjectType::WRAPPED
-                | ObjectType::HARDWARE
-        ),
+        Isolation::Strict => !id.has_owner(),
     }
 }
 
