@@ -6,18 +6,12 @@ use crate::value::{client_id, seconds};
 use anyhow::{Context, Result, bail};
 use casemate_client::Client;
 use casemate_client::authentication::{Credential, UserName};
-use casemate_posix::LinkError;
-use casemate_posix::shm::ShmClientTransport;
-use casemate_posix::tcp::TcpClientTransport;
-#[cfg(feature = "tls")]
-use casemate_posix::tls::{TlsClientOptions, TlsClientTransport, TlsIdentity, TlsTrust};
-use casemate_posix::unix::UnixClientTransport;
-use casemate_posix::{MonotonicClock, Patient};
+use casemate_posix::{ClientLink, LinkError, LinkOptions, MonotonicClock, Patient, TlsFiles};
 use casemate_protocol::{ClientId, Header, MAX_DATA_LENGTH};
 use casemate_transport::{ClientTransport, Loopback, MemoryClient, SharedRegion, TransportError};
 use clap::Args;
 use std::ops::{Deref, DerefMut};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -156,42 +150,20 @@ impl Drop for Open {
 /// Connects, and sends nothing.
 pub(crate) fn connect(address: &str, tls: &TlsOptions, data_length: usize, timeout: Duration) -> Result<Hsm> {
     let packet = data_length + Header::SIZE;
-    let link = match address.split_once("://") {
-        None => Link::Tcp(TcpClientTransport::connect(address, packet, timeout)?),
-        Some(("tcp", address)) => Link::Tcp(TcpClientTransport::connect(address, packet, timeout)?),
-        Some(("unix", path)) => Link::Unix(UnixClientTransport::connect(Path::new(path), packet)?),
-        Some(("shm", name)) => Link::Shm(ShmClientTransport::connect(name, timeout)?),
-        #[cfg(feature = "tls")]
-        Some(("tls", address)) => Link::Tls(Box::new(connect_tls(address, tls, packet, timeout)?)),
-        Some((other, _)) => {
-            bail!(
-                "{other}:// is no transport; write tcp://HOST:PORT, unix:///PATH, shm://NAME or tls://HOST:PORT"
-            )
-        }
+    if address.starts_with("tls://") && tls.tls_trust.is_none() {
+        bail!(
+            "name the certificates to trust: --tls-trust with the file of the certificate authority, or of the \
+             server's certificate"
+        );
+    }
+    let tls = TlsFiles {
+        trust: tls.tls_trust.clone(),
+        certificate: tls.tls_certificate.clone(),
+        key: tls.tls_key.clone(),
+        server_name: tls.tls_server_name.clone(),
     };
-    #[cfg(not(feature = "tls"))]
-    let _ = tls;
-    Ok(over(link, packet, timeout))
-}
-
-#[cfg(feature = "tls")]
-fn connect_tls(
-    address: &str,
-    tls: &TlsOptions,
-    packet: usize,
-    timeout: Duration,
-) -> Result<TlsClientTransport> {
-    let trust = tls.tls_trust.as_ref().context(
-        "name the certificates to trust: --tls-trust with the file of the certificate authority, or of the server's \
-         certificate",
-    )?;
-    let identity = match (&tls.tls_certificate, &tls.tls_key) {
-        (Some(certificate), Some(key)) => Some(TlsIdentity::from_files(certificate, key)?),
-        _ => None,
-    };
-    let trust = TlsTrust::from_file(trust)?;
-    let options = TlsClientOptions { identity, trust, server_name: tls.tls_server_name.clone() };
-    Ok(TlsClientTransport::connect(address, options, packet, timeout)?)
+    let link = ClientLink::connect(address, &LinkOptions { maximum_packet: packet, timeout, tls })?;
+    Ok(over(Link::Server(link), packet, timeout))
 }
 
 /// A client over `link`.
@@ -214,11 +186,8 @@ pub(crate) type Handler = Box<dyn FnMut(&[u8], &mut [u8]) -> Option<usize>>;
 
 /// The way to the server.
 pub(crate) enum Link {
-    Tcp(TcpClientTransport),
-    Unix(UnixClientTransport),
-    Shm(ShmClientTransport),
-    #[cfg(feature = "tls")]
-    Tls(Box<TlsClientTransport>),
+    /// A server at an address.
+    Server(ClientLink),
     /// Memory that a thread of this process serves.
     Memory(Patient<MemoryClient<SharedRegion<'static>>>),
     InProcess(Loopback<Handler, Vec<u8>>),
@@ -228,11 +197,7 @@ pub(crate) enum Link {
 macro_rules! on_link {
     ($self:expr, $link:ident => $call:expr) => {
         match $self {
-            Self::Tcp($link) => $call,
-            Self::Unix($link) => $call,
-            Self::Shm($link) => $call,
-            #[cfg(feature = "tls")]
-            Self::Tls($link) => $call,
+            Self::Server($link) => $call,
             Self::Memory($link) => $call.map_err(|error| {
                 error.map(|source| LinkError::Connection {
                     peer: "a thread of this process".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 /// What went wrong with a socket or a shared-memory object, and where.
 #[derive(Debug)]
@@ -12,6 +13,20 @@ pub enum LinkError {
         /// The address as given.
         address: String,
         /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The address names no transport of this program, or one that lacks an option.
+    Address {
+        /// The address as given.
+        address: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A file that the connection needs cannot be used.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
         source: io::Error,
     },
     /// No connection could be made.
@@ -45,6 +60,13 @@ pub enum LinkError {
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (source, advice) = match self {
+            Self::Address { address, reason } => {
+                return write!(f, "cannot use the address {address}: {reason}");
+            }
+            Self::File { path, source } => {
+                write!(f, "cannot use the file {}", path.display())?;
+                (source, "")
+            }
             Self::Resolve { address, source } => {
                 write!(f, "cannot find the address {address}")?;
                 (source, "; write it as HOST:PORT, for instance 127.0.0.1:23456")
@@ -92,7 +114,9 @@ impl fmt::Display for LinkError {
 impl std::error::Error for LinkError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Resolve { source, .. }
+            Self::Address { .. } => None,
+            Self::File { source, .. }
+            | Self::Resolve { source, .. }
             | Self::Connect { source, .. }
             | Self::Bind { source, .. }
             | Self::Accept { source }

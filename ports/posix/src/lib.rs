@@ -12,6 +12,7 @@ pub mod device_key;
 pub mod entropy;
 mod error;
 pub mod flash;
+mod link;
 mod mapping;
 mod patient;
 pub mod shm;
@@ -23,4 +24,5 @@ pub mod unix;
 
 pub use clock::MonotonicClock;
 pub use error::LinkError;
+pub use link::{ClientLink, LinkOptions, TlsFiles};
 pub use patient::Patient;

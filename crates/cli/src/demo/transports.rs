@@ -6,6 +6,7 @@ use crate::connection::TlsOptions;
 use crate::connection::{Hsm, Link, over};
 use crate::local::{Running, Setup};
 use anyhow::{Context, Result, ensure};
+use casemate_posix::ClientLink;
 use casemate_posix::connection::Listener;
 use casemate_posix::shm::{ShmClientTransport, ShmServer};
 use casemate_posix::tcp::{TcpClientTransport, TcpServer};
@@ -44,7 +45,11 @@ pub(super) fn steps(report: &mut Report) {
     report.step("one server over TCP, Unix socket, shared memory, TLS", || {
         let started = start()?;
         let mut hsm = hello(
-            Link::Tcp(TcpClientTransport::connect(&started.server.address, packet(), TIMEOUT)?),
+            Link::Server(ClientLink::Tcp(TcpClientTransport::connect(
+                &started.server.address,
+                packet(),
+                TIMEOUT,
+            )?)),
             ALICE,
         )?;
         let metadata = Metadata { id: OBJECT, access: Metadata::ACCESS_ANY, ..Metadata::default() };
@@ -56,9 +61,14 @@ pub(super) fn steps(report: &mut Report) {
     let Some(place) = place else { return };
     report.step("Unix-domain socket: the user is client 1", || {
         let path = place.directory.path().join("socket");
-        let mut hsm = hello(Link::Unix(UnixClientTransport::connect(&path, packet())?), ALICE)?;
+        let mut hsm =
+            hello(Link::Server(ClientLink::Unix(UnixClientTransport::connect(&path, packet())?)), ALICE)?;
         found(&mut hsm)?;
-        let mut other = over(Link::Unix(UnixClientTransport::connect(&path, packet())?), packet(), TIMEOUT);
+        let mut other = over(
+            Link::Server(ClientLink::Unix(UnixClientTransport::connect(&path, packet())?)),
+            packet(),
+            TIMEOUT,
+        );
         let claim = other.init(ClientId::new(BOB).context("client identifiers are 1 to 15")?);
         ensure!(claim.is_err(), "the user could also be client {BOB}");
         Ok("found; client 2 refused".to_owned())
@@ -66,7 +76,7 @@ pub(super) fn steps(report: &mut Report) {
     report.step("shared memory, in the original's layout", || {
         let transport = ShmClientTransport::connect(&place.shm, TIMEOUT)?;
         let area = transport.dma_area().context("no area for direct memory access")?.length();
-        let mut hsm = hello(Link::Shm(transport), ALICE)?;
+        let mut hsm = hello(Link::Server(ClientLink::Shm(transport)), ALICE)?;
         found(&mut hsm)?;
         Ok(format!("found; {area} bytes for direct access"))
     });
