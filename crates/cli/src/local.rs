@@ -6,6 +6,7 @@ use casemate_nvm::{
     DirectoryEntry, Error as StoreError, FlashOptions, FlashStore, ObjectStore, RamFlash, Unusable,
 };
 use casemate_posix::audit::{AuditFile, AuditOptions};
+use casemate_posix::callbacks;
 use casemate_posix::connection::{ConnectionLimit, ConnectionOptions, Listener};
 use casemate_posix::daemon::{self, Event, PosixPlatform};
 use casemate_posix::device_key::DeviceKey;
@@ -37,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) connections: usize,
     /// Where security records go, if anywhere.
     pub(crate) audit: Option<(PathBuf, AuditOptions)>,
+    /// Whether clients can call the port's example callbacks.
+    pub(crate) example_callbacks: bool,
 }
 
 impl Default for Setup {
@@ -51,6 +54,7 @@ impl Default for Setup {
             checksums: false,
             connections: 64,
             audit: None,
+            example_callbacks: false,
         }
     }
 }
@@ -115,6 +119,9 @@ impl Setup {
         let mut platform = PosixPlatform::new()
             .map_err(|error| anyhow!("the operating system gives no random numbers: {error}"))?
             .with_device_key(device_key);
+        if self.example_callbacks {
+            platform = platform.with_callbacks(callbacks::examples());
+        }
         if let Some((path, options)) = &self.audit {
             let shown = path.display().to_string();
             let report = move |error: &_| {

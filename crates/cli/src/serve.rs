@@ -66,6 +66,10 @@ pub(crate) struct Serve {
     /// What is demanded of certificates
     #[arg(long, value_enum, value_name = "POLICY", default_value = "original")]
     certificates: CertificateChoice,
+    /// Let clients call two example callbacks: number 0 tells the server's time, number 1 adds up the bytes of a buffer in
+    /// shared memory
+    #[arg(long)]
+    example_callbacks: bool,
     /// Do not log clients that come and go
     #[arg(long)]
     quiet: bool,
@@ -343,6 +347,7 @@ impl Serve {
             checksums: self.nvm_shape.nvm_checksums,
             connections: self.limits.connections.into(),
             audit: self.audit.options()?,
+            example_callbacks: self.example_callbacks,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::LinkError;
 use crate::audit::AuditFile;
+use crate::callbacks::Callback;
 use crate::connection::{Accepted, Answer, Connection, Ended, Listener, Peer, Refusal};
 use crate::device_key::DeviceKey;
 use crate::entropy::OsEntropy;
@@ -15,8 +16,8 @@ use casemate_nvm::ObjectStore;
 use casemate_protocol::ClientId;
 use casemate_server::audit::Record;
 use casemate_server::{
-    Access, AddressRange, Affinity, CacheShape, ClientMemory, ClientWindow, HeapCache, MemoryError, Platform,
-    Reply, Server, Session, ThreadSafe,
+    Access, AddressRange, Affinity, CacheShape, ClientMemory, ClientWindow, CustomCallback, HeapCache,
+    MemoryError, Platform, Reply, Server, Session, ThreadSafe,
 };
 use std::fmt;
 use std::io;
@@ -49,6 +50,7 @@ pub struct PosixPlatform<S> {
     driver: Accelerated,
     audit: Option<AuditFile>,
     device_key: Option<DeviceKey>,
+    callbacks: Vec<Option<Callback>>,
     store: PhantomData<fn() -> S>,
 }
 
@@ -64,7 +66,7 @@ impl<S> PosixPlatform<S> {
         let driver = Prefer::new(PreparedRsa::new(), Prefer::new(AwsLc, software));
         #[cfg(not(feature = "aws-lc"))]
         let driver = software;
-        Ok(Self { driver, audit: None, device_key: None, store: PhantomData })
+        Ok(Self { driver, audit: None, device_key: None, callbacks: Vec::new(), store: PhantomData })
     }
 
     /// The same platform, which writes security records to a file.
@@ -83,6 +85,14 @@ impl<S> PosixPlatform<S> {
     #[must_use]
     pub fn with_device_key(mut self, device_key: Option<DeviceKey>) -> Self {
         self.device_key = device_key;
+        self
+    }
+
+    /// The same, with custom callbacks that clients call by their place in `callbacks`, 0 to 254. [`callbacks`](crate::callbacks) has
+    /// examples.
+    #[must_use]
+    pub fn with_callbacks(mut self, callbacks: Vec<Option<Callback>>) -> Self {
+        self.callbacks = callbacks;
         self
     }
 
@@ -116,6 +126,14 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
     #[cfg(feature = "aws-lc")]
     fn forget_keys(&self) {
         self.driver.first().forget();
+    }
+
+    fn custom_callback_count(&self) -> u8 {
+        u8::try_from(self.callbacks.len()).unwrap_or(u8::MAX)
+    }
+
+    fn custom_callback(&self, number: u8) -> Option<&dyn CustomCallback> {
+        self.callbacks.get(usize::from(number))?.as_deref().map(|callback| callback as &dyn CustomCallback)
     }
 
     fn now(&self) -> Option<u64> {

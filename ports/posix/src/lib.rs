@@ -1,10 +1,11 @@
 //! Casemate on POSIX systems: packets over TCP ([`tcp`]), Unix-domain sockets ([`unix`]), shared memory ([`shm`])
 //! and TLS (`tls`), flash in a file ([`flash`]), a device key in a file ([`device_key`]), entropy ([`entropy`]) and time
-//! from the operating system, security records in a file ([`audit`]), a server application ([`daemon`]) that serves any
-//! number of listeners ([`connection`]) at once.
+//! from the operating system, security records in a file ([`audit`]), example callbacks ([`callbacks`]), a server
+//! application ([`daemon`]) that serves any number of listeners ([`connection`]) at once.
 #![deny(unsafe_code)]
 
 pub mod audit;
+pub mod callbacks;
 mod clock;
 pub mod connection;
 pub mod daemon;

@@ -1,6 +1,10 @@
 //! `casemate demo`: every feature once, checked.
 
+mod audit;
 mod certificate;
+mod custom;
+mod dma;
+mod image;
 mod she;
 mod transports;
 mod users;
@@ -69,7 +73,11 @@ impl Demo {
         }
         isolation_steps(&mut report, &mut hsm, &server.address);
         transports::steps(&mut report);
+        dma::steps(&mut report);
+        custom::steps(&mut report);
         users::steps(&mut report);
+        image::steps(&mut report);
+        audit::steps(&mut report);
 
         report.group("Restart");
         report.step("commit a key, close, stop the server", || {
