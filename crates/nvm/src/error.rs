@@ -112,6 +112,25 @@ pub enum Unusable {
 }
 
 impl<E> Error<E> {
+    /// The same error with the flash driver's error converted.
+    pub fn map<F>(self, convert: impl FnOnce(E) -> F) -> Error<F> {
+        match self {
+            Self::Flash(error) => Error::Flash(convert(error)),
+            Self::NoStore => Error::NoStore,
+            Self::InvalidId => Error::InvalidId,
+            Self::TooLong => Error::TooLong,
+            Self::OutOfRange => Error::OutOfRange,
+            Self::NotFound => Error::NotFound,
+            Self::Access => Error::Access,
+            Self::NoSpace => Error::NoSpace,
+            Self::NotBlank => Error::NotBlank,
+            Self::NotVerified => Error::NotVerified,
+            Self::Geometry(geometry) => Error::Geometry(geometry),
+            Self::Unusable(unusable) => Error::Unusable(unusable),
+            Self::Failed => Error::Failed,
+        }
+    }
+
     /// The code a client sees (document 02, §3 to §5). This is the only place where the two meet.
     pub const fn status(&self) -> Status {
         match self {

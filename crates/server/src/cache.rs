@@ -50,6 +50,19 @@ pub trait CacheStorage {
     fn slot_mut(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])>;
 }
 
+/// Memory that lies elsewhere: in a static, for instance.
+impl<T: CacheStorage + ?Sized> CacheStorage for &mut T {
+    fn shape(&self) -> CacheShape {
+        (**self).shape()
+    }
+    fn slot(&self, index: usize) -> Option<(&Slot, &[u8])> {
+        (**self).slot(index)
+    }
+    fn slot_mut(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])> {
+        (**self).slot_mut(index)
+    }
+}
+
 /// Cache memory of a size known at compile time.
 #[derive(Debug)]
 pub struct ArrayCache<const SMALL: usize, const SMALL_SIZE: usize, const BIG: usize, const BIG_SIZE: usize> {
@@ -240,11 +253,18 @@ impl<S: CacheStorage> KeyCache<S> {
     }
 }
 
-impl<S: CacheStorage> Drop for KeyCache<S> {
-    fn drop(&mut self) {
+impl<S: CacheStorage> KeyCache<S> {
+    /// Wipes and frees every slot.
+    pub(crate) fn clear_all(&mut self) {
         for index in self.indices() {
             self.clear(index);
         }
+    }
+}
+
+impl<S: CacheStorage> Drop for KeyCache<S> {
+    fn drop(&mut self) {
+        self.clear_all();
     }
 }
 

@@ -262,9 +262,37 @@ impl<P: Platform> Server<P> {
         self.config.data_length.saturating_add(Header::SIZE)
     }
 
-    /// Ends a session whose connection has ended, so that the end is recorded and drivers forget its keys. A session that is merely dropped is wiped
-    /// all the same.
+    /// Ends a session whose connection has ended, so that the end is recorded and drivers forget its keys. A session that
+    /// is merely dropped is wiped all the same.
     pub fn end(&self, session: Session<P>) {
+        self.record_end(&session);
+    }
+
+    /// As [`end`](Self::end), and makes of it the session of the next connection, in the same memory: for ports whose
+    /// sessions live in static memory. `only` is the only client that this can be, as for [`Session::only_for`].
+    pub fn renew(&self, session: &mut Session<P>, only: Option<ClientId>) {
+        self.record_end(session);
+        session.client = None;
+        session.only = only;
+        session.cache.clear_all();
+        session.cmac_states = IssuedStates::new();
+        #[cfg(feature = "certificates")]
+        {
+            session.verify_cache = VerifyCache::new();
+        }
+        session.closing = false;
+        session.subject = ObjectId::INVALID;
+        #[cfg(feature = "she")]
+        {
+            session.she = group::she::State::new();
+        }
+        #[cfg(feature = "authentication")]
+        {
+            session.login = None;
+        }
+    }
+
+    fn record_end(&self, session: &Session<P>) {
         self.platform.forget_keys();
         // CLOSE has been recorded.
         if session.client.is_some() && !session.closing {
