@@ -8,8 +8,18 @@ use crate::command::Task;
 use crate::{Context, Outcome, tools};
 
 /// The crates that run on a device: no standard library, no operating system, no heap.
-const DEVICE_CRATES: &[&str] =
-    &["protocol", "transport", "nvm", "crypto", "hash-signatures", "x509", "server", "client", "port"];
+const DEVICE_CRATES: &[&str] = &[
+    "protocol",
+    "transport",
+    "nvm",
+    "crypto",
+    "hash-signatures",
+    "x509",
+    "server",
+    "client",
+    "device",
+    "port",
+];
 
 /// Crates that run on a device with a heap: `core` and `alloc`.
 const HEAP_CRATES: &[&str] = &["rustls"];

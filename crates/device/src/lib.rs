@@ -1,0 +1,28 @@
+//! Parts that ports to devices share, and that belong to no chip.
+//!
+//! * [`Aes128Driver`]: the modes around an engine that turns one block of AES-128 at a time, as a cryptographic driver.
+//! * [`SerialServer`]: a serial line as a transport; in emulation it carries the clients.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_possible_wrap
+    )
+)]
+
+#[cfg(test)]
+extern crate std;
+
+mod aes;
+mod serial;
+
+pub use aes::{Aes128Driver, Aes128Engine};
+pub use serial::{Line, SerialServer};
