@@ -24,6 +24,19 @@ const DEVICE_CRATES: &[&str] = &[
 /// Crates that run on a device with a heap: `core` and `alloc`.
 const HEAP_CRATES: &[&str] = &["rustls"];
 
+/// Crates that are built a second time with these features, which a small device leaves out.
+const DEVICE_FEATURES: &[(&str, &str)] = &[
+    (
+        "crypto",
+        "brainpool,ccm,curve25519,gcm,md5,ml-dsa,ml-kem,p224,p256,p384,p521,rsa,secp256k1,sha1,sha3,sha512",
+    ),
+    (
+        "server",
+        "authentication,certificates,curve25519,custom,dma,elliptic-curves,hash-signatures,images,key-derivation,\
+         key-wrap,ml-dsa,ml-kem,rsa,she",
+    ),
+];
+
 /// How long each fuzz target runs, in seconds, unless `XTASK_FUZZ_SECONDS` says otherwise.
 const FUZZ_SECONDS: u64 = 20;
 
@@ -86,22 +99,27 @@ pub(crate) fn embedded(context: &Context, _: &[String]) -> Outcome {
     };
     let mut broken = Vec::new();
     // One call per crate: built together, one crate's features would cover for what another does not ask for.
-    for name in DEVICE_CRATES.iter().chain(HEAP_CRATES) {
+    let bare = DEVICE_CRATES.iter().chain(HEAP_CRATES).map(|name| (*name, ""));
+    for (name, features) in bare.chain(DEVICE_FEATURES.iter().copied()) {
         let package = format!("casemate-{name}");
         let result = compiler
             .build(context)
-            .arguments(["--lib", "--no-default-features", "--package", &package])
+            .arguments(["--lib", "--no-default-features", "--features", features, "--package", &package])
             .locked(context)
             .run();
         if result.is_err() {
-            broken.push(package);
+            broken.push(if features.is_empty() { package } else { format!("{package} with all features") });
         }
     }
     if !broken.is_empty() {
         return Outcome::Fail(format!("does not build for {}: {}", tools::DEVICE_TARGET, broken.join(", ")));
     }
     let count = DEVICE_CRATES.iter().chain(HEAP_CRATES).count();
-    Outcome::Pass(format!("{count} crates, {}", compiler.name()))
+    Outcome::Pass(format!(
+        "{count} crates, {} of them with all features too, {}",
+        DEVICE_FEATURES.len(),
+        compiler.name()
+    ))
 }
 
 pub(crate) fn deny(context: &Context, _: &[String]) -> Outcome {

@@ -93,6 +93,11 @@
 //!
 //! # Small builds
 //!
+//! Each family of [`Software`] is a cargo feature, all on by default; without its feature, a family answers
+//! [`Error::Unsupported`] and neither code nor library of it is linked: `ccm`, `gcm`, `sha1`, `sha512` (SHA-384 too),
+//! `sha3` (SHAKE too), `p224`, `p256`, `p384`, `p521`, `curve25519` (X25519 and Ed25519), `rsa`, `ml-dsa`, `ml-kem`.
+//! `secp256k1`, `brainpool` and `md5` are off by default. The server's features of similar names leave out the handlers.
+//!
 //! The libraries underneath choose their back ends by configuration flags of the *final* build, not by cargo
 //! features. For a small flash put into the port's `.cargo/config.toml`:
 //!
@@ -162,7 +167,9 @@ pub use ml_dsa::{MlDsa, MlDsaMessage, MlDsaSet};
 pub use ml_kem::{MlKem, MlKemSet};
 pub use random::Random;
 pub use rsa::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, Rsa, RsaPrivateKey, RsaPublicKey};
-pub use software::{RsaComponents, Software};
+#[cfg(feature = "rsa")]
+pub use software::RsaComponents;
+pub use software::Software;
 
 /// Size of an AES block, of a CBC initialisation vector and of a full CMAC, GCM or CCM tag, in bytes.
 pub const AES_BLOCK: usize = 16;

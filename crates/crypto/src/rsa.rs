@@ -89,3 +89,26 @@ pub trait Rsa {
         Err(Error::Unsupported)
     }
 }
+
+/// The bytes without leading zeros; of secret numbers, this tells the length.
+pub(crate) fn significant(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.get(zeros..).unwrap_or_default()
+}
+
+/// Checks what can be seen of a public key without arithmetic (RFC 8017, §3.1).
+pub(crate) fn check_public(key: &RsaPublicKey<'_>) -> Result<(), Error> {
+    let (modulus, exponent) = (key.modulus, significant(key.exponent));
+    let unused = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
+    let bits = modulus.len().saturating_mul(8).saturating_sub(unused);
+    if modulus.len() > RSA_MAX_BYTES || bits < RSA_MIN_BITS {
+        return Err(Error::KeyLength);
+    }
+    let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
+    // Without leading zeros, numbers of one length are in order as byte strings are.
+    let below = exponent.len() < modulus.len() || exponent.len() == modulus.len() && exponent < modulus;
+    if !odd(modulus) || !odd(exponent) || exponent == [1] || !below || modulus.first() == Some(&0) {
+        return Err(Error::Key);
+    }
+    Ok(())
+}

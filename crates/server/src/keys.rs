@@ -171,6 +171,7 @@ impl<P: Platform> KeyStore<'_, P> {
     }
 
     /// Whether a key is in the cache.
+    #[cfg(feature = "key-wrap")]
     pub(crate) fn is_cached(&self, id: ObjectId) -> bool {
         self.cached(id).is_some()
     }

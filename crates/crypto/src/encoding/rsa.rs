@@ -4,7 +4,7 @@ use super::{
     Algorithm, Elements, EncodingError, Output, PrivateKeyInfo, PublicKeyInfo, element_size, is_private,
     unsigned_size,
 };
-use crate::software::{check_private, check_public};
+use crate::rsa::check_public;
 use crate::{Error, RSA_MAX_BYTES, RsaPrivateKey, RsaPublicKey};
 use core::fmt;
 use der::{Header, Reader, SliceReader, Tag};
@@ -93,9 +93,10 @@ impl<'a> RsaKey<'a> {
     ///
     /// # Errors
     /// [`EncodingError::Mismatch`].
+    #[cfg(feature = "rsa")]
     pub fn check(&self) -> Result<(), EncodingError> {
         match self {
-            Self::Private(key) => check_private(key).map_err(|_| EncodingError::Mismatch),
+            Self::Private(key) => crate::software::check_private(key).map_err(|_| EncodingError::Mismatch),
             Self::Public(_) => Ok(()),
         }
     }

@@ -126,11 +126,13 @@ impl Counter for WideCounter {
 }
 
 /// A counter over the last four bytes (GCM's inc32).
+#[cfg(feature = "gcm")]
 pub(crate) struct NarrowCounter {
     prefix: u128,
     low: u32,
 }
 
+#[cfg(feature = "gcm")]
 impl NarrowCounter {
     /// Starts at `block`.
     pub(crate) fn new(block: [u8; AES_BLOCK]) -> Self {
@@ -140,6 +142,7 @@ impl NarrowCounter {
     }
 }
 
+#[cfg(feature = "gcm")]
 impl Counter for NarrowCounter {
     #[inline(always)]
     fn next(&mut self) -> [u8; AES_BLOCK] {

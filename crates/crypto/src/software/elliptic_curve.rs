@@ -5,10 +5,6 @@
 
 use crate::secret::Secret;
 use crate::{Curve, EllipticCurve, Error, HashAlgorithm, Mac, Random, Software};
-use p224::NistP224;
-use p256::NistP256;
-use p384::NistP384;
-use p521::NistP521;
 use primeorder::elliptic_curve::bigint::BitOps;
 use primeorder::elliptic_curve::group::Group;
 use primeorder::elliptic_curve::ops::{Invert, MulByGeneratorVartime, Reduce};
@@ -29,17 +25,28 @@ const ATTEMPTS: usize = 16;
 macro_rules! on_curve {
     ($curve:expr, $($function:ident).+($($argument:expr),*)) => {
         match $curve {
-            Curve::P224 => $($function).+::<NistP224>($($argument),*),
-            Curve::P256 => $($function).+::<NistP256>($($argument),*),
-            Curve::P384 => $($function).+::<NistP384>($($argument),*),
-            Curve::P521 => $($function).+::<NistP521>($($argument),*),
+            #[cfg(feature = "p224")]
+            Curve::P224 => $($function).+::<p224::NistP224>($($argument),*),
+            #[cfg(feature = "p256")]
+            Curve::P256 => $($function).+::<p256::NistP256>($($argument),*),
+            #[cfg(feature = "p384")]
+            Curve::P384 => $($function).+::<p384::NistP384>($($argument),*),
+            #[cfg(feature = "p521")]
+            Curve::P521 => $($function).+::<p521::NistP521>($($argument),*),
             #[cfg(feature = "secp256k1")]
             Curve::Secp256k1 => $($function).+::<k256::Secp256k1>($($argument),*),
             #[cfg(feature = "brainpool")]
             Curve::BrainpoolP256r1 => $($function).+::<bp256::BrainpoolP256r1>($($argument),*),
             #[cfg(feature = "brainpool")]
             Curve::BrainpoolP384r1 => $($function).+::<bp384::BrainpoolP384r1>($($argument),*),
-            #[cfg(not(all(feature = "secp256k1", feature = "brainpool")))]
+            #[cfg(not(all(
+                feature = "p224",
+                feature = "p256",
+                feature = "p384",
+                feature = "p521",
+                feature = "secp256k1",
+                feature = "brainpool"
+            )))]
             _ => Err(Error::Unsupported),
         }
     };
@@ -352,6 +359,8 @@ mod tests {
     use crate::software::tests::{bytes, driver};
     use crate::{Drbg, Entropy, hash};
     use core::cell::RefCell;
+    use p256::NistP256;
+    use p521::NistP521;
     use std::vec;
     use std::vec::Vec;
 

@@ -20,6 +20,29 @@ const fn compress_md5(_: &mut [u32; 8], _: &[[u8; 64]]) -> Result<(), Error> {
     Err(Error::Unsupported)
 }
 
+#[cfg(feature = "sha1")]
+fn compress_sha1(words: &mut [u32; 8], blocks: &[[u8; 64]]) -> Result<(), Error> {
+    sha1::block_api::compress(words.first_chunk_mut::<5>().ok_or(Error::State)?, blocks);
+    Ok(())
+}
+
+#[cfg(not(feature = "sha1"))]
+const fn compress_sha1(_: &mut [u32; 8], _: &[[u8; 64]]) -> Result<(), Error> {
+    Err(Error::Unsupported)
+}
+
+#[cfg(feature = "sha512")]
+#[allow(clippy::unnecessary_wraps, reason = "as without the feature")]
+fn compress_sha512(words: &mut [u64; 8], blocks: &[[u8; 128]]) -> Result<(), Error> {
+    sha2::block_api::compress512(words, blocks);
+    Ok(())
+}
+
+#[cfg(not(feature = "sha512"))]
+const fn compress_sha512(_: &mut [u64; 8], _: &[[u8; 128]]) -> Result<(), Error> {
+    Err(Error::Unsupported)
+}
+
 impl<R> Hash for Software<R> {
     fn compress(&self, state: &mut HashState, blocks: &[u8]) -> Result<(), Error> {
         let algorithm = state.algorithm();
@@ -33,9 +56,7 @@ impl<R> Hash for Software<R> {
                 if algorithm == HashAlgorithm::Md5 {
                     compress_md5(words, whole)?;
                 } else if algorithm == HashAlgorithm::Sha1 {
-                    if let Some(words) = words.first_chunk_mut::<5>() {
-                        sha1::block_api::compress(words, whole);
-                    }
+                    compress_sha1(words, whole)?;
                 } else {
                     sha2::block_api::compress256(words, whole);
                 }
@@ -44,10 +65,10 @@ impl<R> Hash for Software<R> {
             }
             Chain::Words64 { words, length } => {
                 let (whole, _) = blocks.as_chunks::<128>();
-                sha2::block_api::compress512(words, whole);
+                compress_sha512(words, whole)?;
                 *length = length.wrapping_add(u128::try_from(blocks.len()).unwrap_or(u128::MAX));
             }
-            Chain::Lanes(lanes) => absorb(lanes, algorithm.block_size(), blocks),
+            Chain::Lanes(lanes) => absorb(lanes, algorithm.block_size(), blocks)?,
         }
         Ok(())
     }
@@ -99,7 +120,8 @@ impl<R> Hash for Software<R> {
                 let mut first = true;
                 for part in output.chunks_mut(block_size) {
                     if !first {
-                        keccak::Keccak::new().with_f1600(|permute| permute(lanes));
+                        // Zeros add nothing, so this is the permutation alone.
+                        absorb(lanes, 8, &[0; 8])?;
                     }
                     first = false;
                     emit(part, lanes.iter().map(|lane| lane.to_le_bytes()));
@@ -130,7 +152,9 @@ fn emit<const N: usize>(output: &mut [u8], words: impl Iterator<Item = [u8; N]>)
     }
 }
 
-fn absorb(lanes: &mut [u64; 25], rate: usize, blocks: &[u8]) {
+#[cfg(feature = "sha3")]
+#[allow(clippy::unnecessary_wraps, reason = "as without the feature")]
+fn absorb(lanes: &mut [u64; 25], rate: usize, blocks: &[u8]) -> Result<(), Error> {
     keccak::Keccak::new().with_f1600(|permute| {
         for block in blocks.chunks_exact(rate) {
             let (words, _) = block.as_chunks::<8>();
@@ -138,4 +162,10 @@ fn absorb(lanes: &mut [u64; 25], rate: usize, blocks: &[u8]) {
             permute(lanes);
         }
     });
+    Ok(())
+}
+
+#[cfg(not(feature = "sha3"))]
+const fn absorb(_: &mut [u64; 25], _: usize, _: &[u8]) -> Result<(), Error> {
+    Err(Error::Unsupported)
 }

@@ -2,22 +2,46 @@
 
 mod aead;
 pub(crate) mod aes;
+mod cbc_mac;
+#[cfg(feature = "ccm")]
+mod ccm;
 mod cipher;
+#[cfg(feature = "curve25519")]
 mod curve25519;
+#[cfg(feature = "elliptic-curves")]
 mod elliptic_curve;
+#[cfg(feature = "gcm")]
+mod gcm;
 mod hash;
 mod mac;
+#[cfg(feature = "ml-dsa")]
 mod ml_dsa;
+#[cfg(feature = "ml-kem")]
 mod ml_kem;
+#[cfg(feature = "rsa")]
 mod rsa;
 
-pub(crate) use aead::CbcMac;
+pub(crate) use cbc_mac::CbcMac;
+#[cfg(feature = "rsa")]
 pub use rsa::RsaComponents;
-pub(crate) use rsa::{check_private, check_public};
+#[cfg(feature = "rsa")]
+pub(crate) use rsa::check_private;
 
 use crate::{Error, Random};
 
-/// The portable driver: every operation, with `core` alone. Random numbers come from `R`.
+// Families that this build lacks decline every operation.
+#[cfg(not(feature = "curve25519"))]
+impl<R> crate::Curve25519 for Software<R> {}
+#[cfg(not(feature = "elliptic-curves"))]
+impl<R> crate::EllipticCurve for Software<R> {}
+#[cfg(not(feature = "ml-dsa"))]
+impl<R> crate::MlDsa for Software<R> {}
+#[cfg(not(feature = "ml-kem"))]
+impl<R> crate::MlKem for Software<R> {}
+#[cfg(not(feature = "rsa"))]
+impl<R> crate::Rsa for Software<R> {}
+
+/// The portable driver: every operation whose feature is on, with `core` alone. Random numbers come from `R`.
 ///
 /// It holds no key and no state of an operation, so it may be shared as freely as `R` may.
 #[derive(Clone, Copy, Debug, Default)]

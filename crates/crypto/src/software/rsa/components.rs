@@ -1,6 +1,7 @@
 //! The numbers of a private key, computed from its primes.
 
-use super::{check_public, for_width, limbs, odd, read, significant, write};
+use super::{for_width, limbs, odd, read, write};
+use crate::rsa::{check_public, significant};
 use crate::{Error, RSA_MAX_BYTES, RsaPrivateKey, RsaPublicKey};
 use crypto_bigint::{Concat, NonZero, Uint};
 use zeroize::{Zeroize, Zeroizing};

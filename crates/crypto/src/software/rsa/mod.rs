@@ -19,8 +19,9 @@ mod prime;
 pub use components::RsaComponents;
 pub(crate) use components::check_private;
 
+use crate::rsa::{check_public, significant};
 use crate::secret::Secret;
-use crate::{Error, RSA_MAX_BYTES, RSA_MIN_BITS, Random, Rsa, RsaPrivateKey, RsaPublicKey, Software};
+use crate::{Error, RSA_MAX_BYTES, Random, Rsa, RsaPrivateKey, RsaPublicKey, Software};
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Limb, Odd, Uint};
 use zeroize::Zeroizing;
@@ -44,12 +45,6 @@ macro_rules! for_width {
     };
 }
 use for_width;
-
-/// The bytes without leading zeros; of secret numbers, this tells the length.
-fn significant(bytes: &[u8]) -> &[u8] {
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-    bytes.get(zeros..).unwrap_or_default()
-}
 
 /// Reads a big-endian number.
 ///
@@ -83,23 +78,6 @@ fn random_bits<const L: usize>(random: &dyn Random) -> Result<Zeroizing<Uint<L>>
 
 fn odd<const L: usize>(value: &Uint<L>) -> Result<Odd<Uint<L>>, Error> {
     Odd::new(*value).into_option().ok_or(Error::Key)
-}
-
-/// Checks what can be seen of a public key without arithmetic (RFC 8017, §3.1).
-pub(crate) fn check_public(key: &RsaPublicKey<'_>) -> Result<(), Error> {
-    let (modulus, exponent) = (key.modulus, significant(key.exponent));
-    let unused = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
-    let bits = modulus.len().saturating_mul(8).saturating_sub(unused);
-    if modulus.len() > RSA_MAX_BYTES || bits < RSA_MIN_BITS {
-        return Err(Error::KeyLength);
-    }
-    let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
-    // Without leading zeros, numbers of one length are in order as byte strings are.
-    let below = exponent.len() < modulus.len() || exponent.len() == modulus.len() && exponent < modulus;
-    if !odd(modulus) || !odd(exponent) || exponent == [1] || !below || modulus.first() == Some(&0) {
-        return Err(Error::Key);
-    }
-    Ok(())
 }
 
 impl<R: Random> Rsa for Software<R> {

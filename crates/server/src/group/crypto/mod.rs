@@ -5,12 +5,15 @@
 
 use crate::keys::Usage;
 use crate::server::{Affinity, Context, Platform};
-use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher, kdf};
+#[cfg(feature = "key-derivation")]
+use casemate_protocol::message::crypto::kdf;
+use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher};
 use casemate_protocol::{KeyId, Layout, Status};
 use zeroize::Zeroizing;
 
 mod aes;
 mod cmac;
+#[cfg(feature = "key-derivation")]
 mod derive;
 #[cfg(feature = "dma")]
 mod dma;
@@ -83,7 +86,9 @@ fn inline<P: Platform>(
         (action::CIPHER, cipher::AES_GCM, _) => aes::gcm(context, operation),
         (action::HASH, _, _) => hash::hash(context, operation),
         (action::CMAC, _, _) => cmac::cmac(context, operation),
+        #[cfg(feature = "key-derivation")]
         (action::KDF, _, kdf::HKDF) => derive::hkdf(context, operation),
+        #[cfg(feature = "key-derivation")]
         (action::KDF, _, kdf::TWO_STEP_CMAC) => derive::cmac_kdf(context, operation),
         (action::PUBLIC_KEY, _, sub) => public_key::public_key(context, operation, sub),
         _ => Err(Status::NOT_COMPILED_IN),

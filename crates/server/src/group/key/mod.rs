@@ -13,6 +13,7 @@ use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectId, ObjectType, Statu
 
 #[cfg(feature = "dma")]
 mod dma;
+#[cfg(feature = "key-wrap")]
 mod wrap;
 
 pub(crate) fn handle<P: Platform>(
@@ -56,11 +57,17 @@ pub(crate) fn handle<P: Platform>(
         }
         action::EXPORT => export(context, payload, out),
         action::EXPORT_PUBLIC => export_public(context, payload, out),
+        #[cfg(feature = "key-wrap")]
         action::WRAP => wrap::wrap(context, payload, out),
+        #[cfg(feature = "key-wrap")]
         action::UNWRAP_EXPORT => wrap::unwrap_export(context, payload, out),
+        #[cfg(feature = "key-wrap")]
         action::UNWRAP_CACHE => wrap::unwrap_cache(context, payload, out),
+        #[cfg(feature = "key-wrap")]
         action::DATA_WRAP => wrap::data_wrap(context, payload, out),
+        #[cfg(feature = "key-wrap")]
         action::DATA_UNWRAP => wrap::data_unwrap(context, payload, out),
+        #[cfg(feature = "key-wrap")]
         action::WRAP_EXPORT => wrap::wrap_export(context, payload, out),
         #[cfg(feature = "dma")]
         action::CACHE_DMA if context.dma.is_present() => dma::cache(context, payload, out),

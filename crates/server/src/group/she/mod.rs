@@ -28,7 +28,9 @@ mod slots;
 mod update;
 
 use boot::SecureBoot;
-pub(crate) use slots::{slot_id, supersedes};
+pub(crate) use slots::slot_id;
+#[cfg(feature = "key-wrap")]
+pub(crate) use slots::supersedes;
 
 /// What the commands leave behind for each other: one record for the server, or one for each session.
 #[derive(Debug)]

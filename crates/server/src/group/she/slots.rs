@@ -5,7 +5,9 @@ use crate::keys::KeyStore;
 use crate::server::Platform;
 use casemate_crypto::she::Block;
 use casemate_nvm::{Error as StoreError, ObjectStore};
-use casemate_protocol::message::she::{SlotFlags, SlotLabel, object_id, slot};
+#[cfg(feature = "key-wrap")]
+use casemate_protocol::message::she::SlotFlags;
+use casemate_protocol::message::she::{SlotLabel, object_id, slot};
 use casemate_protocol::{ClientId, Metadata, ObjectId, Status};
 use zeroize::Zeroizing;
 
@@ -62,6 +64,7 @@ pub(crate) const fn slot_id(options: &SheOptions, client: ClientId, slot: u8) ->
 
 /// Whether a key that comes wrapped may stand in for the stored one: its counter must not be lower, and it must not
 /// shed the protection against writing.
+#[cfg(feature = "key-wrap")]
 pub(crate) const fn supersedes(new: &Metadata, stored: &Metadata) -> bool {
     let (new, stored) = (SlotLabel::from_label(&new.label), SlotLabel::from_label(&stored.label));
     let sheds_protection =

@@ -1,9 +1,15 @@
 //! Public-key messages whose data lies in client memory (document 05, §6.4, §7.5, §8 and §10). The data is copied as a
 //! whole before it is used: a signature over a message that changes while it is computed can give the key away.
 
+#[cfg(feature = "curve25519")]
+use super::curve25519;
+#[cfg(feature = "ml-dsa")]
+use super::ml_dsa;
+#[cfg(feature = "ml-kem")]
+use super::ml_kem;
 #[cfg(feature = "hash-signatures")]
 use super::stateful;
-use super::{Wanted, curve25519, evict_after, ml_dsa, ml_kem, wants};
+use super::{Wanted, evict_after, wants};
 use crate::group::crypto::{Operation, append};
 use crate::memory::{Access, Dma};
 use crate::server::{Context, Platform};
@@ -25,23 +31,31 @@ pub(crate) fn public_key<P: Platform>(
     sub: u32,
 ) -> Result<usize, Status> {
     match operation.algorithm {
+        #[cfg(feature = "curve25519")]
         algorithm::ED25519_SIGN => ed25519_sign(context, operation),
+        #[cfg(feature = "curve25519")]
         algorithm::ED25519_VERIFY => ed25519_verify(context, operation),
         algorithm::KEM_KEY_GENERATION | algorithm::KEM_ENCAPSULATE | algorithm::KEM_DECAPSULATE
             if sub != sub_algorithm::ML_KEM =>
         {
             Err(Status::NO_HANDLER)
         }
+        #[cfg(feature = "ml-kem")]
         algorithm::KEM_KEY_GENERATION => ml_kem_generate(context, operation),
+        #[cfg(feature = "ml-kem")]
         algorithm::KEM_ENCAPSULATE => ml_kem_encapsulate(context, operation),
+        #[cfg(feature = "ml-kem")]
         algorithm::KEM_DECAPSULATE => ml_kem_decapsulate(context, operation),
         algorithm::SIGNATURE_KEY_GENERATION | algorithm::SIGNATURE_SIGN | algorithm::SIGNATURE_VERIFY
             if sub != sub_algorithm::ML_DSA =>
         {
             Err(Status::NO_HANDLER)
         }
+        #[cfg(feature = "ml-dsa")]
         algorithm::SIGNATURE_KEY_GENERATION => ml_dsa_generate(context, operation),
+        #[cfg(feature = "ml-dsa")]
         algorithm::SIGNATURE_SIGN => ml_dsa_sign(context, operation),
+        #[cfg(feature = "ml-dsa")]
         algorithm::SIGNATURE_VERIFY => ml_dsa_verify(context, operation),
         algorithm::SIGNATURE_CHECK => Err(Status::NO_HANDLER),
         #[cfg(feature = "hash-signatures")]
@@ -74,6 +88,7 @@ fn obtain_signed<'d: 's, 's>(
 
 // ----- Ed25519 -----
 
+#[cfg(feature = "curve25519")]
 fn ed25519_sign<'c, P: Platform>(
     context: &mut Context<'c, P>,
     operation: Operation<'_>,
@@ -107,6 +122,7 @@ fn ed25519_sign<'c, P: Platform>(
 }
 
 /// A wrong signature is an error here, unlike in the other families (document 05, §6.3).
+#[cfg(feature = "curve25519")]
 fn ed25519_verify<'c, P: Platform>(
     context: &mut Context<'c, P>,
     operation: Operation<'_>,
@@ -200,6 +216,7 @@ impl Delivery {
 
 // ----- ML-DSA -----
 
+#[cfg(feature = "ml-dsa")]
 fn ml_dsa_generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -218,6 +235,7 @@ fn ml_dsa_generate<P: Platform>(
     })
 }
 
+#[cfg(feature = "ml-dsa")]
 fn ml_dsa_sign<'c, P: Platform>(
     context: &mut Context<'c, P>,
     operation: Operation<'_>,
@@ -256,6 +274,7 @@ fn ml_dsa_sign<'c, P: Platform>(
     result
 }
 
+#[cfg(feature = "ml-dsa")]
 fn ml_dsa_verify<'c, P: Platform>(
     context: &mut Context<'c, P>,
     operation: Operation<'_>,
@@ -285,6 +304,7 @@ fn ml_dsa_verify<'c, P: Platform>(
 
 // ----- ML-KEM -----
 
+#[cfg(feature = "ml-kem")]
 fn ml_kem_generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -304,6 +324,7 @@ fn ml_kem_generate<P: Platform>(
 }
 
 /// The secret is part of the response; only the ciphertext goes to client memory.
+#[cfg(feature = "ml-kem")]
 fn ml_kem_encapsulate<'c, P: Platform>(
     context: &mut Context<'c, P>,
     operation: Operation<'_>,
@@ -344,6 +365,7 @@ fn ml_kem_encapsulate<'c, P: Platform>(
     result
 }
 
+#[cfg(feature = "ml-kem")]
 fn ml_kem_decapsulate<'c, P: Platform>(
     context: &mut Context<'c, P>,
     operation: Operation<'_>,

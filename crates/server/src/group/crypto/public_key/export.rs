@@ -1,6 +1,16 @@
 //! The public half of a stored key (document 03, §6.5 and §12.3).
 
-use super::{curve25519, elliptic_curve, encoding_status, ml_dsa, ml_kem, rsa};
+#[cfg(feature = "curve25519")]
+use super::curve25519;
+#[cfg(feature = "elliptic-curves")]
+use super::elliptic_curve;
+use super::encoding_status;
+#[cfg(feature = "ml-dsa")]
+use super::ml_dsa;
+#[cfg(feature = "ml-kem")]
+use super::ml_kem;
+#[cfg(feature = "rsa")]
+use super::rsa;
 use crate::server::{Affinity, Context, Platform};
 use casemate_crypto::encoding::{
     EcKey, Ed25519Key, EncodingError, MlDsaKey, MlKemKey, RsaKey, X25519Key, encode_rsa_public,
@@ -24,6 +34,7 @@ pub(crate) fn export_public<P: Platform>(
     out: &mut [u8],
 ) -> Result<(Metadata, usize), Status> {
     match algorithm {
+        #[cfg(feature = "elliptic-curves")]
         KeyAlgorithm::ECC => {
             let copy = KeyCopy::<{ elliptic_curve::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
             let key = EcKey::decode(copy.bytes()).map_err(encoding_status)?;
@@ -33,6 +44,7 @@ pub(crate) fn export_public<P: Platform>(
             let key = EcKey { curve: key.curve, private: None, public: Some(public) };
             Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
         }
+        #[cfg(feature = "curve25519")]
         KeyAlgorithm::X25519 => {
             let copy = KeyCopy::<{ curve25519::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
             let key = X25519Key::decode(copy.bytes()).map_err(encoding_status)?;
@@ -40,6 +52,7 @@ pub(crate) fn export_public<P: Platform>(
             let key = X25519Key { private: None, public: Some(public) };
             Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
         }
+        #[cfg(feature = "curve25519")]
         KeyAlgorithm::ED25519 => {
             let copy = KeyCopy::<{ curve25519::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
             let key = Ed25519Key::decode(copy.bytes()).map_err(encoding_status)?;
@@ -52,11 +65,13 @@ pub(crate) fn export_public<P: Platform>(
             let key = Ed25519Key { seed: None, public: Some(public) };
             Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
         }
+        #[cfg(feature = "rsa")]
         KeyAlgorithm::RSA => {
             let copy = KeyCopy::<{ rsa::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
             let key = RsaKey::decode(copy.bytes()).map_err(rsa::rsa_encoding_status)?;
             Ok((copy.metadata, encode_rsa_public(&key.public(), out).map_err(encoding_status)?))
         }
+        #[cfg(feature = "ml-dsa")]
         KeyAlgorithm::ML_DSA => {
             let copy = KeyCopy::<{ ml_dsa::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
             let key = MlDsaKey::decode(copy.bytes()).map_err(ml_dsa::ml_dsa_encoding_status)?;
@@ -65,6 +80,7 @@ pub(crate) fn export_public<P: Platform>(
             let key = MlDsaKey { set: key.set, private: None, seed: None, public: Some(public) };
             Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
         }
+        #[cfg(feature = "ml-kem")]
         KeyAlgorithm::ML_KEM => {
             let copy = KeyCopy::<{ ml_kem::KEY_ROOM }>::of(context, id, Status::BUFFER)?;
             let key = MlKemKey::decode(copy.bytes()).map_err(|_| Status::BUFFER)?;

@@ -8,6 +8,23 @@
 //! The handlers are not inlined into each other: each keeps its keys on the stack, and a session should pay for the one
 //! that runs, not for all.
 
+#![cfg_attr(
+    not(all(
+        feature = "curve25519",
+        feature = "elliptic-curves",
+        feature = "hash-signatures",
+        feature = "ml-dsa",
+        feature = "ml-kem",
+        feature = "rsa"
+    )),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_variables,
+        reason = "what families share may have no user without them"
+    )
+)]
+
 use super::{KeyBytes, Operation};
 use crate::keys::{NewKey, Usage};
 use crate::server::{Context, Platform};
@@ -18,13 +35,18 @@ use casemate_protocol::message::public_key::{
 use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectType, Status};
 use zeroize::Zeroize;
 
+#[cfg(feature = "curve25519")]
 mod curve25519;
 #[cfg(feature = "dma")]
 pub(super) mod dma;
+#[cfg(feature = "elliptic-curves")]
 mod elliptic_curve;
 mod export;
+#[cfg(feature = "ml-dsa")]
 mod ml_dsa;
+#[cfg(feature = "ml-kem")]
 mod ml_kem;
+#[cfg(feature = "rsa")]
 mod rsa;
 #[cfg(feature = "hash-signatures")]
 mod stateful;
@@ -38,35 +60,55 @@ pub(super) fn public_key<P: Platform>(
     sub: u32,
 ) -> Result<usize, Status> {
     match operation.algorithm {
+        #[cfg(feature = "elliptic-curves")]
         algorithm::EC_KEY_GENERATION => elliptic_curve::generate(context, operation),
+        #[cfg(feature = "elliptic-curves")]
         algorithm::ECDSA_SIGN => elliptic_curve::sign(context, operation),
+        #[cfg(feature = "elliptic-curves")]
         algorithm::ECDSA_VERIFY => elliptic_curve::verify(context, operation),
+        #[cfg(feature = "elliptic-curves")]
         algorithm::ECDH => elliptic_curve::agree(context, operation),
+        #[cfg(feature = "elliptic-curves")]
         algorithm::EC_MAKE_PUBLIC => elliptic_curve::make_public(context, operation),
+        #[cfg(feature = "elliptic-curves")]
         algorithm::EC_CHECK_PUBLIC => elliptic_curve::check_public(context, operation),
+        #[cfg(feature = "curve25519")]
         algorithm::X25519_KEY_GENERATION => curve25519::x25519_generate(context, operation),
+        #[cfg(feature = "curve25519")]
         algorithm::X25519 => curve25519::x25519_agree(context, operation),
+        #[cfg(feature = "curve25519")]
         algorithm::ED25519_KEY_GENERATION => curve25519::ed25519_generate(context, operation),
+        #[cfg(feature = "curve25519")]
         algorithm::ED25519_SIGN => curve25519::ed25519_sign(context, operation),
+        #[cfg(feature = "curve25519")]
         algorithm::ED25519_VERIFY => curve25519::ed25519_verify(context, operation),
+        #[cfg(feature = "rsa")]
         algorithm::RSA_KEY_GENERATION => rsa::generate(context, operation),
+        #[cfg(feature = "rsa")]
         algorithm::RSA => rsa::operate(context, operation),
+        #[cfg(feature = "rsa")]
         algorithm::RSA_SIZE => rsa::size(context, operation),
         algorithm::KEM_KEY_GENERATION | algorithm::KEM_ENCAPSULATE | algorithm::KEM_DECAPSULATE
             if sub != sub_algorithm::ML_KEM =>
         {
             Err(Status::NO_HANDLER)
         }
+        #[cfg(feature = "ml-kem")]
         algorithm::KEM_KEY_GENERATION => ml_kem::generate(context, operation),
+        #[cfg(feature = "ml-kem")]
         algorithm::KEM_ENCAPSULATE => ml_kem::encapsulate(context, operation),
+        #[cfg(feature = "ml-kem")]
         algorithm::KEM_DECAPSULATE => ml_kem::decapsulate(context, operation),
         algorithm::SIGNATURE_KEY_GENERATION | algorithm::SIGNATURE_SIGN | algorithm::SIGNATURE_VERIFY
             if sub != sub_algorithm::ML_DSA =>
         {
             Err(Status::NO_HANDLER)
         }
+        #[cfg(feature = "ml-dsa")]
         algorithm::SIGNATURE_KEY_GENERATION => ml_dsa::generate(context, operation),
+        #[cfg(feature = "ml-dsa")]
         algorithm::SIGNATURE_SIGN => ml_dsa::sign(context, operation),
+        #[cfg(feature = "ml-dsa")]
         algorithm::SIGNATURE_VERIFY => ml_dsa::verify(context, operation),
         algorithm::SIGNATURE_CHECK => Err(Status::NO_HANDLER),
         _ => Err(Status::NOT_COMPILED_IN),
