@@ -15,6 +15,17 @@ pub struct Slot {
 }
 
 impl Slot {
+    const EMPTY: Self = Self {
+        metadata: Metadata {
+            id: ObjectId::INVALID,
+            access: 0,
+            flags: casemate_protocol::Flags::NONE,
+            length: 0,
+            label: casemate_protocol::Label::EMPTY,
+        },
+        committed: false,
+    };
+
     const fn is_free(&self) -> bool {
         self.metadata.id.0 == 0
     }
@@ -63,6 +74,20 @@ impl<T: CacheStorage + ?Sized> CacheStorage for &mut T {
     }
 }
 
+/// Memory that may be missing: without any, there are no slots and no key fits.
+impl<T: CacheStorage> CacheStorage for Option<T> {
+    fn shape(&self) -> CacheShape {
+        let none = CacheShape { small_slots: 0, small_size: 0, big_slots: 0, big_size: 0 };
+        self.as_ref().map_or(none, T::shape)
+    }
+    fn slot(&self, index: usize) -> Option<(&Slot, &[u8])> {
+        self.as_ref()?.slot(index)
+    }
+    fn slot_mut(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])> {
+        self.as_mut()?.slot_mut(index)
+    }
+}
+
 /// Cache memory of a size known at compile time.
 #[derive(Debug)]
 pub struct ArrayCache<const SMALL: usize, const SMALL_SIZE: usize, const BIG: usize, const BIG_SIZE: usize> {
@@ -70,14 +95,21 @@ pub struct ArrayCache<const SMALL: usize, const SMALL_SIZE: usize, const BIG: us
     big: [(Slot, [u8; BIG_SIZE]); BIG],
 }
 
+impl<const SMALL: usize, const SMALL_SIZE: usize, const BIG: usize, const BIG_SIZE: usize>
+    ArrayCache<SMALL, SMALL_SIZE, BIG, BIG_SIZE>
+{
+    /// Free slots; all its bytes are zero, so a static of it takes no space in a program's image.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { small: [(Slot::EMPTY, [0; SMALL_SIZE]); SMALL], big: [(Slot::EMPTY, [0; BIG_SIZE]); BIG] }
+    }
+}
+
 impl<const SMALL: usize, const SMALL_SIZE: usize, const BIG: usize, const BIG_SIZE: usize> Default
     for ArrayCache<SMALL, SMALL_SIZE, BIG, BIG_SIZE>
 {
     fn default() -> Self {
-        Self {
-            small: [(Slot::default(), [0; SMALL_SIZE]); SMALL],
-            big: [(Slot::default(), [0; BIG_SIZE]); BIG],
-        }
+        Self::new()
     }
 }
 
