@@ -170,7 +170,7 @@ impl Cert {
 }
 
 /// The certificates in a file, in DER one after the other: PEM is decoded, anything else taken as it is.
-fn certificates(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_file(path)?;
     let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(bytes.to_vec()) };
     if !text.contains("-----BEGIN ") {

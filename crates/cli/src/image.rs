@@ -1,5 +1,6 @@
 //! `casemate image`.
 
+use crate::certificate::certificates;
 use crate::local::{RamStore, Setup};
 use crate::value::{print, say};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -31,7 +32,8 @@ use zeroize::Zeroizing;
 /// Sign, verify and inspect images that a device verifies before it runs them
 ///
 /// A raw image is signed in a file of its own, which a device keeps in its object store. An image with a wolfBoot header
-/// carries version, digest and signature in front of its payload.
+/// carries version, digest and signature in front of its payload; it can carry the signer's certificates too, and a device
+/// then needs a root's certificate instead of the signer's key.
 ///
 /// These commands need no server. Keys are files in PEM or DER: private ones as PKCS#8, PKCS#1 or SEC 1 to sign, public
 /// ones as SubjectPublicKeyInfo to verify; the 16 bytes of an AES-CMAC key as they are. A device stores the DER form.
@@ -79,6 +81,10 @@ struct Sign {
     /// Time of making in seconds since 1970 [default: now]
     #[arg(long, value_name = "SECONDS", requires = "wolfboot")]
     timestamp: Option<u64>,
+    /// Put certificates into the header, for devices that know a root only: issuers first, the signer's own last. May be
+    /// given several times
+    #[arg(long = "certificates", value_name = "FILE", requires = "wolfboot")]
+    certificates: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -89,8 +95,11 @@ struct Verify {
     #[arg(long, value_enum)]
     method: MethodName,
     /// The public key
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "root")]
+    key: Option<PathBuf>,
+    /// Instead of a key: the certificate of the root that vouches for the certificates in the header
+    #[arg(long, value_name = "FILE", conflicts_with = "key", requires = "wolfboot")]
+    root: Option<PathBuf>,
     /// The signature of a raw image
     #[arg(long, value_name = "FILE", required_unless_present = "wolfboot", conflicts_with = "wolfboot")]
     signature: Option<PathBuf>,
@@ -377,6 +386,13 @@ impl Sign {
         field(&mut writer, Tag::VERSION, &version.to_le_bytes())?;
         field(&mut writer, Tag::TIMESTAMP, &self.timestamp.unwrap_or_else(now).to_le_bytes())?;
         field(&mut writer, Tag::IMAGE_TYPE, &[self.part, number])?;
+        if !self.certificates.is_empty() {
+            let mut chain = Vec::new();
+            for file in &self.certificates {
+                chain.extend(certificates(file)?);
+            }
+            field(&mut writer, Tag::CERTIFICATES, &chain)?;
+        }
         field(&mut writer, Tag::KEY_HINT, &hint)?;
         let digest = digest(signer.driver, HashAlgorithm::Sha256, &[writer.digest_input(), payload])?;
         field(&mut writer, Tag::SHA256, &digest)?;
@@ -387,6 +403,7 @@ impl Sign {
 
 const KEY: ObjectId = ObjectId::new(ObjectType::CRYPTO, ClientId::NONE, 1);
 const SIGNATURE: ObjectId = ObjectId(0x0100);
+const ROOT: ObjectId = ObjectId(0xFE90);
 const FLOOR: ObjectId = ObjectId(0xFE80);
 
 /// A server of its own with nothing but what a verification needs.
@@ -409,7 +426,12 @@ fn provision(
 impl Verify {
     fn run(&self) -> Result<()> {
         let server = device()?;
-        provision(&server, KEY, Flags::USAGE_VERIFY, &read_key(&self.key)?).context("the key")?;
+        if let Some(key) = &self.key {
+            provision(&server, KEY, Flags::USAGE_VERIFY, &read_key(key)?).context("the key")?;
+        }
+        if let Some(root) = &self.root {
+            provision(&server, ROOT, Flags::NONE, &certificates(root)?).context("the root")?;
+        }
         let file = read(&self.image)?;
         let size = |bytes: &[u8]| u32::try_from(bytes.len()).context("the image is too long");
         let mut memory = file.as_slice();
@@ -432,7 +454,12 @@ impl Verify {
             }
             let header = Region { address: 0, size: behind };
             let payload = Region { address: behind.into(), size: size(memory)? - behind };
-            (ImageKind::WolfBoot { header, key: KEY, floor: self.floor.map(|_| FLOOR) }, payload)
+            let floor = self.floor.map(|_| FLOOR);
+            let kind = match self.root {
+                Some(_) => ImageKind::WolfBootChain { header, root: ROOT, floor },
+                None => ImageKind::WolfBoot { header, key: KEY, floor },
+            };
+            (kind, payload)
         };
         let method = self.method.method(self.wolfboot);
         let image = SignedImage { number: 0, kind, payload, method: &*method, action: &NoAction };

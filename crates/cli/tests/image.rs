@@ -109,3 +109,53 @@ fn a_mac_and_what_cannot_be() {
     let said = run(&["image", "inspect", &files.name("payload")]).failed();
     assert!(said.contains("no wolfBoot header"), "{said}");
 }
+
+/// A chain that OpenSSL has made: the image is signed with the leaf's key, the device knows the root.
+#[test]
+fn images_with_certificates() {
+    let files = files(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    let directory = files.0.path();
+    let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    for name in ["root.key", "other.key"] {
+        openssl(directory, &[&["genpkey", "-out", name], &curve[..]].concat());
+        let certificate = name.replace("key", "pem");
+        let subject = format!("/CN={name}");
+        let request =
+            ["req", "-x509", "-new", "-days", "2", "-key", name, "-subj", &subject, "-out", &certificate];
+        openssl(directory, &request);
+    }
+    fs::write(files.path("usage"), "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n").unwrap();
+    openssl(directory, &["req", "-new", "-key", "private.pem", "-subj", "/CN=signer", "-out", "request"]);
+    for root in ["root", "other"] {
+        let (certificate, key) = (format!("{root}.pem"), format!("{root}.key"));
+        let out = format!("signer-of-{root}.pem");
+        let issue =
+            ["x509", "-req", "-in", "request", "-CA", &certificate, "-CAkey", &key, "-CAcreateserial"];
+        openssl(directory, &[&issue[..], &["-days", "1", "-extfile", "usage", "-out", &out]].concat());
+    }
+    let sign = |chain: &[&str], out: &str| {
+        let mut more = vec!["--wolfboot", "3", "--header-size", "2048", "--out", out];
+        chain.iter().for_each(|file| more.extend(["--certificates", file]));
+        image(&files, "sign", "payload", "ecdsa-p256", "private.pem", &more)
+    };
+    let verify = |name: &str, root: &str| {
+        let (name, root) = (files.name(name), files.name(root));
+        let arguments =
+            ["image", "verify", &name, "--method", "ecdsa-p256", "--wolfboot", "--header-size", "2048"];
+        run(&[&arguments[..], &["--root", &root]].concat())
+    };
+    sign(&["@signer-of-root.pem"], "@image").ok();
+    assert_eq!(verify("image", "root.pem").ok(), "verified: version 3, 10000 bytes\n");
+    let said = verify("image", "other.pem").failed();
+    assert!(said.contains("issuer is neither trusted nor ahead of it"), "{said}");
+    sign(&["@root.pem", "@signer-of-root.pem"], "@whole").ok();
+    verify("whole", "root.pem").ok();
+    sign(&["@root.pem"], "@authority").ok();
+    assert!(verify("authority", "root.pem").failed().contains("no signer, only authorities"));
+    sign(&[], "@bare").ok();
+    assert!(verify("bare", "root.pem").failed().contains("no valid certificate chain"));
+    let shown = run(&["image", "inspect", &files.name("image")]).ok();
+    assert!(shown.contains("certificate chain "), "{shown}");
+    let said = sign(&["@root.pem"; 5], "@x").failed();
+    assert!(said.contains("raise --header-size"), "{said}");
+}

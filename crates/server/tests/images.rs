@@ -431,3 +431,154 @@ fn a_method_of_ones_own() {
     assert_eq!(outcome.verification, Err(Fault::NotAuthentic));
     assert_eq!(*seen.borrow(), payload());
 }
+
+// ----- headers with a certificate chain (`fixtures/make_chain_images.py`) -----
+
+#[cfg(feature = "certificates")]
+mod chains {
+    use super::*;
+    use casemate_server::{CertificateOptions, Config};
+    use casemate_testkit::server::VirtualOptions;
+    use casemate_x509::{ChainError, Error};
+
+    const ROOT: ObjectId = ObjectId(0xFE90);
+    /// 2030-01-01 12:00:00 UTC.
+    const NOW: u64 = 1_893_499_200;
+
+    fn bytes(name: &str) -> Vec<u8> {
+        let cases: serde_json::Value =
+            serde_json::from_str(include_str!("fixtures/chain_images.json")).unwrap();
+        hex::decode(cases[name].as_str().expect("a fixture")).unwrap()
+    }
+
+    fn with_root(root: &str) -> VirtualServer {
+        let server = server();
+        server.set_now(Some(NOW));
+        store(&server, ROOT, Flags::NONE, &bytes(root));
+        server
+    }
+
+    fn chained<'a>(method: &'a dyn Method, header: &[u8]) -> Image<'a> {
+        let header = Region { address: HEADER_AT, size: header.len().try_into().unwrap() };
+        Image { kind: ImageKind::WolfBootChain { header, root: ROOT, floor: None }, ..wolfboot(method, 0) }
+    }
+
+    fn outcome(server: &VirtualServer, name: &str) -> Result<Verified, Fault> {
+        let header = bytes(name);
+        let method: &dyn Method = match Header::parse(&header).unwrap().image_type().unwrap().1 {
+            1 => &Ed25519,
+            2 => &Ecdsa::P256,
+            _ => &Rsa::WOLFBOOT_4096,
+        };
+        verify(server, &chained(method, &header), &mut Flash::new(header.clone()))
+    }
+
+    const GOOD: Result<Verified, Fault> = Ok(Verified { length: 5000, version: Some(7) });
+
+    const fn refused(index: usize, error: Error) -> Result<Verified, Fault> {
+        Err(Fault::Chain(ChainError::Certificate { index, error }))
+    }
+
+    #[test]
+    fn the_key_of_the_leaf_verifies_the_image() {
+        let server = with_root("root");
+        for name in ["rsa-4096", "p256", "ed25519", "two-leaves", "no-usage"] {
+            assert_eq!(outcome(&server, name), GOOD, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_no_root_vouches_for_is_refused() {
+        let server = with_root("root");
+        for (name, expected) in [
+            ("not-for-signing", Err(Fault::LeafUsage)),
+            ("expired", refused(1, Error::Expired)),
+            ("stranger", refused(0, Error::UnknownIssuer)),
+            ("missing-intermediate", refused(0, Error::UnknownIssuer)),
+            ("authority-signs", Err(Fault::NoLeaf)),
+            ("wrong-order", refused(0, Error::UnknownIssuer)),
+            ("other-key", Err(Fault::Hint)),
+        ] {
+            assert_eq!(outcome(&server, name), expected, "{name}");
+        }
+        assert_eq!(outcome(&with_root("other-root"), "p256"), refused(0, Error::UnknownIssuer));
+        assert_eq!(outcome(&with_root("other-root"), "stranger"), GOOD);
+        // No clock: no dates.
+        server.set_now(None);
+        assert_eq!(outcome(&server, "expired"), GOOD);
+        server.set_now(Some(NOW + 400 * 86_400));
+        let root = Err(Fault::Chain(ChainError::Anchor { index: 0, error: Error::Expired }));
+        assert_eq!(outcome(&server, "p256"), root);
+    }
+
+    #[test]
+    fn the_status_codes_are_those_of_the_original() {
+        let code = |result: Result<Verified, Fault>| result.unwrap_err().status();
+        let server = with_root("root");
+        assert_eq!(code(outcome(&server, "expired")), Status::CERTIFICATE_VERIFICATION);
+        assert_eq!(code(outcome(&server, "authority-signs")), Status::BAD_ARGUMENTS);
+        assert_eq!(code(outcome(&server, "not-for-signing")), Status::USAGE);
+        server.set_now(Some(0));
+        assert_eq!(code(outcome(&server, "p256")), Status::ABORTED);
+        let empty = super::server();
+        let missing = Err(Fault::Object { id: ROOT, status: Status::NOT_FOUND });
+        assert_eq!(outcome(&empty, "p256"), missing);
+        store(&empty, ROOT, Flags::NONE, b"no certificate");
+        assert_eq!(code(outcome(&empty, "p256")), Status::ABORTED);
+    }
+
+    #[test]
+    fn no_changed_header_verifies() {
+        let server = with_root("root");
+        let header = bytes("p256");
+        let parsed = Header::parse(&header).unwrap();
+        let digest = parsed.field(Tag::SHA256).unwrap();
+        let signature = parsed.field(Tag::SIGNATURE).unwrap();
+        let end = signature.offset + 4 + signature.value.len();
+        let image = chained(&Ecdsa::P256, &header);
+        // What stands between digest and signature is padding.
+        let behind = (digest.offset..digest.offset + 36).chain(signature.offset..end);
+        for place in (0..digest.offset).step_by(13).chain(behind) {
+            let mut changed = header.clone();
+            changed[place] ^= 0x10;
+            let result = verify(&server, &image, &mut Flash::new(changed));
+            assert!(result.is_err(), "byte {place}");
+        }
+        let mut payload = Flash::new(header.clone());
+        payload.payload[4999] ^= 1;
+        assert_eq!(verify(&server, &image, &mut payload), Err(Fault::Digest));
+        // With a key, the same header is judged by that key.
+        let ImageKind::WolfBootChain { header: place, .. } = image.kind else { panic!("a chain") };
+        store(&server, KEY, Flags::USAGE_VERIFY, &fixture("ecdsa-p256", "key"));
+        let keyed = Image { kind: ImageKind::WolfBoot { header: place, key: KEY, floor: None }, ..image };
+        assert_eq!(verify(&server, &keyed, &mut Flash::new(header)), Err(Fault::Hint));
+        // And one without a chain has none.
+        let (server, mut flash) = with_wolfboot("wolfboot-p256");
+        store(&server, ROOT, Flags::NONE, &bytes("root"));
+        let bare = chained(&Ecdsa::P256, &flash.header.clone());
+        assert_eq!(verify(&server, &bare, &mut flash), Err(Fault::Field(Tag::CERTIFICATES)));
+    }
+
+    #[test]
+    fn floors_policies_and_scratch_memory_count() {
+        let server = with_root("root");
+        let header = bytes("p256");
+        let image = chained(&Ecdsa::P256, &header);
+        let ImageKind::WolfBootChain { header: place, root, .. } = image.kind else { panic!("a chain") };
+        let floored =
+            Image { kind: ImageKind::WolfBootChain { header: place, root, floor: Some(FLOOR) }, ..image };
+        server.server().raise_version_floor(FLOOR, 8).unwrap();
+        let rollback = Err(Fault::Rollback { version: 7, floor: 8 });
+        assert_eq!(verify(&server, &floored, &mut Flash::new(header.clone())), rollback);
+
+        let mut small = vec![0; header.len() + 300];
+        let result = server.server().verify_image(&image, &mut Flash::new(header), &mut small);
+        assert_eq!(result.verification, Err(Fault::Scratch { needed: 301 }));
+
+        let config = Config { certificates: CertificateOptions::STRICT, ..Config::default() };
+        let strict = VirtualServer::new(VirtualOptions { config, ..VirtualOptions::default() });
+        strict.set_now(Some(NOW));
+        store(&strict, ROOT, Flags::NONE, &bytes("root"));
+        assert_eq!(outcome(&strict, "rsa-4096"), GOOD);
+    }
+}

@@ -58,6 +58,12 @@ impl KeyUsage {
     pub const fn allows_certificate_signing(self) -> bool {
         self.0 & 0x04 != 0
     }
+
+    /// Whether the key may sign anything but certificates and revocation lists (digitalSignature).
+    #[must_use]
+    pub const fn allows_digital_signature(self) -> bool {
+        self.0 & 0x80 != 0
+    }
 }
 
 /// The extensions of a certificate that mean something here.

@@ -62,6 +62,15 @@ pub enum Fault {
         /// The oldest version that may run.
         floor: u32,
     },
+    /// A certificate of the header's chain, or the root, is not accepted.
+    #[cfg(feature = "certificates")]
+    Chain(casemate_x509::ChainError),
+    /// The header's chain has no certificate but those of authorities.
+    #[cfg(feature = "certificates")]
+    NoLeaf,
+    /// The certificate of the signer says that its key is not for signing.
+    #[cfg(feature = "certificates")]
+    LeafUsage,
     /// The method cannot verify an image of this kind.
     Unsupported,
     /// The cryptographic driver failed.
@@ -78,6 +87,14 @@ impl Fault {
             Self::Memory | Self::Scratch { .. } | Self::Key | Self::Lock => Status::ABORTED,
             Self::Object { status, .. } => status,
             Self::KeyUsage => Status::USAGE,
+            #[cfg(feature = "certificates")]
+            Self::LeafUsage => Status::USAGE,
+            #[cfg(feature = "certificates")]
+            Self::NoLeaf => Status::BAD_ARGUMENTS,
+            #[cfg(feature = "certificates")]
+            Self::Chain(casemate_x509::ChainError::Anchor { .. }) => Status::ABORTED,
+            #[cfg(feature = "certificates")]
+            Self::Chain(casemate_x509::ChainError::Certificate { .. }) => Status::CERTIFICATE_VERIFICATION,
             Self::HeaderPlace | Self::TooLong { .. } | Self::SignatureForm => Status::BAD_ARGUMENTS,
             Self::Magic
             | Self::Field(_)
@@ -121,6 +138,14 @@ impl fmt::Display for Fault {
             Self::NotAuthentic => f.write_str("the signature or MAC is not valid"),
             Self::Rollback { version, floor } => {
                 write!(f, "version {version} may not run any more: {floor} is the oldest that may")
+            }
+            #[cfg(feature = "certificates")]
+            Self::Chain(error) => error.fmt(f),
+            #[cfg(feature = "certificates")]
+            Self::NoLeaf => f.write_str("the certificate chain has no signer, only authorities"),
+            #[cfg(feature = "certificates")]
+            Self::LeafUsage => {
+                f.write_str("the signer's certificate does not allow digital signatures: issue one that does")
             }
             Self::Unsupported => f.write_str("the method does not verify images of this kind"),
             Self::Driver(error) => error.fmt(f),

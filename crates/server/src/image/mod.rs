@@ -17,7 +17,9 @@
 //! * A key must have the usage `verify`, so a revoked key verifies nothing any more.
 //! * An image with a wolfBoot header can be held to a version floor, which is an object in the store.
 //!   [`Server::raise_version_floor`] raises it and nothing lowers it.
-//! * wolfBoot headers with a certificate chain instead of a key are not supported yet.
+//! * The key of an image with a wolfBoot header can come from a certificate chain in the header instead, which a root in
+//!   the object store vouches for ([`ImageKind::WolfBootChain`], with the feature `certificates`). Whatever the root has issued to
+//!   a key that may sign can then sign images: a root for images should issue nothing else.
 
 mod fault;
 mod header;
@@ -28,6 +30,8 @@ pub use header::{Fields, Header, HeaderField, HeaderWriter, MAGIC, Tag, signed_b
 pub use method::{AesCmac, Ecdsa, Ed25519, Evidence, Method, MlDsa, Rsa, RsaContent};
 
 use crate::audit::{Event, Record};
+#[cfg(feature = "certificates")]
+use crate::group::certificate::{OwnChainError, verify_own_chain};
 use crate::server::{Affinity, Platform, Server, Shared};
 use casemate_crypto::{Driver, HashAlgorithm, Hasher, hash};
 use casemate_nvm::{Error as StoreError, ObjectStore};
@@ -95,6 +99,28 @@ pub enum ImageKind {
         /// version 0. Identifiers 0xFE80 to 0xFEFF suit: no client reaches them.
         floor: Option<ObjectId>,
     },
+    /// A wolfBoot header with the certificates of the signer, so that the device has to know a root only. The chain is
+    /// judged as [`CertificateOptions`](crate::CertificateOptions) say; its leaf's key verifies the image.
+    #[cfg(feature = "certificates")]
+    WolfBootChain {
+        /// The header, at an even address, padding included.
+        header: Region,
+        /// The object that holds the root's certificate, in DER. Clients can replace an object that is not marked as
+        /// unmodifiable and not destroyable, except in the identifiers 0xFE80 to 0xFEFF, which no client reaches.
+        root: ObjectId,
+        /// As in [`WolfBoot`](Self::WolfBoot).
+        floor: Option<ObjectId>,
+    },
+}
+
+/// Who vouches for an image with a header.
+#[derive(Clone, Copy)]
+enum Trust {
+    /// A key in the object store.
+    Key(ObjectId),
+    /// A root in the object store, for the chain in the header.
+    #[cfg(feature = "certificates")]
+    Root(ObjectId),
 }
 
 /// What to do when an image has been judged. It is called in either case.
@@ -195,8 +221,9 @@ impl Summary {
 impl<P: Platform> Server<P> {
     /// Verifies all images in their order, also when one of them is bad, and shows each outcome to `each`.
     ///
-    /// `scratch` holds key, signature or header, and the part of the image that is being read; it is wiped at the end.
-    /// Four kilobytes do for all methods but ML-DSA, which wants eight; more make it faster.
+    /// `scratch` holds key, signature or header, and the part of the image that is being read, or the root of a chain; it is
+    /// wiped at the end. Four kilobytes do for all methods but ML-DSA, which wants eight; images with a chain need the
+    /// size of their header and of the root. More make it faster.
     pub fn verify_images(
         &self,
         images: &[Image<'_>],
@@ -229,7 +256,11 @@ impl<P: Platform> Server<P> {
         let verification = match image.kind {
             ImageKind::Raw { key, signature } => self.verify_raw(image, key, signature, memory, scratch),
             ImageKind::WolfBoot { header, key, floor } => {
-                self.verify_wolfboot(image, header, key, floor, memory, scratch)
+                self.verify_wolfboot(image, header, Trust::Key(key), floor, memory, scratch)
+            }
+            #[cfg(feature = "certificates")]
+            ImageKind::WolfBootChain { header, root, floor } => {
+                self.verify_wolfboot(image, header, Trust::Root(root), floor, memory, scratch)
             }
         };
         scratch.zeroize();
@@ -342,13 +373,17 @@ impl<P: Platform> Server<P> {
         &self,
         image: &Image<'_>,
         header: Region,
-        key: ObjectId,
+        trust: Trust,
         floor: Option<ObjectId>,
         memory: &mut dyn ImageMemory,
         scratch: &mut [u8],
     ) -> Result<Verified, Fault> {
         let driver = self.image_driver();
-        let key_length = self.image_key(key, scratch)?;
+        let key_length = match trust {
+            Trust::Key(key) => self.image_key(key, scratch)?,
+            #[cfg(feature = "certificates")]
+            Trust::Root(_) => 0,
+        };
         let (key, rest) = split(scratch, key_length)?;
         let header_size = usize::try_from(header.size).map_err(|_| Fault::HeaderPlace)?;
         if header.address & 1 != 0 || header_size < Header::MIN_SIZE {
@@ -379,6 +414,11 @@ impl<P: Platform> Server<P> {
         }
 
         let signature = header.field(Tag::SIGNATURE)?.value;
+        let key: &[u8] = match trust {
+            Trust::Key(_) => key,
+            #[cfg(feature = "certificates")]
+            Trust::Root(root) => self.signer_key(root, header.field(Tag::CERTIFICATES)?.value, buffer)?,
+        };
         let mut hint = [0; 32];
         hash(driver, HashAlgorithm::Sha256, &[key], &mut hint).map_err(Fault::Driver)?;
         let found: &[u8; 32] =
@@ -398,6 +438,23 @@ impl<P: Platform> Server<P> {
             }
         }
         Ok(Verified { length, version: version.ok() })
+    }
+
+    /// The public key of a chain's leaf. `space` holds the root meanwhile.
+    #[cfg(feature = "certificates")]
+    fn signer_key<'h>(&self, root: ObjectId, chain: &'h [u8], space: &mut [u8]) -> Result<&'h [u8], Fault> {
+        let verified = verify_own_chain(self, root, chain, space).map_err(|error| match error {
+            OwnChainError::Root(Status::BUFFER_SIZE) => {
+                Fault::Scratch { needed: space.len().saturating_add(1) }
+            }
+            OwnChainError::Root(status) => Fault::Object { id: root, status },
+            OwnChainError::Chain(error) => Fault::Chain(error),
+        })?;
+        let leaf = verified.leaf.ok_or(Fault::NoLeaf)?;
+        if leaf.extensions.key_usage.is_some_and(|usage| !usage.allows_digital_signature()) {
+            return Err(Fault::LeafUsage);
+        }
+        Ok(leaf.public_key)
     }
 
     fn image_driver(&self) -> &dyn Driver {

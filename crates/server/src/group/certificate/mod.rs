@@ -21,6 +21,8 @@ mod verify;
 
 pub(crate) use cache::VerifyCache;
 use verify::{Chain, verify_attribute, verify_chain};
+#[cfg(feature = "images")]
+pub(crate) use verify::{OwnChainError, verify_own_chain};
 
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,

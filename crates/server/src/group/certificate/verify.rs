@@ -1,5 +1,7 @@
 //! Verification of chains and attribute certificates against roots in the object store (document 07, §A.4 to §A.8).
 
+#[cfg(feature = "images")]
+use super::cache::OwnHooks;
 use super::cache::{ServerHooks, VerifyCache};
 use super::may_be_root;
 use crate::keys::NewKey;
@@ -55,14 +57,25 @@ struct StoredRoots<'s, P: Platform> {
 
 impl<'s, P: Platform> StoredRoots<'s, P> {
     /// # Errors
-    /// BUFFER_SIZE if a root is larger than `space`, NOT_FOUND if there is none, what the store answers.
+    /// BUFFER_SIZE if a root is larger than `space`, NOT_FOUND if there is none that a client may name, what the store
+    /// answers.
     fn find(server: &'s Server<P>, roots: &RootIds, space: &'s mut [u8]) -> Result<Self, Status> {
         let isolation = server.config().isolation;
+        Self::find_among(server, roots, space, |id| may_be_root(isolation, id))
+    }
+
+    /// As [`find`](Self::find), with another opinion on what may be a root.
+    fn find_among(
+        server: &'s Server<P>,
+        roots: &RootIds,
+        space: &'s mut [u8],
+        may_be_root: impl Fn(ObjectId) -> bool,
+    ) -> Result<Self, Status> {
         let mut ids = [ObjectId::INVALID; MAX_VERIFY_ROOTS];
         let mut count = 0_usize;
         let found = server.with_shared(|shared| {
             for &id in roots.as_slice() {
-                if ids.get(..count).is_some_and(|known| known.contains(&id)) || !may_be_root(isolation, id) {
+                if ids.get(..count).is_some_and(|known| known.contains(&id)) || !may_be_root(id) {
                     continue;
                 }
                 match shared.store.metadata(id) {
@@ -149,15 +162,51 @@ impl<P: Platform> Anchors for StoredRoots<'_, P> {
 
 impl<P: Platform> Context<'_, P> {
     fn certificate_policy(&self) -> Policy {
-        let options = &self.server.config().certificates;
-        Policy {
-            time: self.server.platform().now(),
-            require_key_cert_sign: options.require_key_cert_sign,
-            require_authority_anchors: options.require_authority_anchors,
-            minimum_rsa_bits: options.minimum_rsa_bits,
-            strict_attributes: options.strict_attributes,
-        }
+        policy(self.server)
     }
+}
+
+fn policy<P: Platform>(server: &Server<P>) -> Policy {
+    let options = &server.config().certificates;
+    Policy {
+        time: server.platform().now(),
+        require_key_cert_sign: options.require_key_cert_sign,
+        require_authority_anchors: options.require_authority_anchors,
+        minimum_rsa_bits: options.minimum_rsa_bits,
+        strict_attributes: options.strict_attributes,
+    }
+}
+
+/// Why a chain that the server's owner asks about does not verify.
+#[cfg(feature = "images")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnChainError {
+    /// The root is not there, or cannot be read.
+    Root(Status),
+    /// The chain or its root is not accepted.
+    Chain(ChainError),
+}
+
+/// Verifies a chain against a root that the server's owner names, which may be any object, and without the verify cache.
+/// `space` holds the root meanwhile.
+///
+/// # Errors
+/// [`OwnChainError`].
+#[cfg(feature = "images")]
+pub(crate) fn verify_own_chain<'c, P: Platform>(
+    server: &Server<P>,
+    root: ObjectId,
+    chain: &'c [u8],
+    space: &mut [u8],
+) -> Result<casemate_x509::Verified<'c>, OwnChainError> {
+    let roots = RootIds::new([root]).ok_or(OwnChainError::Root(Status::BAD_ARGUMENTS))?;
+    let mut roots = StoredRoots::find_among(server, &roots, space, |_| true).map_err(OwnChainError::Root)?;
+    let verifier = Verifier::new(server.platform().crypto(Affinity::Accelerated), policy(server));
+    let result = verifier.verify_chain(chain, &mut roots, &mut OwnHooks { server });
+    result.map_err(|error| match (error, roots.status) {
+        (ChainError::Anchor { error: Error::Unavailable, .. }, Some(status)) => OwnChainError::Root(status),
+        (error, _) => OwnChainError::Chain(error),
+    })
 }
 
 /// Verifies a chain, and caches the key of its leaf if that is asked for: what became of it, and the identifier for the
