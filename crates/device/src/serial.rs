@@ -1,5 +1,7 @@
 //! A serial line as a transport: packets framed as on TCP (document 01, §12.1). In emulation it carries the clients.
 
+use casemate_protocol::message::comm::action;
+use casemate_protocol::{Group, Header, Kind, Packet};
 use casemate_transport::{FrameDecoder, FrameEncoder, FrameError, ServerTransport, TransportError};
 
 /// A serial line, byte by byte. Neither method waits.
@@ -12,13 +14,16 @@ pub trait Line {
 }
 
 /// Turns without a new byte after which a frame that has begun counts as cut short.
-const PATIENCE: u32 = 200_000;
+const PATIENCE: u32 = 2_000_000;
+/// The packet that begins a session: a header and the client's number.
+const INIT: usize = Header::SIZE + 4;
 
 /// The server's end of a serial line.
 ///
 /// A line tells of no connection and no end of one. So a frame that stops in its middle, because the client died, is
 /// dropped after a while, and what follows a length that no packet has is dropped until the line is silent: the next
-/// client begins on a clean line.
+/// client begins on a clean line. And an INIT that is not the first packet comes from a client that has started anew: the
+/// session before it ends as if the connection had been closed, and the INIT begins the next one.
 #[derive(Debug)]
 pub struct SerialServer<L, B> {
     line: L,
@@ -28,6 +33,10 @@ pub struct SerialServer<L, B> {
     silence: u32,
     /// Whether bytes are dropped until the line is silent.
     lost: bool,
+    /// Whether a packet was delivered in this session.
+    begun: bool,
+    /// The INIT of the next session.
+    held: Option<[u8; INIT]>,
 }
 
 impl<L: Line, B: AsRef<[u8]> + AsMut<[u8]>> SerialServer<L, B> {
@@ -39,7 +48,22 @@ impl<L: Line, B: AsRef<[u8]> + AsMut<[u8]>> SerialServer<L, B> {
             encoder: FrameEncoder::new(outgoing),
             silence: 0,
             lost: false,
+            begun: false,
+            held: None,
         }
+    }
+
+    /// The next session begins: its first packet has not come.
+    pub const fn begin(&mut self) {
+        self.begun = false;
+    }
+
+    /// Whether there is nothing to be done until the next byte arrives.
+    pub fn is_at_rest(&self) -> bool {
+        !self.lost
+            && !self.decoder.is_frame_started()
+            && self.encoder.unsent().is_empty()
+            && self.held.is_none()
     }
 
     /// Sends what is left of the last packet; false if some of it is left still.
@@ -55,9 +79,8 @@ impl<L: Line, B: AsRef<[u8]> + AsMut<[u8]>> SerialServer<L, B> {
 
     /// Takes in what has arrived; whether the line has been silent for long.
     fn take_in(&mut self) -> bool {
-        let space = self.decoder.space();
         let mut count = 0_usize;
-        for to in space {
+        for to in self.decoder.space() {
             let Some(byte) = self.line.receive() else { break };
             *to = byte;
             count = count.saturating_add(1);
@@ -68,12 +91,23 @@ impl<L: Line, B: AsRef<[u8]> + AsMut<[u8]>> SerialServer<L, B> {
     }
 }
 
+/// Whether a packet is an INIT.
+fn is_init(packet: &[u8]) -> bool {
+    let kind = Kind::new(Group::COMM, action::INIT);
+    Packet::decode(packet).is_ok_and(|packet| packet.header.kind == kind)
+}
+
 impl<L: Line, B: AsRef<[u8]> + AsMut<[u8]>> ServerTransport for SerialServer<L, B> {
     type Error = FrameError;
 
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<FrameError>> {
         if !self.flush() {
             return Err(TransportError::NotReady);
+        }
+        if let Some(init) = self.held.take() {
+            buffer.get_mut(..INIT).ok_or(TransportError::BadLength)?.copy_from_slice(&init);
+            self.begun = true;
+            return Ok(INIT);
         }
         let silent = self.take_in();
         if self.lost {
@@ -83,8 +117,15 @@ impl<L: Line, B: AsRef<[u8]> + AsMut<[u8]>> ServerTransport for SerialServer<L, 
         }
         match self.decoder.next_packet() {
             Ok(Some(packet)) => {
-                let to = buffer.get_mut(..packet.len()).ok_or(TransportError::BadLength)?;
-                to.copy_from_slice(packet);
+                if self.begun
+                    && let Ok(init) = <&[u8; INIT]>::try_from(&*packet)
+                    && is_init(init)
+                {
+                    self.held = Some(*init);
+                    return Err(TransportError::Closed);
+                }
+                self.begun = true;
+                buffer.get_mut(..packet.len()).ok_or(TransportError::BadLength)?.copy_from_slice(packet);
                 Ok(packet.len())
             }
             Ok(None) => {
@@ -192,5 +233,32 @@ mod tests {
         }
         server.line.arriving.extend(framed(b"the next one").iter());
         assert_eq!(server.receive(&mut packet), Ok(12));
+    }
+
+    #[test]
+    fn an_init_begins_a_session() {
+        // A header of a little-endian sender, kind COMM/INIT, and client 3.
+        let header = Header {
+            order: casemate_protocol::ByteOrder::Little,
+            kind: Kind::new(Group::COMM, action::INIT),
+            sequence: 1,
+            auxiliary: [0; 2],
+        };
+        let mut init = header.encode().to_vec();
+        init.extend([3, 0, 0, 0]);
+        let mut wire = Wire::default();
+        for packet in [init.as_slice(), b"eight...", init.as_slice()] {
+            wire.arriving.extend(framed(packet).iter());
+        }
+        let mut server = SerialServer::new(&mut wire, [0; 32], [0; 32]);
+        let mut packet = [0; 32];
+        assert_eq!(server.receive(&mut packet), Ok(12));
+        assert_eq!(server.receive(&mut packet), Ok(8));
+        assert_eq!(server.receive(&mut packet), Err(TransportError::Closed));
+        server.begin();
+        assert_eq!(server.receive(&mut packet), Ok(12));
+        assert_eq!(&packet[..12], init);
+        assert_eq!(server.receive(&mut packet), Err(TransportError::NotReady));
+        assert!(server.is_at_rest());
     }
 }
