@@ -4,7 +4,6 @@
 
 mod command;
 mod micropython;
-mod ports;
 mod record;
 mod steps;
 mod tools;
@@ -61,11 +60,6 @@ const STEPS: &[Step] = &[
         name: "micropython",
         description: "the MicroPython modules: unix and Cortex-M3 builds, MicroPython's own tests",
         run: micropython::micropython,
-    },
-    Step {
-        name: "ports",
-        description: "builds every port, runs what can run here through the conformance suite; ports NAME... some",
-        run: ports::ports,
     },
     Step {
         name: "fuzz",
@@ -131,10 +125,8 @@ fn main() -> ExitCode {
             }
         }
         Some((first, rest)) => match STEPS.iter().find(|step| step.name == first) {
-            // Only these take arguments of their own.
-            Some(step) if rest.is_empty() || matches!(step.name, "fuzz" | "ports") => {
-                run(&context, &[step], rest)
-            }
+            // Only `fuzz` takes arguments of its own.
+            Some(step) if rest.is_empty() || step.name == "fuzz" => run(&context, &[step], rest),
             Some(_) => usage(&format!("`{first}` takes no arguments")),
             None if matches!(first.as_str(), "help" | "--help" | "-h") => {
                 println!("{HELP}");

@@ -1,0 +1,426 @@
+//! The Cortex-M3 without an operating system: start-up, vector table, registers, variables, semihosting. The only
+//! module of this port with unsafe code.
+#![allow(unsafe_code)]
+
+use crate::memory_map::{CURRENT, Region};
+use crate::registers::{REGISTER_COUNT, Register, Registers};
+use casemate_transport::SharedRegion;
+use core::arch::{asm, global_asm};
+use core::cell::UnsafeCell;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+// The vector table: initial stack pointer, reset, the 14 system exceptions, and 32 interrupts, more than the programs
+// here enable. Interrupts are never taken: the core sleeps with them masked, wakes when one is pending, and looks what
+// there is to do. So every entry but reset means that something is broken.
+//
+// The start: variables get their initial values, the rest of the RAM up to the stack pointer is painted, so that
+// `stack_used` can tell how deep the stack went, and `tc3xx_main` is called, which never returns.
+global_asm!(
+    ".section .vectors, \"a\"",
+    ".word __stack_top",
+    ".word tc3xx_reset",
+    ".rept 46",
+    ".word tc3xx_trap",
+    ".endr",
+    ".section .text.tc3xx_reset, \"ax\"",
+    ".global tc3xx_reset",
+    ".type tc3xx_reset, %function",
+    ".thumb_func",
+    "tc3xx_reset:",
+    "cpsid i",
+    "ldr r0, =__data_start",
+    "ldr r1, =__data_end",
+    "ldr r2, =__data_load",
+    "1: cmp r0, r1",
+    "bhs 2f",
+    "ldr r3, [r2], #4",
+    "str r3, [r0], #4",
+    "b 1b",
+    "2: ldr r0, =__bss_start",
+    "ldr r1, =__bss_end",
+    "movs r2, #0",
+    "3: cmp r0, r1",
+    "bhs 4f",
+    "str r2, [r0], #4",
+    "b 3b",
+    "4: ldr r0, =__stack_limit",
+    "mov r1, sp",
+    "ldr r2, ={paint}",
+    "5: cmp r0, r1",
+    "bhs 6f",
+    "str r2, [r0], #4",
+    "b 5b",
+    "6: bl tc3xx_main",
+    ".global tc3xx_trap",
+    ".type tc3xx_trap, %function",
+    ".thumb_func",
+    "tc3xx_trap:",
+    "bl {trapped}",
+    "7: b 7b",
+    ".ltorg",
+    paint = const PAINT,
+    trapped = sym trapped,
+);
+
+/// What unused stack is filled with.
+const PAINT: u32 = 0xA5A5_5A5A;
+
+unsafe extern "C" {
+    static mut __stack_limit: u32;
+    static __stack_top: u32;
+    static __code_start: u8;
+    static __code_end: u8;
+    static __data_start: u8;
+    static __data_end: u8;
+    static __bss_start: u8;
+    static __bss_end: u8;
+}
+
+/// An exception that nothing should have caused: the safe state is to answer nobody any more.
+extern "C" fn trapped() -> ! {
+    semihosting::exit(false)
+}
+
+#[panic_handler]
+fn panicked(_: &core::panic::PanicInfo<'_>) -> ! {
+    semihosting::exit(false)
+}
+
+/// Sizes of the program, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Code, constants and initial values: what lies in program flash.
+    pub flash: usize,
+    /// Variables, with and without an initial value.
+    pub variables: usize,
+    /// What is left for the stack.
+    pub stack: usize,
+}
+
+/// The sizes of this program.
+#[must_use]
+pub fn sizes() -> Sizes {
+    let between = |from: usize, to: usize| to.saturating_sub(from);
+    let data = between((&raw const __data_start).addr(), (&raw const __data_end).addr());
+    let zeros = between((&raw const __bss_start).addr(), (&raw const __bss_end).addr());
+    Sizes {
+        flash: between((&raw const __code_start).addr(), (&raw const __code_end).addr()).saturating_add(data),
+        variables: data.saturating_add(zeros),
+        stack: between((&raw const __stack_limit).addr(), (&raw const __stack_top).addr()),
+    }
+}
+
+/// The stack pointer, which the stack below does not reach yet.
+fn stack_pointer() -> *mut u32 {
+    let pointer: *mut u32;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}
+
+/// Fills the stack below the caller, so that [`stack_used`] sees what happens from now on.
+#[inline(never)]
+pub fn paint_stack() {
+    let mut at = &raw mut __stack_limit;
+    // A loop in assembly: a call of `memset` would have a frame of its own in what is painted.
+    // SAFETY: from the end of the variables to the stack pointer nothing lives; no function is called meanwhile, and
+    // interrupts are masked.
+    unsafe {
+        asm!(
+            "2: cmp {at}, sp",
+            "bhs 3f",
+            "str {paint}, [{at}], #4",
+            "b 2b",
+            "3:",
+            at = inout(reg) at,
+            paint = in(reg) PAINT,
+            options(nostack)
+        );
+    }
+    let _ = at;
+}
+
+/// Bytes between the caller and the deepest place that the stack has reached since it was painted.
+#[inline(never)]
+#[must_use]
+pub fn stack_used() -> usize {
+    let top = stack_pointer();
+    let mut at = &raw mut __stack_limit;
+    // SAFETY: from the end of the variables to the stack pointer there is RAM, all of it initialized at start.
+    while at < top && unsafe { at.read_volatile() } == PAINT {
+        at = at.wrapping_add(1);
+    }
+    top.addr().saturating_sub(at.addr())
+}
+
+/// A variable that one owner takes for good.
+#[derive(Debug)]
+pub struct Owned<T> {
+    value: UnsafeCell<T>,
+    taken: AtomicBool,
+}
+
+// SAFETY: `take` hands the only reference out once.
+unsafe impl<T: Send> Sync for Owned<T> {}
+
+impl<T> Owned<T> {
+    /// A variable that begins with `value`.
+    pub const fn new(value: T) -> Self {
+        Self { value: UnsafeCell::new(value), taken: AtomicBool::new(false) }
+    }
+
+    /// The variable, the first time; later `None`.
+    #[allow(clippy::mut_from_ref)] // The flag makes it the only reference.
+    pub fn take(&'static self) -> Option<&'static mut T> {
+        if self.taken.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        // SAFETY: the flag lets exactly one call pass, so no other reference exists.
+        Some(unsafe { &mut *self.value.get() })
+    }
+}
+
+/// The registers of one device, 4 KiB of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Peripheral {
+    base: usize,
+}
+
+impl Peripheral {
+    /// # Safety
+    /// The 4 KiB from `base` on, a multiple of 4, are registers of a device, whose accesses touch no memory that Rust
+    /// knows of.
+    #[must_use]
+    pub const unsafe fn new(base: usize) -> Self {
+        Self { base }
+    }
+
+    /// The address of the register at `offset`, which is cut to a multiple of 4 below 4096.
+    const fn at(self, offset: usize) -> usize {
+        self.base.wrapping_add(offset & 0xFFC)
+    }
+
+    /// Reads the register at `offset`.
+    #[must_use]
+    pub fn read(self, offset: usize) -> u32 {
+        // SAFETY: the address is one of the 4 KiB that `new` was promised to be registers.
+        unsafe { ptr::with_exposed_provenance::<u32>(self.at(offset)).read_volatile() }
+    }
+
+    /// Writes the register at `offset`.
+    pub fn write(self, offset: usize, value: u32) {
+        // SAFETY: as in `read`.
+        unsafe { ptr::with_exposed_provenance_mut::<u32>(self.at(offset)).write_volatile(value) }
+    }
+}
+
+/// The Cortex-M3's own registers: SysTick, interrupt controller, system control.
+// SAFETY: the system control space of ARMv7-M, B3.2: registers, no memory.
+const SYSTEM: Peripheral = unsafe { Peripheral::new(0xE000_E000) };
+/// The first serial port of the mps2-an385.
+// SAFETY: the registers of a serial port (Arm AN385, table 3-2), no memory.
+pub const UART0: Peripheral = unsafe { Peripheral::new(0x4000_4000) };
+/// The second serial port of the mps2-an385.
+// SAFETY: as above.
+pub const UART1: Peripheral = unsafe { Peripheral::new(0x4000_5000) };
+
+const SYSTICK_CONTROL: usize = 0x010;
+const SYSTICK_RELOAD: usize = 0x014;
+const SYSTICK_VALUE: usize = 0x018;
+const INTERRUPT_ENABLE: usize = 0x100;
+const INTERRUPT_PEND: usize = 0x200;
+const INTERRUPT_UNPEND: usize = 0x280;
+const RESET_CONTROL: usize = 0xD0C;
+
+/// Lets an interrupt wake the core: one of the first 32.
+pub fn enable_interrupt(number: u8) {
+    SYSTEM.write(INTERRUPT_ENABLE, 1_u32.wrapping_shl(number.into()));
+}
+
+/// Makes an interrupt pending, as its device would.
+pub fn pend_interrupt(number: u8) {
+    SYSTEM.write(INTERRUPT_PEND, 1_u32.wrapping_shl(number.into()));
+}
+
+/// Sleeps until an enabled interrupt is pending, and forgets which it was. One that came since the last call ends the
+/// sleep at once.
+pub fn sleep() {
+    // SAFETY: waits; touches no memory. Interrupts are masked and wake the core all the same (ARMv7-M, B1.5.17).
+    unsafe { asm!("dsb", "wfi", options(nomem, nostack, preserves_flags)) };
+    SYSTEM.write(INTERRUPT_UNPEND, u32::MAX);
+}
+
+/// Resets the core.
+pub fn reset() -> ! {
+    SYSTEM.write(RESET_CONTROL, 0x05FA_0004);
+    loop {
+        sleep();
+    }
+}
+
+/// Starts the core's cycle counter over: 24 bits, counting down.
+pub fn start_cycle_counter() {
+    SYSTEM.write(SYSTICK_RELOAD, 0x00FF_FFFF);
+    SYSTEM.write(SYSTICK_VALUE, 0);
+    SYSTEM.write(SYSTICK_CONTROL, 0b101);
+}
+
+/// Whether the counter has passed zero since the last call of this or of [`start_cycle_counter`].
+#[must_use]
+pub fn cycle_counter_passed_zero() -> bool {
+    SYSTEM.read(SYSTICK_CONTROL) & 0x0001_0000 != 0
+}
+
+/// The cycle counter.
+#[must_use]
+pub fn cycle_counter() -> u32 {
+    SYSTEM.read(SYSTICK_VALUE)
+}
+
+/// The memory that stands in for the data flash, the first time; later `None`. It is not cleared at start: it has whatever
+/// it had.
+pub fn emulated_data_flash() -> Option<&'static mut [u8]> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let Region { start, length } = CURRENT.data_flash;
+    if TAKEN.swap(true, Ordering::AcqRel) {
+        return None;
+    }
+    // SAFETY: in emulation the region is RAM, which the memory map keeps apart from what the linker uses; the flag lets
+    // exactly one call pass. Any bytes that RAM has are bytes.
+    Some(unsafe {
+        core::slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut(start as usize), length as usize)
+    })
+}
+
+/// The memory that application cores share with the HSM.
+#[must_use]
+pub fn bridge_memory() -> Option<SharedRegion<'static>> {
+    let Region { start, length } = CURRENT.bridge;
+    // SAFETY: the region is RAM for as long as the program runs, which the memory map keeps apart from what the linker
+    // uses; whatever in this program accesses it does so through what this returns, with atomics.
+    unsafe { SharedRegion::from_raw_parts(ptr::with_exposed_provenance_mut(start as usize), length as usize) }
+}
+
+/// The HSM module's registers at the addresses of a table.
+#[derive(Debug)]
+pub struct MappedRegisters {
+    addresses: &'static [usize; REGISTER_COUNT],
+    /// Where the core sees its data flash, and how many bytes of it.
+    data_flash: (usize, usize),
+}
+
+impl MappedRegisters {
+    /// # Safety
+    /// Each entry of `addresses` is the address of the register of that index (see [`Register`]), a multiple of 4, whose
+    /// accesses touch no memory that Rust knows of; the bytes of `data_flash` (address, length) can be read at any time
+    /// and nothing in this program refers to them.
+    #[must_use]
+    pub const unsafe fn new(addresses: &'static [usize; REGISTER_COUNT], data_flash: (usize, usize)) -> Self {
+        Self { addresses, data_flash }
+    }
+
+    fn address(&self, register: Register) -> usize {
+        self.addresses.get(register as usize).copied().unwrap_or(0)
+    }
+}
+
+impl Registers for MappedRegisters {
+    fn read(&self, register: Register) -> u32 {
+        // SAFETY: the address is that of a register by the condition of `new`.
+        unsafe { ptr::with_exposed_provenance::<u32>(self.address(register)).read_volatile() }
+    }
+
+    fn write(&self, register: Register, value: u32) {
+        // SAFETY: as in `read`.
+        unsafe { ptr::with_exposed_provenance_mut::<u32>(self.address(register)).write_volatile(value) }
+    }
+
+    fn data_flash_length(&self) -> usize {
+        self.data_flash.1
+    }
+
+    fn read_data_flash(&self, offset: usize, bytes: &mut [u8]) -> bool {
+        let (start, length) = self.data_flash;
+        if offset.checked_add(bytes.len()).is_none_or(|end| end > length) {
+            return false;
+        }
+        for (at, byte) in (start.wrapping_add(offset)..).zip(bytes) {
+            // SAFETY: within the readable range by the condition of `new` and the check above.
+            *byte = unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() };
+        }
+        true
+    }
+}
+
+/// Calls to a debugger or an emulator (Arm, "Semihosting for AArch32 and AArch64").
+pub mod semihosting {
+    use core::arch::asm;
+
+    const OPEN: usize = 0x01;
+    const WRITE: usize = 0x05;
+    const READ: usize = 0x06;
+    const EXIT: usize = 0x18;
+    const FAILED: usize = usize::MAX;
+
+    /// # Safety
+    /// `argument` is what the operation expects: a number, or the address of a block of arguments whose addresses in
+    /// turn are valid for what the operation does with them.
+    unsafe fn call(operation: usize, argument: usize) -> usize {
+        let result;
+        // SAFETY: whoever listens reads and writes only what the arguments name, by the caller's promise.
+        unsafe {
+            asm!("bkpt 0xAB", inout("r0") operation => result, in("r1") argument, options(nostack, preserves_flags));
+        }
+        result
+    }
+
+    /// An open file of the machine that the emulator runs on.
+    #[derive(Debug, Clone, Copy)]
+    pub struct File(usize);
+
+    impl File {
+        /// The emulator's own output.
+        #[must_use]
+        pub fn console() -> Option<Self> {
+            Self::open(c":tt", 4)
+        }
+
+        /// A file to read.
+        #[must_use]
+        pub fn read_only(path: &core::ffi::CStr) -> Option<Self> {
+            Self::open(path, 1)
+        }
+
+        fn open(path: &core::ffi::CStr, mode: usize) -> Option<Self> {
+            let block = [path.as_ptr().expose_provenance(), mode, path.count_bytes()];
+            // SAFETY: path, mode and length as SYS_OPEN expects; the path is valid.
+            let handle = unsafe { call(OPEN, block.as_ptr().expose_provenance()) };
+            (handle != FAILED).then_some(Self(handle))
+        }
+
+        /// Writes all of `bytes`; false if that failed.
+        pub fn write(self, bytes: &[u8]) -> bool {
+            let block = [self.0, bytes.as_ptr().expose_provenance(), bytes.len()];
+            // SAFETY: handle, address and length as SYS_WRITE expects; the bytes are valid.
+            unsafe { call(WRITE, block.as_ptr().expose_provenance()) == 0 }
+        }
+
+        /// Fills all of `bytes`; false if that failed.
+        pub fn read(self, bytes: &mut [u8]) -> bool {
+            let block = [self.0, bytes.as_mut_ptr().expose_provenance(), bytes.len()];
+            // SAFETY: handle, address and length as SYS_READ expects; the bytes are valid and may be written.
+            unsafe { call(READ, block.as_ptr().expose_provenance()) == 0 }
+        }
+    }
+
+    /// Ends the emulator with status 0 or 1. On silicon, where nobody listens, the core stops for good.
+    pub fn exit(success: bool) -> ! {
+        let reason = if success { 0x20026 } else { 0x20023 };
+        // SAFETY: the reason is a number.
+        unsafe { call(EXIT, reason) };
+        loop {
+            super::sleep();
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What joins the HSM and the application cores: the bells, and the cores' reset.
+
+use crate::port::{Board, PACKET};
+use crate::registers::{HELD, PATIENCE, RELEASE, RESET, RESTARTED, Register, Registers};
+use casemate_transport::{
+    CONTROL_SIZE, MemoryError, MemoryServer, ServerTransport, SharedMemory, SharedRegion, TransportError,
+};
+
+/// The bell between the HSM and one client: interrupts in both directions.
+#[derive(Debug, Clone, Copy)]
+pub struct Bell<R> {
+    registers: R,
+    bit: u32,
+}
+
+impl<R: Registers> Bell<R> {
+    /// The bell of client number `client`, 0 to 31.
+    pub const fn new(registers: R, client: u8) -> Self {
+        Self { registers, bit: 1_u32.wrapping_shl(client as u32) }
+    }
+
+    /// Whether the client has rung since the last call.
+    pub fn has_rung(&self) -> bool {
+        let rung = self.registers.read(Register::BellIn) & self.bit != 0;
+        if rung {
+            self.registers.write(Register::BellIn, self.bit);
+        }
+        rung
+    }
+
+    /// Interrupts the client.
+    pub fn ring(&self) {
+        self.registers.write(Register::BellOut, self.bit);
+    }
+}
+
+/// A client in memory that both sides reach (document 01, §12.3), with a bell: the client writes a request and rings; the
+/// server writes the response and rings.
+///
+/// The bell only tells when to look. A request whose ringing was lost is found at the next look all the same, and ringing
+/// without a request finds none.
+#[derive(Debug)]
+pub struct BridgeServer<M, R> {
+    memory: MemoryServer<M>,
+    bell: Bell<R>,
+}
+
+impl<M: SharedMemory, R: Registers> BridgeServer<M, R> {
+    /// The server's end of a client's memory.
+    pub const fn new(memory: MemoryServer<M>, bell: Bell<R>) -> Self {
+        Self { memory, bell }
+    }
+}
+
+impl<M: SharedMemory, R: Registers> ServerTransport for BridgeServer<M, R> {
+    type Error = MemoryError;
+
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<MemoryError>> {
+        // Silenced before the look: a request that comes after it rings again.
+        self.bell.has_rung();
+        self.memory.receive(buffer)
+    }
+
+    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<MemoryError>> {
+        self.memory.send(packet)?;
+        self.bell.ring();
+        Ok(())
+    }
+}
+
+/// Bytes of bridge memory for one direction of one client.
+pub const BLOCK: usize = (PACKET + CONTROL_SIZE).next_multiple_of(4);
+
+/// A board whose clients are the application cores, in the memory of the bridge: client `n` has the blocks `2n` for its
+/// requests and `2n + 1` for its responses, and bell `n`.
+#[derive(Debug)]
+pub struct BridgeBoard<R> {
+    registers: R,
+    memory: SharedRegion<'static>,
+    wait: fn(),
+}
+
+impl<R: Registers + Copy> BridgeBoard<R> {
+    /// A board on `memory`; `wait` sleeps until an interrupt.
+    pub const fn new(registers: R, memory: SharedRegion<'static>, wait: fn()) -> Self {
+        Self { registers, memory, wait }
+    }
+}
+
+impl<R: Registers + Copy> Board for BridgeBoard<R> {
+    type Transport = BridgeServer<SharedRegion<'static>, R>;
+
+    fn open(&mut self, link: usize) -> Option<Self::Transport> {
+        let start = link.checked_mul(2 * BLOCK)?;
+        let request = self.memory.part(start, BLOCK)?;
+        let response = self.memory.part(start.checked_add(BLOCK)?, BLOCK)?;
+        let memory = MemoryServer::new(request, response).ok()?;
+        Some(BridgeServer::new(memory, Bell::new(self.registers, u8::try_from(link).ok()?)))
+    }
+
+    fn sleep(&mut self) {
+        (self.wait)();
+    }
+}
+
+/// The application cores, as far as the HSM governs them.
+///
+/// On a TC3xx the first application core starts from its boot ROM beside the HSM. The HSM's configuration block has it
+/// wait there for the HSM (public: the bit SSWWAIT); that core then starts the others. So holding means not yet letting
+/// the start-up software go on, and resetting means the reset of the application cores that the HSM can ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct Host<R>(R);
+
+/// The application cores did not do what they were told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostFault;
+
+impl core::fmt::Display for HostFault {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the application cores did not leave, or did not enter, their reset")
+    }
+}
+
+impl core::error::Error for HostFault {}
+
+impl<R: Registers> Host<R> {
+    /// The application cores behind `registers`.
+    pub const fn new(registers: R) -> Self {
+        Self(registers)
+    }
+
+    /// Whether they are held in reset.
+    pub fn is_held(&self) -> bool {
+        self.0.read(Register::HostControl) & HELD != 0
+    }
+
+    /// Lets them run.
+    ///
+    /// # Errors
+    /// [`HostFault`] if they stay in reset.
+    pub fn release(&self) -> Result<(), HostFault> {
+        self.0.write(Register::HostControl, RELEASE);
+        self.until(false)
+    }
+
+    /// Resets them and holds them.
+    ///
+    /// # Errors
+    /// [`HostFault`] if they go on running.
+    pub fn reset(&self) -> Result<(), HostFault> {
+        self.0.write(Register::HostControl, RESET);
+        self.until(true)
+    }
+
+    /// Whether they have reset by themselves since the last call.
+    pub fn has_restarted(&self) -> bool {
+        let restarted = self.0.read(Register::HostControl) & RESTARTED != 0;
+        if restarted {
+            self.0.write(Register::HostControl, RESTARTED);
+        }
+        restarted
+    }
+
+    fn until(&self, held: bool) -> Result<(), HostFault> {
+        (0..PATIENCE).any(|_| self.is_held() == held).then_some(()).ok_or(HostFault)
+    }
+}

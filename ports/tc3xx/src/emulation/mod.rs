@@ -1,0 +1,134 @@
+//! The board of the emulation: serial lines, noise from the emulator's host, and the firmware on top.
+
+mod measure;
+mod uart;
+
+use casemate_device::SerialServer;
+use casemate_port::{Firmware, Progress, Reason};
+use casemate_tc3xx::bare_metal::semihosting::{self, File};
+use casemate_tc3xx::bare_metal::{self, Owned, UART0, UART1};
+use casemate_tc3xx::port::{Board, Memory, PACKET, Tc3xx};
+use casemate_tc3xx::{Model, Surroundings};
+use casemate_transport::{FrameError, LENGTH_PREFIX_SIZE, ServerTransport, TransportError};
+use core::cell::RefCell;
+use measure::Meter;
+use uart::Uart;
+
+/// Clients: one on each serial port.
+const LINKS: usize = 2;
+const FRAME: usize = PACKET + LENGTH_PREFIX_SIZE;
+
+type Serial = SerialServer<Uart, &'static mut [u8; FRAME]>;
+type Registers = &'static Model<'static, Noise>;
+
+/// Noise from the machine that the emulator runs on, in pieces.
+#[derive(Debug)]
+struct Noise {
+    source: Option<File>,
+    pieces: RefCell<([u32; 32], usize)>,
+}
+
+impl Surroundings for Noise {
+    fn noise(&self) -> Option<u32> {
+        let (words, next) = &mut *self.pieces.borrow_mut();
+        if *next >= words.len() {
+            let mut bytes = [0; 128];
+            if !self.source?.read(&mut bytes) {
+                return None;
+            }
+            for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *word = u32::from_le_bytes(*bytes);
+            }
+            *next = 0;
+        }
+        let word = words.get(*next).copied();
+        *next += 1;
+        word
+    }
+}
+
+/// What lies in statics: the HSM's memory, then what only the emulation has.
+static MEMORY: Owned<Memory<LINKS>> = Owned::new(Memory::new());
+static FRAMES: Owned<[[[u8; FRAME]; 2]; LINKS]> = Owned::new([[[0; FRAME]; 2]; LINKS]);
+static SERIALS: Owned<[Option<RefCell<Serial>>; LINKS]> = Owned::new([const { None }; LINKS]);
+static MODEL: Owned<Option<Model<'static, Noise>>> = Owned::new(None);
+static METER: Owned<Meter> = Owned::new(Meter::new());
+
+/// A client's line, as long as a session lasts.
+struct Link {
+    serial: &'static RefCell<Serial>,
+    meter: &'static Meter,
+}
+
+impl ServerTransport for Link {
+    type Error = FrameError;
+
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<FrameError>> {
+        let length = self.serial.borrow_mut().receive(buffer)?;
+        self.meter.begin(buffer.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+
+    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<FrameError>> {
+        self.meter.end(packet.len());
+        self.serial.borrow_mut().send(packet)
+    }
+}
+
+struct Emulated {
+    serials: &'static [Option<RefCell<Serial>>; LINKS],
+    meter: &'static Meter,
+    console: Option<File>,
+}
+
+impl Board for Emulated {
+    type Transport = Link;
+
+    fn open(&mut self, link: usize) -> Option<Link> {
+        let serial = self.serials.get(link)?.as_ref()?;
+        serial.borrow_mut().begin();
+        Some(Link { serial, meter: self.meter })
+    }
+
+    fn sleep(&mut self) {
+        if self.serials.iter().flatten().all(|serial| serial.borrow().is_at_rest()) {
+            bare_metal::sleep();
+        }
+    }
+
+    fn entered_safe_state(&mut self, _: &Reason) {
+        if let Some(console) = self.console {
+            console.write(b"safe state\n");
+        }
+    }
+}
+
+/// Called by the start-up code, once.
+#[unsafe(no_mangle)]
+extern "C" fn tc3xx_main() -> ! {
+    run();
+    semihosting::exit(false)
+}
+
+/// Serves for ever; comes back only if the firmware cannot be put together.
+fn run() -> Option<()> {
+    bare_metal::start_cycle_counter();
+    let console = File::console();
+    let noise = Noise { source: File::read_only(c"/dev/urandom"), pieces: RefCell::new(([0; 32], 32)) };
+    let model: Registers = MODEL.take()?.insert(Model::new(noise, bare_metal::emulated_data_flash()?));
+    let serials = SERIALS.take()?;
+    let uarts = [Uart::new(UART0, 0), Uart::new(UART1, 2)];
+    for ((serial, uart), [incoming, outgoing]) in serials.iter_mut().zip(uarts).zip(FRAMES.take()?) {
+        *serial = Some(RefCell::new(SerialServer::new(uart, incoming, outgoing)));
+    }
+    let meter: &'static Meter = METER.take()?;
+    meter.attach(console);
+    let board = Emulated { serials, meter, console };
+    let mut firmware = Firmware::<_, LINKS>::new(Tc3xx::new(model, board, MEMORY.take()?));
+    meter.sizes(size_of_val(&firmware));
+    loop {
+        if let Progress::Safe(_) = firmware.poll() {
+            bare_metal::sleep();
+        }
+    }
+}

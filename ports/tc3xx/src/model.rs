@@ -1,0 +1,231 @@
+//! The HSM module's registers as software, for emulation and tests. It follows `registers.rs`, not the silicon.
+
+use crate::data_flash::{ERASED, PAGE_SIZE, SECTOR_SIZE};
+use crate::registers::{
+    CLEAR_STATUS, DECRYPT, ENCRYPT, ERASE_SECTOR, FAULT, HELD, PAGE_MODE, READY, RELEASE, RESET, RESTARTED,
+    Register, Registers, WRITE_PAGE,
+};
+use casemate_crypto::{Cipher, Direction, Random, Software};
+use core::cell::{Cell, RefCell};
+use zeroize::Zeroize;
+
+/// Where the model takes its noise from, and whom it tells of what happens.
+pub trait Surroundings {
+    /// Fresh noise; `None` if there is none, which the generator then reports as its fault.
+    fn noise(&self) -> Option<u32>;
+
+    /// The bells of these clients were rung, one bit each: an application core would now be interrupted.
+    fn rung(&self, clients: u32) {
+        let _ = clients;
+    }
+
+    /// The application cores were released, or reset and held.
+    fn hosts(&self, running: bool) {
+        let _ = running;
+    }
+}
+
+/// The module in software. Each operation is finished before its register write returns, so nothing is ever busy.
+pub struct Model<'a, S> {
+    surroundings: S,
+    data_flash: RefCell<&'a mut [u8]>,
+    key: RefCell<[u8; 16]>,
+    block: RefCell<[u8; 16]>,
+    page: RefCell<[u8; PAGE_SIZE]>,
+    page_mode: Cell<bool>,
+    flash_address: Cell<u32>,
+    flash_fault: Cell<bool>,
+    aes_fault: Cell<bool>,
+    bells: Cell<u32>,
+    held: Cell<bool>,
+    restarted: Cell<bool>,
+}
+
+/// No random numbers: the engine is deterministic.
+struct NoRandom;
+impl Random for NoRandom {}
+
+impl<'a, S: Surroundings> Model<'a, S> {
+    /// A module after reset: application cores are held. `data_flash` is its flash's content; erased bytes are 0.
+    pub const fn new(surroundings: S, data_flash: &'a mut [u8]) -> Self {
+        Self {
+            surroundings,
+            data_flash: RefCell::new(data_flash),
+            key: RefCell::new([0; 16]),
+            block: RefCell::new([0; 16]),
+            page: RefCell::new([0; PAGE_SIZE]),
+            page_mode: Cell::new(false),
+            flash_address: Cell::new(0),
+            flash_fault: Cell::new(false),
+            aes_fault: Cell::new(false),
+            bells: Cell::new(0),
+            held: Cell::new(true),
+            restarted: Cell::new(false),
+        }
+    }
+
+    /// Rings bells, as application cores do: one bit for each client.
+    pub fn ring(&self, clients: u32) {
+        self.bells.set(self.bells.get() | clients);
+    }
+
+    /// The application cores reset by themselves.
+    pub fn restart_hosts(&self) {
+        self.restarted.set(true);
+    }
+
+    /// What the model was made with.
+    pub const fn surroundings(&self) -> &S {
+        &self.surroundings
+    }
+
+    fn turn(&self, command: u32) {
+        let direction = match command {
+            ENCRYPT => Direction::Encrypt,
+            DECRYPT => Direction::Decrypt,
+            _ => return self.aes_fault.set(true),
+        };
+        let done = Software::new(NoRandom).ecb(direction, &*self.key.borrow(), &mut *self.block.borrow_mut());
+        self.aes_fault.set(done.is_err());
+    }
+
+    fn flash(&self, command: u32) {
+        let done = match command {
+            CLEAR_STATUS => {
+                self.flash_fault.set(false);
+                return;
+            }
+            PAGE_MODE => {
+                self.page_mode.set(true);
+                Some(())
+            }
+            WRITE_PAGE => self.write_page(),
+            ERASE_SECTOR => self.erase_sector(),
+            _ => None,
+        };
+        if done.is_none() {
+            self.flash_fault.set(true);
+        }
+    }
+
+    /// A page that is not erased is not touched: on silicon, its error correction code would be spoiled.
+    fn write_page(&self) -> Option<()> {
+        let offset = self.aligned(PAGE_SIZE)?;
+        if !self.page_mode.replace(false) {
+            return None;
+        }
+        let mut flash = self.data_flash.borrow_mut();
+        let page = flash.get_mut(offset..)?.first_chunk_mut::<PAGE_SIZE>()?;
+        if *page != [ERASED; PAGE_SIZE] {
+            return None;
+        }
+        *page = *self.page.borrow();
+        Some(())
+    }
+
+    fn erase_sector(&self) -> Option<()> {
+        let offset = self.aligned(SECTOR_SIZE)?;
+        let mut flash = self.data_flash.borrow_mut();
+        flash.get_mut(offset..)?.get_mut(..SECTOR_SIZE)?.fill(ERASED);
+        Some(())
+    }
+
+    fn aligned(&self, unit: usize) -> Option<usize> {
+        usize::try_from(self.flash_address.get()).ok().filter(|offset| offset.is_multiple_of(unit))
+    }
+}
+
+/// Which 4 bytes of a key, block or page a register holds.
+fn part(bytes: &mut [u8], index: usize) -> Option<&mut [u8; 4]> {
+    bytes.as_chunks_mut().0.get_mut(index)
+}
+
+fn set(bytes: &mut [u8], index: usize, value: u32) {
+    if let Some(part) = part(bytes, index) {
+        *part = value.to_le_bytes();
+    }
+}
+
+impl<S: Surroundings> Registers for Model<'_, S> {
+    fn read(&self, register: Register) -> u32 {
+        let data =
+            |index| part(&mut *self.block.borrow_mut(), index).map_or(0, |part| u32::from_le_bytes(*part));
+        let fault = |fault: &Cell<bool>| if fault.get() { FAULT } else { 0 };
+        match register {
+            // Noise is drawn when it is read: that there is none shows in the data then, which are all zero.
+            Register::TrngStatus => READY,
+            Register::TrngData => self.surroundings.noise().unwrap_or(0),
+            Register::AesData0 => data(0),
+            Register::AesData1 => data(1),
+            Register::AesData2 => data(2),
+            Register::AesData3 => data(3),
+            Register::AesStatus => fault(&self.aes_fault),
+            Register::FlashStatus => fault(&self.flash_fault),
+            Register::BellIn => self.bells.get(),
+            Register::HostControl => {
+                let held = if self.held.get() { HELD } else { 0 };
+                let restarted = if self.restarted.get() { RESTARTED } else { 0 };
+                held | restarted
+            }
+            _ => 0,
+        }
+    }
+
+    fn write(&self, register: Register, value: u32) {
+        let key = |index| set(&mut *self.key.borrow_mut(), index, value);
+        let data = |index| set(&mut *self.block.borrow_mut(), index, value);
+        match register {
+            Register::AesControl => self.turn(value),
+            Register::AesKey0 => key(0),
+            Register::AesKey1 => key(1),
+            Register::AesKey2 => key(2),
+            Register::AesKey3 => key(3),
+            Register::AesData0 => data(0),
+            Register::AesData1 => data(1),
+            Register::AesData2 => data(2),
+            Register::AesData3 => data(3),
+            Register::FlashCommand => self.flash(value),
+            Register::FlashAddress => self.flash_address.set(value),
+            Register::FlashPage0 => set(&mut *self.page.borrow_mut(), 0, value),
+            Register::FlashPage1 => set(&mut *self.page.borrow_mut(), 1, value),
+            Register::BellIn => self.bells.set(self.bells.get() & !value),
+            Register::BellOut => self.surroundings.rung(value),
+            Register::HostControl if value == RELEASE => {
+                self.held.set(false);
+                self.surroundings.hosts(true);
+            }
+            Register::HostControl if value == RESET => {
+                self.held.set(true);
+                self.surroundings.hosts(false);
+            }
+            Register::HostControl if value == RESTARTED => self.restarted.set(false),
+            _ => {}
+        }
+    }
+
+    fn data_flash_length(&self) -> usize {
+        self.data_flash.borrow().len()
+    }
+
+    fn read_data_flash(&self, offset: usize, bytes: &mut [u8]) -> bool {
+        let flash = self.data_flash.borrow();
+        let Some(from) = offset.checked_add(bytes.len()).and_then(|end| flash.get(offset..end)) else {
+            return false;
+        };
+        bytes.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        true
+    }
+}
+
+impl<S> Drop for Model<'_, S> {
+    fn drop(&mut self) {
+        self.key.borrow_mut().zeroize();
+        self.block.borrow_mut().zeroize();
+    }
+}
+
+impl<S> core::fmt::Debug for Model<'_, S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Model").field("held", &self.held.get()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,259 @@
+//! The porting interface, implemented: everything of [`casemate_port::Port`] but where the clients come from.
+
+use crate::registers::Registers;
+use crate::{DataFlash, Engine, Host, Noise};
+use casemate_crypto::Software;
+use casemate_device::Aes128Driver;
+use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore};
+use casemate_port::{
+    BufferPurpose, CacheOwner, Core, Fault, Generator, MemoryLimits, NoServices, Port, Reason,
+};
+use casemate_protocol::{Header, IdFeatures};
+use casemate_server::{ArrayCache, CacheShape, CacheStorage, Config, SingleThread, Slot};
+use casemate_transport::ServerTransport;
+
+/// The object store's directory: as many objects as the original has by default. An image on flash is made for this
+/// number.
+pub const OBJECTS: usize = 32;
+
+/// Largest payload in bytes; clients of the original must be built with the same number.
+pub const DATA_LENGTH: usize = if cfg!(feature = "everything") { 8192 } else { 1280 };
+
+/// Largest packet in bytes.
+pub const PACKET: usize = DATA_LENGTH + Header::SIZE;
+
+/// Slots in a key cache for small keys: as many as the original has, with and without SHE.
+const SMALL_SLOTS: usize = if cfg!(feature = "config-b") { 16 } else { 8 };
+/// Size of the big slots: an RSA key, or a key of ML-DSA or ML-KEM.
+const BIG_SIZE: usize = if cfg!(feature = "config-d") { 8192 } else { 1200 };
+/// Room for what must be whole before it is used; see [`BufferPurpose::Scratch`].
+const SCRATCH: usize = if cfg!(feature = "everything") { 16_384 } else { 0 };
+
+/// A key cache, in the original's shape.
+pub type Cache = ArrayCache<SMALL_SLOTS, 256, 3, BIG_SIZE>;
+
+/// A key cache in memory that was handed out once. Asked for again, there is none, and no key fits.
+#[derive(Debug)]
+pub struct CacheMemory(Option<&'static mut Cache>);
+
+impl CacheStorage for CacheMemory {
+    fn shape(&self) -> CacheShape {
+        let none = CacheShape { small_slots: 0, small_size: 0, big_slots: 0, big_size: 0 };
+        self.0.as_ref().map_or(none, |cache| cache.shape())
+    }
+
+    fn slot(&self, index: usize) -> Option<(&Slot, &[u8])> {
+        self.0.as_ref()?.slot(index)
+    }
+
+    fn slot_mut(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])> {
+        self.0.as_mut()?.slot_mut(index)
+    }
+}
+
+/// The memory of a server for `LINKS` clients. It belongs into a static.
+#[derive(Debug)]
+pub struct Memory<const LINKS: usize> {
+    directory: [DirectoryEntry; OBJECTS],
+    global_keys: Cache,
+    session_keys: [Cache; LINKS],
+    request: [u8; PACKET],
+    responses: [[u8; PACKET]; LINKS],
+    scratch: [u8; SCRATCH],
+}
+
+impl<const LINKS: usize> Memory<LINKS> {
+    /// Empty memory.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            directory: [DirectoryEntry::EMPTY; OBJECTS],
+            global_keys: Cache::new(),
+            session_keys: [const { Cache::new() }; LINKS],
+            request: [0; PACKET],
+            responses: [[0; PACKET]; LINKS],
+            scratch: [0; SCRATCH],
+        }
+    }
+}
+
+impl<const LINKS: usize> Default for Memory<LINKS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What differs between boards: where clients come from, and how the core sleeps.
+pub trait Board {
+    /// The server's end of a client's link.
+    type Transport: ServerTransport;
+
+    /// Opens a link, the first time it is asked to.
+    fn open(&mut self, link: usize) -> Option<Self::Transport>;
+
+    /// Sleeps until there may be something to do.
+    fn sleep(&mut self) {}
+
+    /// The device has entered its safe state.
+    fn entered_safe_state(&mut self, reason: &Reason) {
+        let _ = reason;
+    }
+}
+
+/// The HSM of a TC3xx with `LINKS` clients.
+///
+/// To the firmware, the application cores are one core: the HSM lets the first of them start, which starts the others.
+#[derive(Debug)]
+pub struct Tc3xx<R: 'static, B, const LINKS: usize> {
+    registers: R,
+    board: B,
+    directory: Option<&'static mut [DirectoryEntry; OBJECTS]>,
+    global_keys: Option<&'static mut Cache>,
+    session_keys: core::slice::IterMut<'static, Cache>,
+    request: Option<&'static mut [u8; PACKET]>,
+    responses: core::slice::IterMut<'static, [u8; PACKET]>,
+    scratch: Option<&'static mut [u8; SCRATCH]>,
+}
+
+impl<R: Registers + Copy, B: Board, const LINKS: usize> Tc3xx<R, B, LINKS> {
+    /// A port on `registers` that serves with `memory`.
+    pub fn new(registers: R, board: B, memory: &'static mut Memory<LINKS>) -> Self {
+        let Memory { directory, global_keys, session_keys, request, responses, scratch } = memory;
+        Self {
+            registers,
+            board,
+            directory: Some(directory),
+            global_keys: Some(global_keys),
+            session_keys: session_keys.iter_mut(),
+            request: Some(request),
+            responses: responses.iter_mut(),
+            scratch: Some(scratch),
+        }
+    }
+
+    /// The board.
+    pub const fn board(&self) -> &B {
+        &self.board
+    }
+}
+
+/// A buffer; an empty one if it was handed out before.
+fn bytes<const N: usize>(buffer: Option<&'static mut [u8; N]>) -> &'static mut [u8] {
+    match buffer {
+        Some(buffer) => buffer,
+        None => &mut [],
+    }
+}
+
+impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LINKS> {
+    const NAME: &'static str = "tc3xx";
+    const CORES: u8 = 1;
+
+    type Entropy = Noise<R>;
+    type Crypto = Aes128Driver<Engine<R>>;
+    type Software = Software<Generator<Noise<R>>>;
+    type Flash = DataFlash<R>;
+    type Store = FlashStore<DataFlash<R>, &'static mut [DirectoryEntry]>;
+    type Services = NoServices;
+    type Cache = CacheMemory;
+    type Lock<T> = SingleThread<T>;
+    type Transport = B::Transport;
+    type Buffer = &'static mut [u8];
+
+    fn limits(&self) -> MemoryLimits {
+        let map = crate::memory_map::CURRENT;
+        let size = |length: u32| usize::try_from(length).unwrap_or(usize::MAX);
+        MemoryLimits { program: size(map.program.length), ram: size(map.ram.length), stack: 0 }
+    }
+
+    fn initialize(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn hold(&mut self, _: Core) -> Result<(), Fault> {
+        let host = Host::new(self.registers);
+        if host.is_held() {
+            return Ok(());
+        }
+        host.reset().map_err(|_| Fault::Device(0))
+    }
+
+    fn entropy(&mut self) -> Result<Self::Entropy, Fault> {
+        Ok(Noise::new(self.registers))
+    }
+
+    fn min_entropy(&self) -> u8 {
+        8
+    }
+
+    fn crypto(&mut self) -> Result<Self::Crypto, Fault> {
+        Ok(Aes128Driver::new(Engine::new(self.registers)))
+    }
+
+    fn software(&mut self, generator: Generator<Self::Entropy>) -> Self::Software {
+        Software::new(generator)
+    }
+
+    fn flash(&mut self) -> Result<Self::Flash, Fault> {
+        Ok(DataFlash::new(self.registers))
+    }
+
+    fn mount(&mut self, flash: Self::Flash) -> Result<Self::Store, StoreError<crate::DataFlashError>> {
+        let directory: &'static mut [DirectoryEntry] = match self.directory.take() {
+            Some(directory) => directory,
+            None => &mut [],
+        };
+        FlashStore::mount(flash, directory, FlashOptions::new())
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            data_length: DATA_LENGTH,
+            features: IdFeatures { global_keys: true, wrapped_keys: true, hardware_keys: false },
+            ..Config::default()
+        }
+    }
+
+    fn services(&mut self) -> Result<NoServices, Fault> {
+        Ok(NoServices)
+    }
+
+    fn cache(&mut self, owner: CacheOwner) -> Self::Cache {
+        CacheMemory(match owner {
+            CacheOwner::Global => self.global_keys.take(),
+            CacheOwner::Session(_) => self.session_keys.next(),
+        })
+    }
+
+    fn buffer(&mut self, purpose: BufferPurpose) -> &'static mut [u8] {
+        match purpose {
+            BufferPurpose::Request => bytes(self.request.take()),
+            BufferPurpose::Response(_) => bytes(self.responses.next()),
+            BufferPurpose::Scratch => bytes(self.scratch.take()),
+        }
+    }
+
+    fn release(&mut self, _: Core) -> Result<(), Fault> {
+        Host::new(self.registers).release().map_err(|_| Fault::Device(1))
+    }
+
+    fn open(&mut self, link: usize) -> Result<Option<B::Transport>, Fault> {
+        Ok(self.board.open(link))
+    }
+
+    fn link_core(&self, _: usize) -> Option<Core> {
+        Some(Core(0))
+    }
+
+    fn core_has_reset(&mut self, _: Core) -> bool {
+        Host::new(self.registers).has_restarted()
+    }
+
+    fn idle(&mut self) {
+        self.board.sleep();
+    }
+
+    fn entered_safe_state(&mut self, reason: &Reason) {
+        self.board.entered_safe_state(reason);
+    }
+}
