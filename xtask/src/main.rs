@@ -4,6 +4,7 @@
 
 mod command;
 mod micropython;
+mod ports;
 mod record;
 mod steps;
 mod tools;
@@ -60,6 +61,11 @@ const STEPS: &[Step] = &[
         name: "micropython",
         description: "the MicroPython modules: unix and Cortex-M3 builds, MicroPython's own tests",
         run: micropython::micropython,
+    },
+    Step {
+        name: "ports",
+        description: "builds every port, runs what can run here through the conformance suite; ports NAME... some",
+        run: ports::ports,
     },
     Step {
         name: "fuzz",
@@ -125,8 +131,10 @@ fn main() -> ExitCode {
             }
         }
         Some((first, rest)) => match STEPS.iter().find(|step| step.name == first) {
-            // Only `fuzz` takes arguments of its own.
-            Some(step) if rest.is_empty() || step.name == "fuzz" => run(&context, &[step], rest),
+            // Only these take arguments of their own.
+            Some(step) if rest.is_empty() || matches!(step.name, "fuzz" | "ports") => {
+                run(&context, &[step], rest)
+            }
             Some(_) => usage(&format!("`{first}` takes no arguments")),
             None if matches!(first.as_str(), "help" | "--help" | "-h") => {
                 println!("{HELP}");

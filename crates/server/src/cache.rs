@@ -4,7 +4,7 @@
 //! first free slot, else the first whose key also lies in the object store, else there is no space. This is the
 //! original's rule, which clients can observe.
 
-use casemate_protocol::{Flags, Label, Metadata, ObjectId, Status};
+use casemate_protocol::{Metadata, ObjectId, Status};
 use zeroize::Zeroize;
 
 /// What a slot holds besides the key's bytes. A slot whose metadata names no object is free.
@@ -15,13 +15,13 @@ pub struct Slot {
 }
 
 impl Slot {
-    const FREE: Self = Self {
+    const EMPTY: Self = Self {
         metadata: Metadata {
             id: ObjectId::INVALID,
             access: 0,
-            flags: Flags::NONE,
+            flags: casemate_protocol::Flags::NONE,
             length: 0,
-            label: Label::EMPTY,
+            label: casemate_protocol::Label::EMPTY,
         },
         committed: false,
     };
@@ -74,6 +74,20 @@ impl<T: CacheStorage + ?Sized> CacheStorage for &mut T {
     }
 }
 
+/// Memory that may be missing: without any, there are no slots and no key fits.
+impl<T: CacheStorage> CacheStorage for Option<T> {
+    fn shape(&self) -> CacheShape {
+        let none = CacheShape { small_slots: 0, small_size: 0, big_slots: 0, big_size: 0 };
+        self.as_ref().map_or(none, T::shape)
+    }
+    fn slot(&self, index: usize) -> Option<(&Slot, &[u8])> {
+        self.as_ref()?.slot(index)
+    }
+    fn slot_mut(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])> {
+        self.as_mut()?.slot_mut(index)
+    }
+}
+
 /// Cache memory of a size known at compile time.
 #[derive(Debug)]
 pub struct ArrayCache<const SMALL: usize, const SMALL_SIZE: usize, const BIG: usize, const BIG_SIZE: usize> {
@@ -84,10 +98,10 @@ pub struct ArrayCache<const SMALL: usize, const SMALL_SIZE: usize, const BIG: us
 impl<const SMALL: usize, const SMALL_SIZE: usize, const BIG: usize, const BIG_SIZE: usize>
     ArrayCache<SMALL, SMALL_SIZE, BIG, BIG_SIZE>
 {
-    /// Empty memory: all zeros, so that a static of it takes no flash.
+    /// Free slots; all its bytes are zero, so a static of it takes no space in a program's image.
     #[must_use]
     pub const fn new() -> Self {
-        Self { small: [(Slot::FREE, [0; SMALL_SIZE]); SMALL], big: [(Slot::FREE, [0; BIG_SIZE]); BIG] }
+        Self { small: [(Slot::EMPTY, [0; SMALL_SIZE]); SMALL], big: [(Slot::EMPTY, [0; BIG_SIZE]); BIG] }
     }
 }
 

@@ -9,7 +9,7 @@ use casemate_port::{
     BufferPurpose, CacheOwner, Core, Fault, Generator, MemoryLimits, NoServices, Port, Reason,
 };
 use casemate_protocol::{Header, IdFeatures};
-use casemate_server::{ArrayCache, CacheShape, CacheStorage, Config, SingleThread, Slot};
+use casemate_server::{ArrayCache, Config, SingleThread};
 use casemate_transport::ServerTransport;
 
 /// The object store's directory: as many objects as the original has by default. An image on flash is made for this
@@ -31,25 +31,6 @@ const SCRATCH: usize = if cfg!(feature = "everything") { 16_384 } else { 0 };
 
 /// A key cache, in the original's shape.
 pub type Cache = ArrayCache<SMALL_SLOTS, 256, 3, BIG_SIZE>;
-
-/// A key cache in memory that was handed out once. Asked for again, there is none, and no key fits.
-#[derive(Debug)]
-pub struct CacheMemory(Option<&'static mut Cache>);
-
-impl CacheStorage for CacheMemory {
-    fn shape(&self) -> CacheShape {
-        let none = CacheShape { small_slots: 0, small_size: 0, big_slots: 0, big_size: 0 };
-        self.0.as_ref().map_or(none, |cache| cache.shape())
-    }
-
-    fn slot(&self, index: usize) -> Option<(&Slot, &[u8])> {
-        self.0.as_ref()?.slot(index)
-    }
-
-    fn slot_mut(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])> {
-        self.0.as_mut()?.slot_mut(index)
-    }
-}
 
 /// The memory of a server for `LINKS` clients. It belongs into a static.
 #[derive(Debug)]
@@ -155,7 +136,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
     type Flash = DataFlash<R>;
     type Store = FlashStore<DataFlash<R>, &'static mut [DirectoryEntry]>;
     type Services = NoServices;
-    type Cache = CacheMemory;
+    type Cache = Option<&'static mut Cache>;
     type Lock<T> = SingleThread<T>;
     type Transport = B::Transport;
     type Buffer = &'static mut [u8];
@@ -219,10 +200,10 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
     }
 
     fn cache(&mut self, owner: CacheOwner) -> Self::Cache {
-        CacheMemory(match owner {
+        match owner {
             CacheOwner::Global => self.global_keys.take(),
             CacheOwner::Session(_) => self.session_keys.next(),
-        })
+        }
     }
 
     fn buffer(&mut self, purpose: BufferPurpose) -> &'static mut [u8] {

@@ -1,0 +1,112 @@
+//! `cargo xtask ports`: builds every port, runs the conformance suite of each that can run here, and prints what it
+//! found. A port's own file or function makes its row; the list is [`PORTS`].
+
+use crate::command::Task;
+use crate::{Context, Outcome, tools};
+
+/// What is known of a port after it was built and run.
+#[derive(Default)]
+pub(crate) struct Row {
+    /// What was built and what ran, in a few words.
+    pub(crate) runs: String,
+    /// The last line of the conformance suite, without its first word; empty if it did not run.
+    pub(crate) conformance: String,
+    /// Program flash in bytes.
+    pub(crate) flash: Option<u64>,
+    /// Static RAM in bytes.
+    pub(crate) ram: Option<u64>,
+    /// Deepest stack in bytes.
+    pub(crate) stack: Option<u64>,
+}
+
+/// Why there is no row.
+pub(crate) enum Fault {
+    /// Something is not installed here, and could not be; the step counts as skipped.
+    Missing(String),
+    /// The port does not build, does not run or does not conform.
+    Failed(String),
+}
+
+impl From<String> for Fault {
+    fn from(fault: String) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+/// A port: its name, and what builds and runs it.
+struct Port {
+    name: &'static str,
+    run: fn(&Context) -> Result<Row, Fault>,
+}
+
+/// Every port. Add a line here.
+const PORTS: &[Port] = &[Port { name: "skeleton", run: skeleton }];
+
+pub(crate) fn ports(context: &Context, arguments: &[String]) -> Outcome {
+    if let Some(unknown) = arguments.iter().find(|name| !PORTS.iter().any(|port| port.name == **name)) {
+        let names: Vec<_> = PORTS.iter().map(|port| port.name).collect();
+        return Outcome::Fail(format!("there is no port `{unknown}`; there are: {}", names.join(", ")));
+    }
+    let chosen =
+        PORTS.iter().filter(|port| arguments.is_empty() || arguments.iter().any(|name| name == port.name));
+    let rows: Vec<_> = chosen.map(|port| (port.name, (port.run)(context))).collect();
+
+    println!("\n{:<10} {:>9} {:>9} {:>9}  what runs", "port", "flash", "RAM", "stack");
+    let number = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |value| value.to_string());
+    let (mut failed, mut missing) = (Vec::new(), Vec::new());
+    for (name, row) in &rows {
+        match row {
+            Ok(row) => {
+                let sizes = (number(row.flash), number(row.ram), number(row.stack));
+                println!("{name:<10} {:>9} {:>9} {:>9}  {}", sizes.0, sizes.1, sizes.2, row.runs);
+                if !row.conformance.is_empty() {
+                    println!("{:<41} {}", "", row.conformance);
+                }
+            }
+            Err(Fault::Missing(reason)) => {
+                println!("{name:<10} {:>9} {:>9} {:>9}  not run: {reason}", "–", "–", "–");
+                missing.push(format!("{name}: {reason}"));
+            }
+            Err(Fault::Failed(fault)) => {
+                println!("{name:<10} {:>9} {:>9} {:>9}  FAILED: {fault}", "–", "–", "–");
+                failed.push(format!("{name}: {fault}"));
+            }
+        }
+    }
+    println!("(bytes; – is not measured)");
+    match (failed.is_empty(), missing.is_empty()) {
+        (false, _) => Outcome::Fail(failed.join("; ")),
+        (true, false) => Outcome::Skip(missing.join("; ")),
+        (true, true) => Outcome::Pass(format!("{} ports", rows.len())),
+    }
+}
+
+/// The last line of a conformance report, `summary: …`, without its first word.
+///
+/// # Errors
+/// If there is none, or it counts a failure.
+#[allow(dead_code, reason = "used by the rows of ports that run")]
+pub(crate) fn summary(output: &str) -> Result<String, Fault> {
+    let line = output.lines().rev().find_map(|line| line.trim().strip_prefix("summary: "));
+    match line {
+        Some(line) if line.contains(" 0 failed") => Ok(line.to_owned()),
+        Some(line) => Err(Fault::Failed(format!("conformance: {line}"))),
+        None => Err(Fault::Failed("the conformance suite printed no summary".to_owned())),
+    }
+}
+
+/// Builds a `no_std` package for a Cortex-M3, alone, without default features.
+pub(crate) fn build_for_cortex_m3(context: &Context, package: &str) -> Result<(), Fault> {
+    let compiler = tools::device_compiler(context).map_err(Fault::Missing)?;
+    Ok(compiler
+        .build(context)
+        .arguments(["--lib", "--no-default-features", "--package", package])
+        .locked(context)
+        .run()?)
+}
+
+fn skeleton(context: &Context) -> Result<Row, Fault> {
+    Task::cargo(context).arguments(["build", "--package", "casemate-skeleton"]).locked(context).run()?;
+    build_for_cortex_m3(context, "casemate-skeleton")?;
+    Ok(Row { runs: "builds for the host and for a Cortex-M3".to_owned(), ..Row::default() })
+}
