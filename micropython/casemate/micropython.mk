@@ -31,12 +31,18 @@ CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_SHA384 WOLFSSL_SHA512),sha
 CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256),sha3)
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_AESGCM HAVE_AESCCM),aead)
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2),mac)
+CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_TLS13),tls $(if $(call casemate_set,WOLFSSL_NO_TLS12),,tls12) $(if $(call casemate_set,NO_RSA),,rsa))
+ifneq ($(filter tls,$(CASEMATE_FEATURES)),)
+ifneq ($(WOLFSSL_PORT),unix)
+$(error $(WOLFSSL_USER_SETTINGS_FILE): WOLFSSL_TLS13 is for the unix port so far)
+endif
+endif
 CASEMATE_OPTIMIZE := $(call casemate_set,WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED)
 ifneq ($(words $(CASEMATE_OPTIMIZE)),$(if $(CASEMATE_OPTIMIZE),1,0))
 $(error $(WOLFSSL_USER_SETTINGS_FILE): define one of $(CASEMATE_OPTIMIZE), not both)
 endif
 CASEMATE_PROFILE := $(if $(filter %_SIZE,$(CASEMATE_OPTIMIZE)),micropython-size,micropython)
-CASEMATE_KNOWN := NO_MD5 NO_SHA WOLFSSL_SHA384 WOLFSSL_SHA512 WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256 \
+CASEMATE_KNOWN := WOLFSSL_TLS13 WOLFSSL_NO_TLS12 NO_RSA NO_MD5 NO_SHA WOLFSSL_SHA384 WOLFSSL_SHA512 WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256 \
 	HAVE_AESGCM HAVE_AESCCM HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2 WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED
 CASEMATE_IGNORED := $(filter-out $(CASEMATE_KNOWN),$(filter WOLF% HAVE_% NO_%,$(CASEMATE_SETTINGS)))
 ifneq ($(CASEMATE_IGNORED),)
@@ -63,8 +69,10 @@ CASEMATE_FEATURE_LIST := $(subst $(casemate_space),$(casemate_comma),$(strip $(C
 CASEMATE_SYMBOLS := hash_state_size hash_start hash_update hash_finish hash_check_open aes_start aes_set_direction aes_run
 CASEMATE_SYMBOLS += $(if $(filter aead,$(CASEMATE_FEATURES)),aead_seal aead_open)
 CASEMATE_SYMBOLS += $(if $(filter mac,$(CASEMATE_FEATURES)),hmac cmac hkdf pbkdf2)
+CASEMATE_SYMBOLS += $(if $(filter tls,$(CASEMATE_FEATURES)),$(addprefix context_,new free set_mode load_key add_anchors set_suites) suite failure_text \
+	$(addprefix session_,new free step input filled end_of_input output sent pending read write close peer_certificate agreed))
 
-SRC_USERMOD += $(addprefix $(CASEMATE_DIR)/src/,common.c modwolfhashlib.c modwolfcryptolib.c)
+SRC_USERMOD += $(addprefix $(CASEMATE_DIR)/src/,common.c modwolfhashlib.c modwolfcryptolib.c modwolfssl.c)
 SRC_USERMOD += $(CASEMATE_PORT_DIR)/port.c
 
 CFLAGS_USERMOD += -I$(CASEMATE_DIR)/src

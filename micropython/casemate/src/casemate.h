@@ -63,8 +63,38 @@ int32_t casemate_cmac(casemate_bytes_t key, casemate_bytes_t data, uint8_t *outp
 int32_t casemate_hkdf(uint8_t number, casemate_bytes_t key, casemate_bytes_t salt, casemate_bytes_t info, uint8_t *output, size_t length);
 int32_t casemate_pbkdf2(uint8_t number, casemate_bytes_t password, casemate_bytes_t salt, uint32_t iterations, uint8_t *output, size_t length);
 
+// TLS (feature "tls"). What takes a session or a context must not be called again before it has returned.
+typedef struct casemate_context casemate_context_t;
+typedef struct casemate_session casemate_session_t;
+casemate_context_t *casemate_context_new(bool server);
+void casemate_context_free(casemate_context_t *context);
+void casemate_context_set_mode(casemate_context_t *context, uint8_t mode);
+int32_t casemate_context_load_key(casemate_context_t *context, const uint8_t *key, size_t key_length, const uint8_t *certificate, size_t certificate_length);
+int32_t casemate_context_add_anchors(casemate_context_t *context, const uint8_t *data, size_t length);
+int32_t casemate_context_set_suites(casemate_context_t *context, const uint8_t *numbers, size_t length);
+uint16_t casemate_suite(size_t index);
+int32_t casemate_session_new(const casemate_context_t *context, const uint8_t *name, size_t length, casemate_session_t **session);
+void casemate_session_free(casemate_session_t *session);
+int32_t casemate_session_step(casemate_session_t *session);
+int32_t casemate_session_input(casemate_session_t *session, uint8_t **room, size_t *length);
+void casemate_session_filled(casemate_session_t *session, size_t count);
+int32_t casemate_session_end_of_input(casemate_session_t *session);
+void casemate_session_output(casemate_session_t *session, const uint8_t **output, size_t *length);
+void casemate_session_sent(casemate_session_t *session, size_t count);
+size_t casemate_session_pending(casemate_session_t *session);
+size_t casemate_session_read(casemate_session_t *session, uint8_t *target, size_t length);
+int32_t casemate_session_write(casemate_session_t *session, const uint8_t *data, size_t length);
+void casemate_session_close(casemate_session_t *session);
+void casemate_session_peer_certificate(casemate_session_t *session, const uint8_t **certificate, size_t *length);
+uint32_t casemate_session_agreed(casemate_session_t *session);
+const uint8_t *casemate_failure_text(int32_t number, size_t *length);
+
 // What a port supplies to the library (micropython/casemate/ports/*/port.c and micropython/casemate/src/common.c).
 int32_t casemate_port_random(uint8_t *output, size_t length);
+// For TLS only: memory outside of MicroPython's heap, and seconds since 1970.
+uint8_t *casemate_port_allocate(size_t size, size_t alignment);
+void casemate_port_free(uint8_t *memory);
+uint64_t casemate_port_time(void);
 void casemate_port_panic(const uint8_t *file, size_t length, uint32_t line) __attribute__((noreturn));
 
 #endif

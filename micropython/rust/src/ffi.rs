@@ -291,6 +291,15 @@ mod port {
     unsafe extern "C" {
         /// Fills `output` with random bytes; 0 if it did.
         pub(super) fn casemate_port_random(output: *mut u8, length: usize) -> i32;
+        /// Memory of `size` bytes, aligned to a power of two, or null.
+        #[cfg(feature = "tls")]
+        pub(super) fn casemate_port_allocate(size: usize, alignment: usize) -> *mut u8;
+        /// Takes back what `casemate_port_allocate` gave.
+        #[cfg(feature = "tls")]
+        pub(super) fn casemate_port_free(memory: *mut u8);
+        /// Seconds since 1970.
+        #[cfg(feature = "tls")]
+        pub(super) fn casemate_port_time() -> u64;
         /// Raises a Python exception that names the place, and does not return.
         pub(super) fn casemate_port_panic(file: *const u8, length: usize, line: u32) -> !;
     }
@@ -313,3 +322,352 @@ fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
 #[cfg(all(feature = "firmware", not(test), not(target_os = "none")))]
 #[unsafe(no_mangle)]
 pub extern "C" fn rust_eh_personality() {}
+
+/// The C interface of TLS. Contexts and sessions are pointers that C got from `_new` and gives back to `_free` once.
+#[cfg(feature = "tls")]
+pub mod tls {
+    use super::{bytes, bytes_mut};
+    use crate::tls::{Context, Failure, LoadError, Session, Status, VerifyMode, suites};
+    use alloc::boxed::Box;
+
+    /// A new context, for the server's side or the client's.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn casemate_context_new(server: bool) -> *mut Context {
+        Box::into_raw(Box::new(Context::new(server)))
+    }
+
+    /// # Safety
+    /// `context` came from [`casemate_context_new`] and is not used afterwards.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_context_free(context: *mut Context) {
+        // SAFETY: the caller's promise is the one that `from_raw` asks for.
+        drop(unsafe { Box::from_raw(context) });
+    }
+
+    /// Sets how the peer's certificate is treated: 0 not at all, 1 optional, else required.
+    ///
+    /// # Safety
+    /// `context` is a context that nobody else uses during the call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_context_set_mode(context: *mut Context, mode: u8) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        let context = unsafe { &mut *context };
+        context.set_mode(match mode {
+            0 => VerifyMode::None,
+            1 => VerifyMode::Optional,
+            _ => VerifyMode::Required,
+        });
+    }
+
+    /// [`Context::load_key`]: 0, 1 if the key or 2 if a certificate cannot be read.
+    ///
+    /// # Safety
+    /// As for [`casemate_context_set_mode`]; the other pointers are readable for their lengths.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_context_load_key(
+        context: *mut Context,
+        key: *const u8,
+        key_length: usize,
+        certificate: *const u8,
+        certificate_length: usize,
+    ) -> i32 {
+        // SAFETY: valid, exclusive and readable by the caller's promise.
+        let (context, key, certificate) =
+            unsafe { (&mut *context, bytes(key, key_length), bytes(certificate, certificate_length)) };
+        match context.load_key(key, certificate) {
+            Ok(()) => 0,
+            Err(LoadError::Key) => 1,
+            Err(LoadError::Certificate) => 2,
+        }
+    }
+
+    /// [`Context::add_anchors`]: 0, or 2 if a certificate cannot be read.
+    ///
+    /// # Safety
+    /// As for [`casemate_context_load_key`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_context_add_anchors(
+        context: *mut Context,
+        data: *const u8,
+        length: usize,
+    ) -> i32 {
+        // SAFETY: valid, exclusive and readable by the caller's promise.
+        let (context, data) = unsafe { (&mut *context, bytes(data, length)) };
+        if context.add_anchors(data).is_ok() { 0 } else { 2 }
+    }
+
+    /// [`Context::set_suites`]; the numbers are big-endian pairs of bytes.
+    ///
+    /// # Safety
+    /// As for [`casemate_context_load_key`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_context_set_suites(
+        context: *mut Context,
+        numbers: *const u8,
+        length: usize,
+    ) -> i32 {
+        // SAFETY: valid, exclusive and readable by the caller's promise.
+        let (context, numbers) = unsafe { (&mut *context, bytes(numbers, length)) };
+        let (pairs, _) = numbers.as_chunks::<2>();
+        let numbers: alloc::vec::Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+        context.set_suites(&numbers).map_or_else(|failure| failure.0, |()| 0)
+    }
+
+    /// The number of the cipher suite at `index` of those that this build has, 0 after the last.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn casemate_suite(index: usize) -> u16 {
+        suites().get(index).copied().unwrap_or(0)
+    }
+
+    /// [`Context::session`]. A null `name` means none. Writes the session to `session` if the answer is 0.
+    ///
+    /// # Safety
+    /// As for [`casemate_context_load_key`]; `session` points to a pointer that nobody else uses during the call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_new(
+        context: *const Context,
+        name: *const u8,
+        length: usize,
+        session: *mut *mut Session,
+    ) -> i32 {
+        // SAFETY: valid and readable by the caller's promise.
+        let (context, bytes) = unsafe { (&*context, bytes(name, length)) };
+        let made = match (name.is_null(), core::str::from_utf8(bytes)) {
+            (true, _) => context.session(None),
+            (false, Ok(name)) => context.session(Some(name)),
+            (false, Err(_)) => Err(Failure::NAME),
+        };
+        match made {
+            Ok(made) => {
+                // SAFETY: valid and exclusive by the caller's promise.
+                unsafe { *session = Box::into_raw(Box::new(made)) };
+                0
+            }
+            Err(failure) => failure.0,
+        }
+    }
+
+    /// # Safety
+    /// `session` came from [`casemate_session_new`] and is not used afterwards.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_free(session: *mut Session) {
+        // SAFETY: the caller's promise is the one that `from_raw` asks for.
+        drop(unsafe { Box::from_raw(session) });
+    }
+
+    /// [`Session::step`]: 0 handshaking, 1 open, 2 closed by the peer, or a negative failure.
+    ///
+    /// # Safety
+    /// `session` is a session that nobody else uses during the call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_step(session: *mut Session) -> i32 {
+        // SAFETY: valid and exclusive by the caller's promise.
+        match unsafe { &mut *session }.step() {
+            Ok(Status::Handshaking) => 0,
+            Ok(Status::Open) => 1,
+            Ok(Status::PeerClosed) => 2,
+            Err(failure) => failure.0,
+        }
+    }
+
+    /// [`Session::input`]: writes where to put bytes, and how many at most.
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`]; `room` and `length` point to variables that nobody else uses during the call. The
+    /// room may be written to until the session's next call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_input(
+        session: *mut Session,
+        room: *mut *mut u8,
+        length: *mut usize,
+    ) -> i32 {
+        // SAFETY: valid and exclusive by the caller's promise.
+        match unsafe { &mut *session }.input() {
+            Ok(slice) => {
+                // SAFETY: as above.
+                unsafe { (*room, *length) = (slice.as_mut_ptr(), slice.len()) };
+                0
+            }
+            Err(failure) => failure.0,
+        }
+    }
+
+    /// [`Session::filled`].
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_filled(session: *mut Session, count: usize) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *session }.filled(count);
+    }
+
+    /// [`Session::end_of_input`].
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_end_of_input(session: *mut Session) -> i32 {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *session }.end_of_input().map_or_else(|failure| failure.0, |()| 0)
+    }
+
+    /// [`Session::output`]: the bytes are valid until the session's next call.
+    ///
+    /// # Safety
+    /// As for [`casemate_session_input`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_output(
+        session: *mut Session,
+        output: *mut *const u8,
+        length: *mut usize,
+    ) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe {
+            let slice = (*session).output();
+            (*output, *length) = (slice.as_ptr(), slice.len());
+        }
+    }
+
+    /// [`Session::sent`].
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_sent(session: *mut Session, count: usize) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *session }.sent(count);
+    }
+
+    /// [`Session::pending`].
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_pending(session: *mut Session) -> usize {
+        // SAFETY: valid by the caller's promise.
+        unsafe { &*session }.pending()
+    }
+
+    /// [`Session::read`].
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`]; `target` points to `length` bytes that nobody else uses during the call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_read(
+        session: *mut Session,
+        target: *mut u8,
+        length: usize,
+    ) -> usize {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { (*session).read(bytes_mut(target, length)) }
+    }
+
+    /// [`Session::write`]: a count, or a negative failure.
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`]; `data` points to `length` readable bytes.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_write(
+        session: *mut Session,
+        data: *const u8,
+        length: usize,
+    ) -> i32 {
+        // SAFETY: valid, exclusive and readable by the caller's promise.
+        let answer = unsafe { (*session).write(bytes(data, length)) };
+        answer.map_or_else(|failure| failure.0, |count| i32::try_from(count).unwrap_or(0))
+    }
+
+    /// [`Session::close`].
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_close(session: *mut Session) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *session }.close();
+    }
+
+    /// [`Session::peer_certificate`]: a length of 0 means none.
+    ///
+    /// # Safety
+    /// As for [`casemate_session_output`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_peer_certificate(
+        session: *mut Session,
+        certificate: *mut *const u8,
+        length: *mut usize,
+    ) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe {
+            let slice = (*session).peer_certificate().unwrap_or_default();
+            (*certificate, *length) = (slice.as_ptr(), slice.len());
+        }
+    }
+
+    /// [`Session::suite`] in the lower, [`Session::version`] in the upper half; 0 if they are not agreed.
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_agreed(session: *mut Session) -> u32 {
+        // SAFETY: valid by the caller's promise.
+        let session = unsafe { &*session };
+        match (session.suite(), session.version()) {
+            (Some(suite), Some(version)) => (u32::from(version) << 16) | u32::from(suite),
+            _ => 0,
+        }
+    }
+
+    /// [`Failure::text`]: writes the text's length, and returns its bytes, which end nowhere.
+    ///
+    /// # Safety
+    /// `length` points to a variable that nobody else uses during the call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_failure_text(number: i32, length: *mut usize) -> *const u8 {
+        let text = Failure(number).text();
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { *length = text.len() };
+        text.as_ptr()
+    }
+}
+
+/// Rust's heap is the port's.
+#[cfg(all(feature = "firmware", feature = "tls", not(test)))]
+mod heap {
+    use core::alloc::{GlobalAlloc, Layout};
+
+    struct PortHeap;
+
+    #[global_allocator]
+    static HEAP: PortHeap = PortHeap;
+
+    // SAFETY: the port's functions return memory that nobody else has, of at least the size and with the alignment that
+    // were asked for, or null; they do not unwind.
+    unsafe impl GlobalAlloc for PortHeap {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: any size and any power of two may be asked for.
+            unsafe { super::port::casemate_port_allocate(layout.size(), layout.align()) }
+        }
+
+        unsafe fn dealloc(&self, memory: *mut u8, _: Layout) {
+            // SAFETY: it came from `alloc` and is not used any more, by the caller's promise.
+            unsafe { super::port::casemate_port_free(memory) }
+        }
+    }
+}
+
+/// Seconds since 1970, from the port.
+#[cfg(all(feature = "firmware", feature = "tls"))]
+pub(crate) fn time() -> u64 {
+    // SAFETY: the function has no conditions.
+    unsafe { port::casemate_port_time() }
+}
+
+/// Seconds since 1970, from the operating system, where this crate is tested by itself.
+#[cfg(all(not(feature = "firmware"), feature = "tls"))]
+pub(crate) fn time() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |duration| duration.as_secs())
+}

@@ -23,6 +23,9 @@
     )
 )]
 
+#[cfg(feature = "tls")]
+extern crate alloc;
+
 pub mod cipher;
 mod error;
 #[allow(unsafe_code)]
@@ -30,6 +33,9 @@ pub mod ffi;
 pub mod hash;
 #[cfg(feature = "mac")]
 pub mod mac;
+
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use error::Error;
 

@@ -1,0 +1,29 @@
+//! TLS for `wolfssl`: contexts, and sessions that neither know a socket nor call back.
+//!
+//! A [`Session`] is driven from outside: what the transport delivered goes into [`Session::input`], what it is to send is
+//! taken from [`Session::output`], and [`Session::step`] works in between. So a transport may be any Python object that
+//! raises, blocks or re-enters, and no frame of Rust is below it.
+
+mod certificate;
+mod context;
+mod failure;
+mod session;
+
+pub use context::{Context, LoadError, VerifyMode, suites};
+pub use failure::Failure;
+pub use session::{MAX_WRITE, Session, Status};
+
+use crate::{DRIVER, PortRandom};
+use casemate_crypto::Software;
+use casemate_rustls::DriverSource;
+
+/// The driver of this crate, for the provider.
+#[derive(Debug)]
+pub(crate) struct Port;
+
+impl DriverSource for Port {
+    type Driver = Software<PortRandom>;
+    fn driver() -> &'static Self::Driver {
+        &DRIVER
+    }
+}

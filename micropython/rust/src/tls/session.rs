@@ -1,0 +1,376 @@
+//! One connection: records in, records out.
+
+use super::Failure;
+use alloc::vec::Vec;
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::CommonState;
+use zeroize::{Zeroize, Zeroizing};
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The handshake is not over: send the output, then deliver input.
+    Handshaking,
+    /// The handshake is over.
+    Open,
+    /// The handshake was over, and the peer has said that it will send nothing more.
+    PeerClosed,
+}
+
+/// Bytes that are offered to the transport when there is room for them.
+const FIRST_INPUT: usize = 512;
+/// The longest record (RFC 8446, §5.2, and RFC 5246, §6.2.3), in bytes.
+const MAX_RECORD: usize = 5 + (1 << 14) + 2048;
+/// The longest input while handshaking: a message of up to 64 KiB in several records.
+const MAX_HANDSHAKE: usize = (1 << 16) + MAX_RECORD;
+/// The most application data that one call of [`Session::write`] takes, in bytes: a record's worth.
+pub const MAX_WRITE: usize = 1 << 14;
+/// A ChangeCipherSpec record, which TLS 1.3 sends for the sake of old network equipment (RFC 8446, §D.4).
+const CHANGE_CIPHER_SPEC: [u8; 6] = [0x14, 0x03, 0x03, 0x00, 0x01, 0x01];
+
+enum Engine {
+    Client(UnbufferedClientConnection),
+    Server(UnbufferedServerConnection),
+}
+
+/// A connection. After a failure it only has output: an alert for the peer.
+pub struct Session {
+    engine: Engine,
+    /// What the transport delivered; the first `filled` bytes are valid.
+    input: Vec<u8>,
+    filled: usize,
+    /// What the transport is to send, from `sent` on.
+    output: Vec<u8>,
+    sent: usize,
+    /// What the program has not read yet, from `taken` on.
+    plaintext: Zeroizing<Vec<u8>>,
+    taken: usize,
+    open: bool,
+    peer_closed: bool,
+    close_sent: bool,
+    failure: Option<Failure>,
+}
+
+impl core::fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("Session")
+            .field("open", &self.open)
+            .field("peer_closed", &self.peer_closed)
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a turn of the engine is to do once the connection is open.
+#[derive(Clone, Copy)]
+enum Send<'a> {
+    Nothing,
+    Data(&'a [u8]),
+    CloseNotify,
+}
+
+/// What a turn of the engine came to.
+enum Turn {
+    /// More turns may follow.
+    Again,
+    /// Nothing goes on without input.
+    Input,
+    /// The connection is open; true if what was to be sent has been encrypted.
+    Open(bool),
+    PeerClosed,
+}
+
+/// Where a turn puts what it makes.
+struct Buffers<'a> {
+    output: &'a mut Vec<u8>,
+    plaintext: &'a mut Vec<u8>,
+}
+
+impl Buffers<'_> {
+    /// Appends what `make` writes: called with no room, it says how much it needs.
+    fn append<E>(
+        &mut self,
+        mut make: impl FnMut(&mut [u8]) -> Result<usize, E>,
+        needed: impl Fn(&E) -> Option<usize>,
+    ) -> Result<(), Failure> {
+        let size = match make(&mut []) {
+            Ok(_) => return Ok(()),
+            Err(error) => needed(&error).ok_or(Failure::INTERNAL)?,
+        };
+        let start = self.output.len();
+        self.output.resize(start.saturating_add(size), 0);
+        let written = make(self.output.get_mut(start..).unwrap_or_default()).map_err(|_| Failure::INTERNAL)?;
+        self.output.truncate(start.saturating_add(written));
+        Ok(())
+    }
+}
+
+fn encode_size(error: &EncodeError) -> Option<usize> {
+    match error {
+        EncodeError::InsufficientSize(error) => Some(error.required_size),
+        EncodeError::AlreadyEncoded => None,
+    }
+}
+
+fn encrypt_size(error: &EncryptError) -> Option<usize> {
+    match error {
+        EncryptError::InsufficientSize(error) => Some(error.required_size),
+        EncryptError::EncryptExhausted => None,
+    }
+}
+
+/// One turn: takes the engine's state, acts on it, and says how many bytes of input are done with.
+fn turn<Data>(
+    status: UnbufferedStatus<'_, '_, Data>,
+    mut buffers: Buffers<'_>,
+    send: Send<'_>,
+) -> (usize, Result<Turn, Failure>) {
+    let UnbufferedStatus { mut discard, state } = status;
+    let result = match state {
+        Err(error) => Err(Failure::from(&error)),
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
+            match traffic.next_record() {
+                Some(Ok(record)) => {
+                    discard = discard.saturating_add(record.discard);
+                    buffers.plaintext.extend_from_slice(record.payload);
+                }
+                Some(Err(error)) => break Err(Failure::from(&error)),
+                None => break Ok(Turn::Again),
+            }
+        },
+        Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            buffers.append(|room| data.encode(room), encode_size).map(|()| Turn::Again)
+        }
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            data.done();
+            Ok(Turn::Again)
+        }
+        Ok(ConnectionState::BlockedHandshake) => Ok(Turn::Input),
+        Ok(ConnectionState::WriteTraffic(mut traffic)) => match send {
+            Send::Nothing => Ok(Turn::Open(false)),
+            Send::Data(data) => buffers
+                .append(|room| traffic.encrypt(data, room), encrypt_size)
+                .map(|()| Turn::Open(true)),
+            Send::CloseNotify => buffers
+                .append(|room| traffic.queue_close_notify(room), encrypt_size)
+                .map(|()| Turn::Open(true)),
+        },
+        Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Ok(Turn::PeerClosed),
+        // Early data is not enabled, and there are no other states.
+        Ok(_) => Err(Failure::INTERNAL),
+    };
+    (discard, result)
+}
+
+impl Session {
+    fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            input: Vec::new(),
+            filled: 0,
+            output: Vec::new(),
+            sent: 0,
+            plaintext: Zeroizing::new(Vec::new()),
+            taken: 0,
+            open: false,
+            peer_closed: false,
+            close_sent: false,
+            failure: None,
+        }
+    }
+
+    pub(super) fn client(connection: UnbufferedClientConnection) -> Self {
+        Self::new(Engine::Client(connection))
+    }
+
+    pub(super) fn server(connection: UnbufferedServerConnection) -> Self {
+        Self::new(Engine::Server(connection))
+    }
+
+    fn common(&self) -> &CommonState {
+        match &self.engine {
+            Engine::Client(connection) => connection,
+            Engine::Server(connection) => connection,
+        }
+    }
+
+    fn turn(&mut self, send: Send<'_>) -> Result<Turn, Failure> {
+        let input = self.input.get_mut(..self.filled).unwrap_or_default();
+        let buffers = Buffers { output: &mut self.output, plaintext: &mut self.plaintext };
+        let (discard, result) = match &mut self.engine {
+            Engine::Client(connection) => turn(connection.process_tls_records(input), buffers, send),
+            Engine::Server(connection) => turn(connection.process_tls_records(input), buffers, send),
+        };
+        let discard = discard.min(self.filled);
+        self.input.copy_within(discard..self.filled, 0);
+        self.filled = self.filled.saturating_sub(discard);
+        result
+    }
+
+    /// Turns until nothing goes on; true if `send` has been encrypted.
+    fn run(&mut self, send: Send<'_>) -> Result<bool, Failure> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        loop {
+            match self.turn(send) {
+                Ok(Turn::Again) => {}
+                Ok(Turn::Input) => return Ok(false),
+                Ok(Turn::Open(done)) => {
+                    self.open = true;
+                    return Ok(done);
+                }
+                Ok(Turn::PeerClosed) => {
+                    self.open = true;
+                    self.peer_closed = true;
+                    return Ok(false);
+                }
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    self.collect_alert();
+                    return Err(failure);
+                }
+            }
+        }
+    }
+
+    /// After a failure the engine has an alert for the peer. It must be asked with the same input, and says what it is
+    /// again when there is nothing more.
+    fn collect_alert(&mut self) {
+        for _ in 0..8 {
+            if self.turn(Send::Nothing).is_err() {
+                break;
+            }
+        }
+        self.input.zeroize();
+        self.filled = 0;
+    }
+
+    /// Works through the input as far as it goes.
+    ///
+    /// # Errors
+    /// The failure, now and for good.
+    pub fn step(&mut self) -> Result<Status, Failure> {
+        self.run(Send::Nothing)?;
+        Ok(match (self.open, self.peer_closed) {
+            (_, true) => Status::PeerClosed,
+            (true, false) => Status::Open,
+            (false, false) => Status::Handshaking,
+        })
+    }
+
+    /// Room for bytes from the transport: never empty.
+    ///
+    /// # Errors
+    /// [`Failure::TOO_LARGE`] if a record or message is longer than the protocol allows.
+    pub fn input(&mut self) -> Result<&mut [u8], Failure> {
+        if self.filled >= self.input.len() {
+            let limit = if self.open { MAX_RECORD } else { MAX_HANDSHAKE };
+            let wanted = self.filled.saturating_mul(2).clamp(FIRST_INPUT, limit);
+            if wanted <= self.filled {
+                self.failure = Some(Failure::TOO_LARGE);
+                return Err(Failure::TOO_LARGE);
+            }
+            self.input.resize(wanted, 0);
+        }
+        Ok(self.input.get_mut(self.filled..).unwrap_or_default())
+    }
+
+    /// Says that the first `count` bytes of [`input`](Self::input) have been filled.
+    pub fn filled(&mut self, count: usize) {
+        self.filled = self.filled.saturating_add(count).min(self.input.len());
+    }
+
+    /// The end of the transport's stream, which is a failure unless the peer has announced it.
+    ///
+    /// # Errors
+    /// [`Failure::CLOSED`].
+    pub fn end_of_input(&mut self) -> Result<(), Failure> {
+        if self.peer_closed {
+            return Ok(());
+        }
+        let failure = *self.failure.get_or_insert(Failure::CLOSED);
+        Err(failure)
+    }
+
+    /// What the transport is to send. A lone ChangeCipherSpec waits for what follows it: alone it would meet the delays
+    /// of TCP.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        let rest = self.output.get(self.sent..).unwrap_or_default();
+        let alone = !self.open && self.failure.is_none() && rest == CHANGE_CIPHER_SPEC;
+        if alone { &[] } else { rest }
+    }
+
+    /// Says that the first `count` bytes of [`output`](Self::output) have been sent.
+    pub fn sent(&mut self, count: usize) {
+        self.sent = self.sent.saturating_add(count).min(self.output.len());
+        if self.sent == self.output.len() {
+            self.output.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// The number of bytes that can be read without the transport.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.plaintext.len().saturating_sub(self.taken)
+    }
+
+    /// Moves bytes that the peer sent to `target` and returns how many.
+    pub fn read(&mut self, target: &mut [u8]) -> usize {
+        let source = self.plaintext.get(self.taken..).unwrap_or_default();
+        let count = source.len().min(target.len());
+        target.iter_mut().zip(source).for_each(|(target, byte)| *target = *byte);
+        self.taken = self.taken.saturating_add(count);
+        if self.taken == self.plaintext.len() {
+            let whole = self.plaintext.as_mut_slice();
+            whole.zeroize();
+            self.plaintext.clear();
+            self.taken = 0;
+        }
+        count
+    }
+
+    /// Encrypts up to [`MAX_WRITE`] bytes into the output and returns how many: 0 while the handshake is not over.
+    ///
+    /// # Errors
+    /// The failure, now and for good.
+    pub fn write(&mut self, data: &[u8]) -> Result<usize, Failure> {
+        let data = data.get(..data.len().min(MAX_WRITE)).unwrap_or_default();
+        if data.is_empty() {
+            return Ok(0);
+        }
+        Ok(if self.run(Send::Data(data))? { data.len() } else { 0 })
+    }
+
+    /// Puts a close_notify alert into the output, once, if the connection is open and well.
+    pub fn close(&mut self) {
+        if self.open && !self.close_sent && self.failure.is_none() {
+            self.close_sent = true;
+            // A failure here is noticed by nobody: the session is given up.
+            let _ = self.run(Send::CloseNotify);
+        }
+    }
+
+    /// The peer's own certificate in DER, once the handshake has brought it.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        self.common().peer_certificates()?.first().map(AsRef::as_ref)
+    }
+
+    /// The number of the cipher suite in IANA's registry, once it is agreed.
+    #[must_use]
+    pub fn suite(&self) -> Option<u16> {
+        self.common().negotiated_cipher_suite().map(|suite| u16::from(suite.suite()))
+    }
+
+    /// The version on the wire, 0x0303 or 0x0304, once it is agreed.
+    #[must_use]
+    pub fn version(&self) -> Option<u16> {
+        self.common().protocol_version().map(u16::from)
+    }
+}
