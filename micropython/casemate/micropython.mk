@@ -4,6 +4,7 @@
 #   WOLFSSL_USER_SETTINGS_FILE   a user_settings.h in place of ports/$(WOLFSSL_PORT)/user_settings.h
 #   WOLFSSL_ALIAS=1              register the modules under MicroPython's own names too
 #   WOLFSSL_KEEP_BUILTIN=1       leave MicroPython's own hash and cipher modules in
+#   CASEMATE_TEST=1              functions of wolfssl for tests: memory in use, allocations that fail
 #   CASEMATE_CARGO               the cargo to call; CASEMATE_CARGO_FLAGS are added to its arguments
 #   CASEMATE_RUST_TARGET         Rust's name of the target; normally found from the port
 #   CASEMATE_TARGET_DIR          cargo's target folder; normally in the build folder
@@ -31,18 +32,13 @@ CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_SHA384 WOLFSSL_SHA512),sha
 CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256),sha3)
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_AESGCM HAVE_AESCCM),aead)
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2),mac)
-CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_TLS13),tls $(if $(call casemate_set,WOLFSSL_NO_TLS12),,tls12) $(if $(call casemate_set,NO_RSA),,rsa))
-ifneq ($(filter tls,$(CASEMATE_FEATURES)),)
-ifneq ($(WOLFSSL_PORT),unix)
-$(error $(WOLFSSL_USER_SETTINGS_FILE): WOLFSSL_TLS13 is for the unix port so far)
-endif
-endif
+CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_TLS13),tls $(if $(call casemate_set,WOLFSSL_NO_TLS12),,tls12) $(if $(call casemate_set,NO_RSA),,rsa) $(if $(call casemate_set,NO_SESSION_CACHE),,resumption))
 CASEMATE_OPTIMIZE := $(call casemate_set,WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED)
 ifneq ($(words $(CASEMATE_OPTIMIZE)),$(if $(CASEMATE_OPTIMIZE),1,0))
 $(error $(WOLFSSL_USER_SETTINGS_FILE): define one of $(CASEMATE_OPTIMIZE), not both)
 endif
 CASEMATE_PROFILE := $(if $(filter %_SIZE,$(CASEMATE_OPTIMIZE)),micropython-size,micropython)
-CASEMATE_KNOWN := WOLFSSL_TLS13 WOLFSSL_NO_TLS12 NO_RSA NO_MD5 NO_SHA WOLFSSL_SHA384 WOLFSSL_SHA512 WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256 \
+CASEMATE_KNOWN := WOLFSSL_TLS13 WOLFSSL_NO_TLS12 NO_RSA NO_SESSION_CACHE NO_ERROR_STRINGS NO_MD5 NO_SHA WOLFSSL_SHA384 WOLFSSL_SHA512 WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256 \
 	HAVE_AESGCM HAVE_AESCCM HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2 WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED
 CASEMATE_IGNORED := $(filter-out $(CASEMATE_KNOWN),$(filter WOLF% HAVE_% NO_%,$(CASEMATE_SETTINGS)))
 ifneq ($(CASEMATE_IGNORED),)
@@ -69,14 +65,19 @@ CASEMATE_FEATURE_LIST := $(subst $(casemate_space),$(casemate_comma),$(strip $(C
 CASEMATE_SYMBOLS := hash_state_size hash_start hash_update hash_finish hash_check_open aes_start aes_set_direction aes_run
 CASEMATE_SYMBOLS += $(if $(filter aead,$(CASEMATE_FEATURES)),aead_seal aead_open)
 CASEMATE_SYMBOLS += $(if $(filter mac,$(CASEMATE_FEATURES)),hmac cmac hkdf pbkdf2)
-CASEMATE_SYMBOLS += $(if $(filter tls,$(CASEMATE_FEATURES)),$(addprefix context_,new free set_mode load_key add_anchors set_suites) suite failure_text \
-	$(addprefix session_,new free step input filled end_of_input output sent pending read write close peer_certificate agreed))
+CASEMATE_SYMBOLS += $(if $(filter tls,$(CASEMATE_FEATURES)),$(addprefix context_,new free set_mode set_callback set_protocols load_key add_anchors set_suites prepare) suite failure_text \
+	$(addprefix session_,new free step input filled end_of_input output sent readable read write close shrink peer_certificate agreed protocol resumed))
 
-SRC_USERMOD += $(addprefix $(CASEMATE_DIR)/src/,common.c modwolfhashlib.c modwolfcryptolib.c modwolfssl.c)
+SRC_USERMOD += $(addprefix $(CASEMATE_DIR)/src/,common.c heap.c modwolfhashlib.c modwolfcryptolib.c modwolfssl.c)
 SRC_USERMOD += $(CASEMATE_PORT_DIR)/port.c
 
 CFLAGS_USERMOD += -I$(CASEMATE_DIR)/src
 CFLAGS_USERMOD += $(foreach feature,$(filter-out firmware,$(CASEMATE_FEATURES)),-DCASEMATE_FEATURE_$(shell echo $(feature) | tr a-z A-Z)=1)
+CFLAGS_USERMOD += $(if $(call casemate_set,NO_ERROR_STRINGS),-DCASEMATE_NO_ERROR_STRINGS=1)
+CFLAGS_USERMOD += $(if $(filter unix,$(WOLFSSL_PORT)),-DCASEMATE_HEAP_LIBC=1)
+ifeq ($(CASEMATE_TEST),1)
+CFLAGS_USERMOD += -DCASEMATE_TEST=1
+endif
 ifeq ($(WOLFSSL_ALIAS),1)
 CFLAGS_USERMOD += -DWOLFSSL_ALIAS=1
 endif

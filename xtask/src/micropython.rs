@@ -1,6 +1,7 @@
 //! `cargo xtask micropython`: builds MicroPython with the modules of `micropython/` for unix and for an emulated
 //! Cortex-M3, and runs MicroPython's own tests and ours with them.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +16,26 @@ const ARCHIVE: &str = "micropython_1.25.0+ds.orig.tar.xz";
 const ARCHIVE_SHA256: &str = "7b25be99a502f070b2de81dafc08da7051d992325d6e67daa9045a918fffdbea";
 
 /// MicroPython's tests that the modules must pass under the standard names, as globs in its `tests` folder.
-const UPSTREAM: &[&str] = &["extmod/hashlib_*.py", "extmod/cryptolib_*.py"];
+const UPSTREAM: &[&str] =
+    &["extmod/hashlib_*.py", "extmod/cryptolib_*.py", "extmod/ssl_*.py", "extmod/tls_*.py"];
+
+/// Its tests with two programs that speak to each other.
+const UPSTREAM_PAIRS: &[&str] =
+    &["multi_net/ssl_*.py", "multi_net/sslcontext_*.py", "multi_net/asyncio_tls_*.py", "multi_net/tls_*.py"];
+
+/// Its test that its runner only runs on builds for coverage; here it is run by itself.
+const DIRECT: &str = "extmod/ssl_poll.py";
+
+/// Its tests that cannot pass, and why.
+const NOT_APPLICABLE: &[(&str, &str)] = &[
+    ("extmod/tls_dtls.py", "no DTLS"),
+    ("multi_net/tls_dtls_server_client.py", "no DTLS"),
+    ("extmod/tls_sslcontext_ciphers.py", "names CBC suites, which rustls does not have"),
+    ("multi_net/sslcontext_server_client_ciphers.py", "demands a CBC suite, which rustls does not have"),
+];
+
+/// Why a test of its skips itself, where that is known.
+const SKIPS: &[(&str, &str)] = &[("extmod/ssl_sslcontext.py", "needs sockets")];
 
 /// How long a build or a run of tests may take.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -39,9 +59,13 @@ fn run(context: &Context) -> Result<Outcome, String> {
     };
     let mut table = Vec::new();
 
+    build_compiler(&source, &folder)?;
     let unix = build(context, &source, &folder, Port::Unix)?;
-    let tests = tests(&source, UPSTREAM)?;
+    let mut tests = tests(&source, UPSTREAM)?;
+    tests.retain(|test| test != DIRECT);
     table.extend(run_tests(&source, &tests, "unix", &unix, None)?);
+    table.push(run_directly(&source, &unix));
+    table.extend(run_pairs(context, &source, &folder, &unix)?);
     table.extend(own_tests(context, &unix)?);
 
     let device = match device_tools(context) {
@@ -53,14 +77,19 @@ fn run(context: &Context) -> Result<Outcome, String> {
         Err(reason) => Some(reason),
     };
 
-    println!("\n{:<10} {:<44} result", "build", "test");
+    println!("\n{:<10} {:<56} result", "build", "test");
     for row in &table {
-        println!("{:<10} {:<44} {}", row.build, row.test, row.result);
+        println!("{:<10} {:<56} {}", row.build, row.test, row.result);
     }
-    let count = |result: &str| table.iter().filter(|row| row.result == result).count();
-    let summary = format!("{} passed, {} failed, {} skipped", count("pass"), count("FAIL"), count("skip"));
+    let count = |wanted: fn(&Verdict) -> bool| table.iter().filter(|row| wanted(&row.result)).count();
+    let (passed, failed) =
+        (count(|result| *result == Verdict::Pass), count(|result| *result == Verdict::Fail));
+    let skipped = count(|result| matches!(result, Verdict::Skip(_)));
+    let not_applicable = count(|result| matches!(result, Verdict::NotApplicable(_)));
+    let summary =
+        format!("{passed} passed, {failed} failed, {skipped} skipped, {not_applicable} not applicable");
     Ok(match device {
-        _ if count("FAIL") > 0 || count("pass") == 0 => Outcome::Fail(summary),
+        _ if failed > 0 || passed == 0 => Outcome::Fail(summary),
         Some(reason) => Outcome::Skip(format!("unix: {summary}; Cortex-M3: {reason}")),
         None => Outcome::Pass(summary),
     })
@@ -70,7 +99,42 @@ fn run(context: &Context) -> Result<Outcome, String> {
 struct Row {
     build: &'static str,
     test: String,
-    result: &'static str,
+    result: Verdict,
+}
+
+/// What became of a test.
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    Pass,
+    Fail,
+    /// The test found that the build cannot run it.
+    Skip(&'static str),
+    /// The modules do not have what the test is about.
+    NotApplicable(&'static str),
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass => formatter.write_str("passed"),
+            Self::Fail => formatter.write_str("FAILED"),
+            Self::Skip(reason) => write!(formatter, "skipped: {reason}"),
+            Self::NotApplicable(reason) => write!(formatter, "not applicable: {reason}"),
+        }
+    }
+}
+
+/// What the table says about a test in place of `pass`, `skip` or anything else that the runner said.
+fn verdict(test: &str, said: Option<&str>) -> Verdict {
+    let known = |list: &[(&str, &'static str)]| {
+        list.iter().find(|(name, _)| *name == test).map(|(_, reason)| *reason)
+    };
+    match (known(NOT_APPLICABLE), said) {
+        (Some(reason), _) => Verdict::NotApplicable(reason),
+        (None, Some("pass")) => Verdict::Pass,
+        (None, Some("skip")) => Verdict::Skip(known(SKIPS).unwrap_or("by itself")),
+        (None, _) => Verdict::Fail,
+    }
 }
 
 /// MicroPython's source: where `MICROPYTHON_SRC` says, or Debian's source package.
@@ -184,6 +248,19 @@ fn device_tools(context: &Context) -> Result<tools::DeviceCompiler, String> {
     tools::device_compiler(context)
 }
 
+/// Builds the compiler that MicroPython's make needs for what is frozen into a build.
+fn build_compiler(source: &Path, folder: &Path) -> Result<(), String> {
+    Task::new("make")
+        .directory(&source.join("mpy-cross"))
+        .limit(LIMIT)
+        .arguments([jobs(), format!("BUILD={}", folder.join("mpy-cross").display())])
+        .run()
+}
+
+fn jobs() -> String {
+    format!("-j{}", std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// Builds a port with the modules under the standard names; returns the program or the firmware.
 fn build(context: &Context, source: &Path, folder: &Path, port: Port) -> Result<PathBuf, String> {
     let (name, product) = match port {
@@ -193,17 +270,24 @@ fn build(context: &Context, source: &Path, folder: &Path, port: Port) -> Result<
     let output = folder.join(format!("build-{name}"));
     // MicroPython's make does not notice changed options, and its own part is built in a minute.
     let _ = fs::remove_dir_all(&output);
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let tests = context.root.join("micropython/tests");
+    let compiler = folder.join("mpy-cross/mpy-cross");
     let make = Task::new("make")
         .directory(&source.join("ports").join(name))
         .limit(LIMIT)
-        .arguments([format!("-j{jobs}"), format!("BUILD={}", output.display())])
+        .arguments([jobs(), format!("BUILD={}", output.display())])
         .arguments([
             format!("USER_C_MODULES={}", context.root.join("micropython").display()),
             format!("CASEMATE_TARGET_DIR={}", folder.join("rust").display()),
             format!("WOLFSSL_PORT={name}"),
         ])
-        .arguments(["WOLFSSL_ALIAS=1", "FROZEN_MANIFEST="]);
+        .arguments(["WOLFSSL_ALIAS=1", "CASEMATE_TEST=1"])
+        .arguments([
+            format!("FROZEN_MANIFEST={}", tests.join("manifest.py").display()),
+            format!("MPY_LIB_DIR={}", tests.join("lib").display()),
+            format!("MICROPY_MPYCROSS={}", compiler.display()),
+            format!("MICROPY_MPYCROSS_DEPENDENCY={}", compiler.display()),
+        ]);
     let make = match port {
         // What Debian's archive does not hold the libraries of.
         Port::Unix => make.arguments(["MICROPY_PY_SSL=0", "MICROPY_PY_BTREE=0", "MICROPY_PY_FFI=0"]),
@@ -264,18 +348,75 @@ fn run_tests(
         .iter()
         .map(|test| {
             let said = output.lines().find(|line| line.split_whitespace().nth(1) == Some(test.as_str()));
-            let result = match said.and_then(|line| line.split_whitespace().next()) {
-                Some("pass") => "pass",
-                Some("skip") => "skip",
-                _ => "FAIL",
-            };
+            let result = verdict(test, said.and_then(|line| line.split_whitespace().next()));
             Row { build, test: test.clone(), result }
         })
         .collect();
-    if result.is_err() && rows.iter().all(|row| row.result != "FAIL") {
-        result?;
-    }
+    explain(result, &rows)?;
     Ok(rows)
+}
+
+/// A runner that failed must have said which test did.
+fn explain(result: Result<(), String>, rows: &[Row]) -> Result<(), String> {
+    let explained = |row: &Row| matches!(row.result, Verdict::Fail | Verdict::NotApplicable(_));
+    if rows.iter().any(explained) { Ok(()) } else { result }
+}
+
+/// Runs [`DIRECT`] and compares what it prints.
+fn run_directly(source: &Path, unix: &Path) -> Row {
+    let folder = source.join("tests");
+    let printed = Task::new(unix).directory(&folder).arguments([DIRECT]).query();
+    let expected = fs::read_to_string(folder.join(format!("{DIRECT}.exp")));
+    let same =
+        printed.zip(expected.ok()).is_some_and(|(printed, expected)| printed.trim() == expected.trim());
+    Row { build: "unix", test: DIRECT.into(), result: if same { Verdict::Pass } else { Verdict::Fail } }
+}
+
+/// Runs the tests with two programs. What some of them are to print depends on the numbers and texts of errors; ours are
+/// in `micropython/tests/expected`.
+fn run_pairs(context: &Context, source: &Path, folder: &Path, unix: &Path) -> Result<Vec<Row>, String> {
+    let copy = folder.join("multi_net");
+    // What an earlier run left behind; at first there is nothing.
+    let _ = fs::remove_dir_all(&copy);
+    for origin in [source.join("tests/multi_net"), context.root.join("micropython/tests/expected/multi_net")]
+    {
+        copy_files(&origin, &copy)
+            .map_err(|error| format!("{} cannot be copied: {error}", origin.display()))?;
+    }
+    let tests = tests(source, UPSTREAM_PAIRS)?;
+    let applicable: Vec<&String> =
+        tests.iter().filter(|test| NOT_APPLICABLE.iter().all(|(name, _)| name != test)).collect();
+    let (output, result) = Task::new("/usr/bin/python3")
+        .directory(&source.join("tests"))
+        .limit(LIMIT)
+        .arguments(["run-multitests.py", "-i", "micropython", "-i", "micropython"])
+        .arguments(applicable.iter().map(|test| folder.join(test)))
+        .variable("MICROPY_MICROPYTHON", unix)
+        .run_reading_output();
+    let rows: Vec<Row> = tests
+        .iter()
+        .map(|test| {
+            let path = folder.join(test);
+            let said = output
+                .lines()
+                .filter(|line| line.split_whitespace().next() == path.to_str())
+                .find_map(|line| line.rsplit_once(": ").map(|(_, said)| said));
+            Row { build: "unix", test: test.clone(), result: verdict(test, said) }
+        })
+        .collect();
+    explain(result, &rows)?;
+    Ok(rows)
+}
+
+fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs each of our own tests: a program that raises an exception if something is wrong.
@@ -295,7 +436,7 @@ fn own_tests(context: &Context, unix: &Path) -> Result<Vec<Row>, String> {
         rows.push(Row {
             build: "unix",
             test: format!("micropython/tests/{name}"),
-            result: if result.is_ok() { "pass" } else { "FAIL" },
+            result: if result.is_ok() { Verdict::Pass } else { Verdict::Fail },
         });
     }
     Ok(rows)

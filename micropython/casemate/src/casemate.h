@@ -69,6 +69,9 @@ typedef struct casemate_session casemate_session_t;
 casemate_context_t *casemate_context_new(bool server);
 void casemate_context_free(casemate_context_t *context);
 void casemate_context_set_mode(casemate_context_t *context, uint8_t mode);
+void casemate_context_set_callback(casemate_context_t *context, bool callback);
+int32_t casemate_context_set_protocols(casemate_context_t *context, const uint8_t *list, size_t length);
+int32_t casemate_context_prepare(casemate_context_t *context, bool named);
 int32_t casemate_context_load_key(casemate_context_t *context, const uint8_t *key, size_t key_length, const uint8_t *certificate, size_t certificate_length);
 int32_t casemate_context_add_anchors(casemate_context_t *context, const uint8_t *data, size_t length);
 int32_t casemate_context_set_suites(casemate_context_t *context, const uint8_t *numbers, size_t length);
@@ -81,20 +84,27 @@ void casemate_session_filled(casemate_session_t *session, size_t count);
 int32_t casemate_session_end_of_input(casemate_session_t *session);
 void casemate_session_output(casemate_session_t *session, const uint8_t **output, size_t *length);
 void casemate_session_sent(casemate_session_t *session, size_t count);
-size_t casemate_session_pending(casemate_session_t *session);
-size_t casemate_session_read(casemate_session_t *session, uint8_t *target, size_t length);
+bool casemate_session_readable(casemate_session_t *session);
+int32_t casemate_session_read(casemate_session_t *session, uint8_t *target, size_t length, size_t *count);
+void casemate_session_shrink(casemate_session_t *session);
+void casemate_session_protocol(casemate_session_t *session, const uint8_t **protocol, size_t *length);
+bool casemate_session_resumed(casemate_session_t *session);
 int32_t casemate_session_write(casemate_session_t *session, const uint8_t *data, size_t length);
 void casemate_session_close(casemate_session_t *session);
 void casemate_session_peer_certificate(casemate_session_t *session, const uint8_t **certificate, size_t *length);
 uint32_t casemate_session_agreed(casemate_session_t *session);
 const uint8_t *casemate_failure_text(int32_t number, size_t *length);
 
-// What a port supplies to the library (micropython/casemate/ports/*/port.c and micropython/casemate/src/common.c).
+// What a port supplies to the library (micropython/casemate/ports/*/port.c).
 int32_t casemate_port_random(uint8_t *output, size_t length);
-// For TLS only: memory outside of MicroPython's heap, and seconds since 1970.
+// Seconds since 1970, for TLS only.
+uint64_t casemate_port_time(void);
+
+// What the C part supplies to the library: common.c, and for TLS heap.c and modwolfssl.c.
+void casemate_port_panic(const uint8_t *file, size_t length, uint32_t line) __attribute__((noreturn));
 uint8_t *casemate_port_allocate(size_t size, size_t alignment);
 void casemate_port_free(uint8_t *memory);
-uint64_t casemate_port_time(void);
-void casemate_port_panic(const uint8_t *file, size_t length, uint32_t line) __attribute__((noreturn));
+void casemate_port_memory_is_shared(void);
+int32_t casemate_port_ask(const uint8_t *certificate, size_t length, size_t depth);
 
 #endif

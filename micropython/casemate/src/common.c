@@ -1,6 +1,7 @@
 // What the three modules share.
 #include <string.h>
 #include "common.h"
+#include "heap.h"
 
 void casemate_raise(int32_t error) {
     switch (error) {
@@ -74,5 +75,10 @@ size_t casemate_hash_digest_size(uint8_t number) {
 }
 
 void casemate_port_panic(const uint8_t *file, size_t length, uint32_t line) {
+    #if CASEMATE_FEATURE_TLS
+    if (casemate_heap_failed()) {
+        mp_raise_msg(&mp_type_MemoryError, MP_ERROR_TEXT("memory allocation failed in TLS"));
+    }
+    #endif
     mp_raise_msg_varg(&mp_type_RuntimeError, MP_ERROR_TEXT("internal error at %.*s:%u"), (int)length, (const char *)file, (unsigned)line);
 }

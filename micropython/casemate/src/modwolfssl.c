@@ -1,16 +1,22 @@
 // The module wolfssl: SSLContext, sockets over any stream, and the older function wrap_socket.
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "common.h"
+#include "heap.h"
 #include "py/gc.h"
 #include "py/mperrno.h"
 #include "py/mphal.h"
+#include "py/objtype.h"
 #include "py/stream.h"
 
 #if CASEMATE_FEATURE_TLS
 
-#if CASEMATE_MICROPYTHON < 122
-#error "wolfssl needs MicroPython 1.22 or newer so far; leave WOLFSSL_TLS13 out of user_settings.h"
+#if CASEMATE_HEAP_LIBC
+#include <sched.h>
+#define THREAD_LOCAL __thread
+#else
+#define THREAD_LOCAL
 #endif
 
 #define PROTOCOL_SERVER 1
@@ -19,32 +25,204 @@
 #define CERT_REQUIRED 2
 // ioctl request of MicroPython 1.28: raise what an error number stands for, with its text.
 #define STREAM_RAISE_ERROR 12
+// After so much memory that MicroPython's collector does not see, it is made to run, in bytes.
+#define COLLECT_AFTER (256 * 1024)
+
+// Finalisers: WOLF_SSL_FINALISER decides if it is given, then the macro of MicroPython 1.21 and later. The older macro is 0
+// unless somebody has set it, so that its 0 says nothing.
+#if !defined(WOLF_SSL_FINALISER)
+#if defined(MICROPY_PY_SSL_FINALISER)
+#define WOLF_SSL_FINALISER (MICROPY_PY_SSL_FINALISER)
+#else
+#define WOLF_SSL_FINALISER (MICROPY_ENABLE_FINALISER)
+#endif
+#endif
+#if WOLF_SSL_FINALISER && MICROPY_ENABLE_FINALISER
+#define NEW_OBJECT(type) m_malloc_with_finaliser(sizeof(type))
+#else
+#define NEW_OBJECT(type) m_malloc(sizeof(type))
+#endif
+
+// A context of the library with all its memory. It lives until its Python object and all sockets made from it are gone,
+// in whatever order that happens.
+typedef struct {
+    casemate_owner_t owner;
+    casemate_context_t *context;
+    size_t references;
+    bool busy;
+} family_t;
 
 typedef struct {
     mp_obj_base_t base;
-    casemate_context_t *context; // NULL once finalised
+    family_t *family; // NULL once finalised
     bool server;
     mp_int_t verify_mode;
+    mp_obj_t verify_callback;
 } context_object_t;
 
 typedef struct {
     mp_obj_base_t base;
+    casemate_owner_t owner; // of the session's memory
     mp_obj_t stream;
-    casemate_session_t *session; // NULL once closed
+    mp_obj_t callback; // the context's verify_callback
+    mp_obj_t raised; // what the callback raised
+    family_t *family; // NULL once closed
+    casemate_session_t *session; // NULL once closed, or lost when memory ran out
     uint8_t poll_mask; // what the last read or write waited for, other than what it is called after
-    bool busy; // a call is under way: re-entered, or left by a jump that nobody caught
+    bool busy; // a call is under way
+    bool inside; // it is in the library
     bool close_later; // closed while busy
     bool closed;
     int error; // of an earlier call: sticky
 } socket_object_t;
 
-static const mp_obj_type_t socket_type;
-
-static NORETURN void raise_failure(int number) {
+static __attribute__((noreturn)) void raise_failure(int number) {
+    #if CASEMATE_NO_ERROR_STRINGS
+    mp_raise_OSError(number);
+    #else
     size_t length;
     const uint8_t *text = casemate_failure_text(number, &length);
     mp_obj_t arguments[] = { MP_OBJ_NEW_SMALL_INT(number), mp_obj_new_str((const char *)text, length) };
     nlr_raise(mp_obj_new_exception_args(&mp_type_OSError, 2, arguments));
+    #endif
+}
+
+static __attribute__((noreturn)) void raise_error(int number) {
+    if (number < 0) {
+        raise_failure(number);
+    }
+    mp_raise_OSError(number);
+}
+
+// ---- memory -----------------------------------------------------------------------------------------------------
+
+static family_t *family_new(bool server) {
+    #if CASEMATE_HEAP_LIBC
+    // The collector does not see what the library holds.
+    static size_t collected;
+    size_t total = casemate_heap_total();
+    if (total - collected > COLLECT_AFTER) {
+        collected = total;
+        gc_collect();
+    }
+    family_t *family = calloc(1, sizeof(family_t));
+    if (family == NULL) {
+        m_malloc_fail(sizeof(family_t));
+    }
+    #else
+    family_t *family = m_malloc(sizeof(family_t));
+    #endif
+    memset(family, 0, sizeof(*family));
+    casemate_owner_start(&family->owner);
+    family->references = 1;
+    return family;
+}
+
+// Gives up one reference. May be called during a collection.
+static void family_release(family_t *family) {
+    if (casemate_count(&family->references, -1) > 0) {
+        return;
+    }
+    casemate_owner_t *before = casemate_owner_set(&family->owner);
+    if (family->context != NULL) {
+        casemate_context_free(family->context);
+    }
+    casemate_owner_set(before);
+    casemate_owner_free(&family->owner);
+    #if CASEMATE_HEAP_LIBC
+    free(family);
+    #endif
+}
+
+// Arguments of a call that uses a context.
+typedef struct {
+    casemate_bytes_t first, second;
+    bool flag;
+    socket_object_t *socket;
+} call_t;
+
+// Calls the library with a context, whose memory it allocates from; other threads wait.
+static int32_t with_context(family_t *family, int32_t (*function)(family_t *family, call_t *call), call_t *call) {
+    while (__atomic_exchange_n(&family->busy, true, __ATOMIC_ACQUIRE)) {
+        #if CASEMATE_HEAP_LIBC
+        sched_yield();
+        #else
+        mp_raise_OSError(MP_EBUSY);
+        #endif
+    }
+    casemate_owner_set(&family->owner);
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        int32_t answer = function(family, call);
+        nlr_pop();
+        __atomic_store_n(&family->busy, false, __ATOMIC_RELEASE);
+        return answer;
+    }
+    __atomic_store_n(&family->busy, false, __ATOMIC_RELEASE);
+    nlr_jump(nlr.ret_val);
+}
+
+// The socket whose session runs, for the callback.
+static THREAD_LOCAL socket_object_t *running;
+
+// Before and after each call of the library with a session.
+static inline casemate_session_t *go_in(socket_object_t *self) {
+    self->inside = true;
+    running = self;
+    casemate_owner_set(&self->owner);
+    return self->session;
+}
+
+static inline void come_out(socket_object_t *self) {
+    self->inside = false;
+}
+
+// Called by the library while it looks at a certificate. What Python raises waits until the library has returned.
+int32_t casemate_port_ask(const uint8_t *certificate, size_t length, size_t depth) {
+    socket_object_t *self = running;
+    nlr_buf_t nlr;
+    int32_t answer = 1;
+    if (nlr_push(&nlr) == 0) {
+        mp_obj_t view = mp_obj_new_memoryview('B', length, (void *)certificate);
+        mp_obj_t result = mp_call_function_2(self->callback, view, MP_OBJ_NEW_SMALL_INT(depth));
+        answer = mp_obj_get_int(result) != 0;
+        nlr_pop();
+    } else {
+        self->raised = MP_OBJ_FROM_PTR(nlr.ret_val);
+    }
+    running = self;
+    casemate_owner_set(&self->owner);
+    return answer;
+}
+
+// Frees a session and what it allocated. May be called during a collection.
+static void session_drop(socket_object_t *self) {
+    casemate_owner_t *before = casemate_owner_set(&self->owner);
+    if (self->session != NULL) {
+        casemate_session_t *session = self->session;
+        self->session = NULL;
+        casemate_session_free(session);
+    }
+    casemate_owner_set(before);
+    if (self->family != NULL) {
+        // What is left, if anything, is a session to resume.
+        casemate_owner_move(&self->owner, &self->family->owner);
+        family_t *family = self->family;
+        self->family = NULL;
+        family_release(family);
+    }
+}
+
+// After a jump out of the library: what it was in the middle of is not touched again, only its memory is taken back.
+static void session_abandon(socket_object_t *self) {
+    self->inside = false;
+    self->session = NULL;
+    self->error = MP_ENOMEM;
+    if (self->owner.shared) {
+        casemate_owner_move(&self->owner, &self->family->owner);
+    } else {
+        casemate_owner_free(&self->owner);
+    }
 }
 
 // Names of cipher suites, by their numbers in IANA's registry.
@@ -71,17 +249,10 @@ static mp_obj_t suite_name(uint16_t number) {
 
 // ---- the stream protocol ----------------------------------------------------------------------------------------
 
-// A call of the transport, which may be Python code: what it raises passes through, and the socket stays usable.
-static mp_uint_t transport(socket_object_t *self, bool write, void *data, mp_uint_t size, int *error) {
-    const mp_stream_p_t *stream = mp_get_stream(self->stream);
-    nlr_buf_t nlr;
-    if (nlr_push(&nlr) == 0) {
-        mp_uint_t count = write ? stream->write(self->stream, data, size, error) : stream->read(self->stream, data, size, error);
-        nlr_pop();
-        return count;
-    }
-    self->busy = false;
-    nlr_jump(nlr.ret_val);
+// A transport written in Python sees an object over the memory that it is to fill or to send, and might keep it. So it gets
+// memory of the collector's, and the library's is copied.
+static bool written_in_python(mp_obj_t stream) {
+    return mp_obj_is_instance_type(mp_obj_get_type(stream));
 }
 
 // Sends what there is to send. False with an error number, which may be that of a transport that would block.
@@ -89,19 +260,26 @@ static bool flush(socket_object_t *self, int *error) {
     for (;;) {
         const uint8_t *output;
         size_t length;
-        casemate_session_output(self->session, &output, &length);
+        casemate_session_output(go_in(self), &output, &length);
+        come_out(self);
         if (length == 0) {
             return true;
         }
-        mp_uint_t count = transport(self, true, (void *)output, length, error);
+        void *data = (void *)output;
+        if (written_in_python(self->stream)) {
+            data = m_malloc(length);
+            memcpy(data, output, length);
+        }
+        mp_uint_t count = mp_get_stream(self->stream)->write(self->stream, data, length, error);
         if (count == MP_STREAM_ERROR) {
             return false;
         }
         if (count == 0) {
-            *error = MP_EWOULDBLOCK;
+            *error = MP_EAGAIN;
             return false;
         }
-        casemate_session_sent(self->session, count);
+        casemate_session_sent(go_in(self), count > length ? length : count);
+        come_out(self);
     }
 }
 
@@ -109,133 +287,204 @@ static bool flush(socket_object_t *self, int *error) {
 static bool fill(socket_object_t *self, int *error) {
     uint8_t *room;
     size_t length;
-    *error = casemate_session_input(self->session, &room, &length);
+    *error = casemate_session_input(go_in(self), &room, &length);
+    come_out(self);
     if (*error != 0) {
         return false;
     }
-    mp_uint_t count = transport(self, false, room, length, error);
+    mp_uint_t count;
+    if (written_in_python(self->stream)) {
+        uint8_t *data = m_malloc(length);
+        count = mp_get_stream(self->stream)->read(self->stream, data, length, error);
+        if (count != MP_STREAM_ERROR && count <= length) {
+            memcpy(room, data, count);
+        }
+    } else {
+        count = mp_get_stream(self->stream)->read(self->stream, room, length, error);
+    }
     if (count == MP_STREAM_ERROR) {
+        #if !CASEMATE_HEAP_LIBC
+        if (mp_is_nonblocking_error(*error)) {
+            // Nothing is on its way: the memory can serve others.
+            casemate_session_shrink(go_in(self));
+            come_out(self);
+        }
+        #endif
         return false;
     }
     if (count == 0) {
-        *error = casemate_session_end_of_input(self->session);
+        *error = casemate_session_end_of_input(go_in(self));
+        come_out(self);
         return *error == 0;
     }
-    casemate_session_filled(self->session, count);
+    casemate_session_filled(go_in(self), count > length ? length : count);
+    come_out(self);
     return true;
 }
 
-static void close_now(socket_object_t *self) {
-    if (self->session != NULL) {
-        casemate_session_free(self->session);
-        self->session = NULL;
-    }
-}
+// An operation with the session: a count, or MP_STREAM_ERROR with an error number.
+typedef mp_uint_t (*operation_t)(socket_object_t *self, void *data, mp_uint_t size, int *error);
 
-// Before anything else: false, with the error number, if the socket cannot be used.
-static bool enter(socket_object_t *self, int *error) {
-    if (self->busy) {
+// Runs an operation, if the socket can be used. Whatever Python raises from below passes through: if it comes from the
+// transport, the socket stays usable; if memory ran out in the library, the session is lost.
+static mp_uint_t run(socket_object_t *self, operation_t operation, void *data, mp_uint_t size, int *error) {
+    if (__atomic_exchange_n(&self->busy, true, __ATOMIC_ACQUIRE)) {
         *error = MP_EBUSY;
-    } else if (self->closed) {
-        *error = MP_EBADF;
-    } else if (self->error != 0) {
-        *error = self->error;
-    } else {
-        self->busy = true;
+        return MP_STREAM_ERROR;
+    }
+    *error = self->closed ? MP_EBADF : self->error;
+    mp_uint_t answer = MP_STREAM_ERROR;
+    mp_obj_t raised = MP_OBJ_NULL;
+    if (*error == 0) {
         self->poll_mask = 0;
-        return true;
+        nlr_buf_t nlr;
+        if (nlr_push(&nlr) == 0) {
+            answer = operation(self, data, size, error);
+            nlr_pop();
+        } else {
+            raised = MP_OBJ_FROM_PTR(nlr.ret_val);
+            if (self->inside) {
+                session_abandon(self);
+            }
+        }
+        if (answer == MP_STREAM_ERROR && raised == MP_OBJ_NULL && !mp_is_nonblocking_error(*error)) {
+            self->error = *error;
+            raised = self->raised;
+        }
+        self->raised = MP_OBJ_NULL;
     }
-    return false;
+    bool close_later = self->close_later;
+    __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
+    if (close_later) {
+        session_drop(self);
+    }
+    if (raised != MP_OBJ_NULL) {
+        nlr_raise(raised);
+    }
+    if (answer == MP_STREAM_ERROR && *error < 0) {
+        // With the text, which the stream protocol could not carry.
+        raise_failure(*error);
+    }
+    return answer;
 }
 
-static mp_uint_t leave(socket_object_t *self, mp_uint_t result) {
-    self->busy = false;
-    if (self->close_later) {
-        close_now(self);
-    }
-    return result;
-}
-
-// Ends a call with an error; one of a transport that would block is for this call only.
-static mp_uint_t leave_with(socket_object_t *self, int *error, int number) {
-    if (!mp_is_nonblocking_error(number)) {
-        self->error = number;
-    }
-    *error = number;
-    return leave(self, MP_STREAM_ERROR);
-}
-
-// Ends a call with a failure of TLS, about which the peer is told if it listens.
-static mp_uint_t leave_failed(socket_object_t *self, int *error, int number) {
+// Ends an operation with a failure of TLS, about which the peer is told if it listens.
+static mp_uint_t failed(socket_object_t *self, int *error, int number) {
     int ignored;
     flush(self, &ignored);
-    return leave_with(self, error, number);
+    *error = number;
+    return MP_STREAM_ERROR;
+}
+
+static mp_uint_t read_operation(socket_object_t *self, void *data, mp_uint_t size, int *error) {
+    for (;;) {
+        size_t count = 0;
+        int32_t state = casemate_session_read(go_in(self), data, size, &count);
+        come_out(self);
+        if (state < 0) {
+            return failed(self, error, state);
+        }
+        bool sent = flush(self, error);
+        if (count > 0) {
+            return count;
+        }
+        if (!sent) {
+            if (mp_is_nonblocking_error(*error)) {
+                self->poll_mask = MP_STREAM_POLL_WR;
+            }
+            return MP_STREAM_ERROR;
+        }
+        if (state == 2) {
+            return 0;
+        }
+        if (!fill(self, error)) {
+            return MP_STREAM_ERROR;
+        }
+    }
+}
+
+static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t size, int *error) {
+    for (;;) {
+        // What an earlier call left behind comes first.
+        if (!flush(self, error)) {
+            return MP_STREAM_ERROR;
+        }
+        int32_t count = casemate_session_write(go_in(self), data, size);
+        come_out(self);
+        if (count < 0) {
+            return failed(self, error, count);
+        }
+        bool sent = flush(self, error);
+        if (!sent && (count == 0 || !mp_is_nonblocking_error(*error))) {
+            return MP_STREAM_ERROR;
+        }
+        if (count > 0) {
+            return count;
+        }
+        if (!fill(self, error)) {
+            if (mp_is_nonblocking_error(*error)) {
+                self->poll_mask = MP_STREAM_POLL_RD;
+            }
+            return MP_STREAM_ERROR;
+        }
+    }
+}
+
+static void wait_for_transport(void) {
+    #if CASEMATE_MICROPYTHON >= 122
+    mp_event_wait_ms(1);
+    #elif defined(MICROPY_EVENT_POLL_HOOK)
+    MICROPY_EVENT_POLL_HOOK
+    #else
+    mp_handle_pending(true);
+    mp_hal_delay_us(500);
+    #endif
+}
+
+// Ends the handshake, waiting if the transport does not.
+static mp_uint_t handshake_operation(socket_object_t *self, void *data, mp_uint_t size, int *error) {
+    (void)data;
+    (void)size;
+    for (;;) {
+        int32_t state = casemate_session_step(go_in(self));
+        come_out(self);
+        if (state < 0) {
+            return failed(self, error, state);
+        }
+        bool going = flush(self, error);
+        if (going && state > 0) {
+            return 0;
+        }
+        if (going) {
+            going = fill(self, error);
+        }
+        if (!going) {
+            if (!mp_is_nonblocking_error(*error)) {
+                return MP_STREAM_ERROR;
+            }
+            wait_for_transport();
+        }
+    }
+}
+
+static mp_uint_t close_operation(socket_object_t *self, void *data, mp_uint_t size, int *error) {
+    (void)data;
+    (void)size;
+    casemate_session_close(go_in(self));
+    come_out(self);
+    flush(self, error);
+    return 0;
 }
 
 static mp_uint_t socket_read(mp_obj_t self_in, void *data, mp_uint_t size, int *error) {
-    socket_object_t *self = MP_OBJ_TO_PTR(self_in);
-    if (!enter(self, error)) {
-        return MP_STREAM_ERROR;
-    }
-    for (;;) {
-        if (casemate_session_pending(self->session) > 0) {
-            return leave(self, casemate_session_read(self->session, data, size));
-        }
-        int32_t state = casemate_session_step(self->session);
-        if (state < 0) {
-            return leave_failed(self, error, state);
-        }
-        int number;
-        if (!flush(self, &number)) {
-            if (mp_is_nonblocking_error(number)) {
-                self->poll_mask = MP_STREAM_POLL_WR;
-            }
-            return leave_with(self, error, number);
-        }
-        if (casemate_session_pending(self->session) > 0) {
-            continue;
-        }
-        if (state == 2) {
-            return leave(self, 0);
-        }
-        if (!fill(self, &number)) {
-            return leave_with(self, error, number);
-        }
-    }
+    return run(MP_OBJ_TO_PTR(self_in), read_operation, data, size, error);
 }
 
 static mp_uint_t socket_write(mp_obj_t self_in, const void *data, mp_uint_t size, int *error) {
-    socket_object_t *self = MP_OBJ_TO_PTR(self_in);
-    if (!enter(self, error)) {
-        return MP_STREAM_ERROR;
+    if (size == 0) {
+        return 0;
     }
-    for (;;) {
-        int number;
-        // What an earlier call left behind comes first.
-        if (!flush(self, &number)) {
-            return leave_with(self, error, number);
-        }
-        int32_t count = casemate_session_write(self->session, data, size);
-        if (count < 0) {
-            return leave_failed(self, error, count);
-        }
-        bool sent = flush(self, &number);
-        if (!sent && !mp_is_nonblocking_error(number)) {
-            return leave_with(self, error, number);
-        }
-        if (count > 0 || size == 0) {
-            return leave(self, count);
-        }
-        if (!sent) {
-            return leave_with(self, error, number);
-        }
-        if (!fill(self, &number)) {
-            if (mp_is_nonblocking_error(number)) {
-                self->poll_mask = MP_STREAM_POLL_RD;
-            }
-            return leave_with(self, error, number);
-        }
-    }
+    return run(MP_OBJ_TO_PTR(self_in), write_operation, (void *)data, size, error);
 }
 
 static mp_uint_t stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t argument, int *error) {
@@ -253,7 +502,7 @@ static mp_uint_t socket_poll(socket_object_t *self, uintptr_t wanted, int *error
         asked = (wanted & ~both) | self->poll_mask;
     }
     mp_uint_t ready = 0;
-    if ((asked & MP_STREAM_POLL_RD) && casemate_session_pending(self->session) > 0) {
+    if ((asked & MP_STREAM_POLL_RD) && casemate_session_readable(self->session)) {
         ready = MP_STREAM_POLL_RD;
         if ((asked & both) == MP_STREAM_POLL_RD) {
             return masked ? ready | (wanted & both) : ready;
@@ -274,24 +523,20 @@ static mp_uint_t socket_close(socket_object_t *self, int *error) {
     if (self->closed) {
         return 0;
     }
-    self->closed = true;
     if (self->busy) {
-        // The buffers are in use further up: the call that uses them frees them.
+        // Its memory is in use further up: the call that uses it frees it.
+        self->closed = true;
         self->close_later = true;
     } else {
-        if (self->session != NULL && self->error == 0) {
-            // The peer is told; if it cannot be reached at once, it is not.
-            self->busy = true;
-            casemate_session_close(self->session);
-            nlr_buf_t nlr;
-            if (nlr_push(&nlr) == 0) {
-                int ignored;
-                flush(self, &ignored);
-                nlr_pop();
-            }
-            self->busy = false;
+        // The peer is told; if it cannot be reached at once, it is not.
+        nlr_buf_t nlr;
+        if (nlr_push(&nlr) == 0) {
+            int ignored;
+            run(self, close_operation, NULL, 0, &ignored);
+            nlr_pop();
         }
-        close_now(self);
+        self->closed = true;
+        session_drop(self);
     }
     return stream_ioctl(self->stream, MP_STREAM_CLOSE, 0, error);
 }
@@ -333,6 +578,9 @@ static socket_object_t *usable(mp_obj_t self_in) {
     if (self->closed || self->busy) {
         mp_raise_OSError(self->closed ? MP_EBADF : MP_EBUSY);
     }
+    if (self->session == NULL) {
+        raise_error(self->error);
+    }
     return self;
 }
 
@@ -357,12 +605,21 @@ static mp_obj_t socket_cipher(mp_obj_t self_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_cipher_object, socket_cipher);
 
+static mp_obj_t socket_selected_alpn_protocol(mp_obj_t self_in) {
+    const uint8_t *protocol;
+    size_t length;
+    casemate_session_protocol(usable(self_in)->session, &protocol, &length);
+    return length == 0 ? mp_const_none : mp_obj_new_str((const char *)protocol, length);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(socket_selected_alpn_protocol_object, socket_selected_alpn_protocol);
+
 // During a collection: nothing is allocated, sent or raised.
 static mp_obj_t socket_finalise(mp_obj_t self_in) {
     socket_object_t *self = MP_OBJ_TO_PTR(self_in);
-    close_now(self);
-    if (!self->closed) {
-        self->closed = true;
+    bool closed = self->closed;
+    self->closed = true;
+    session_drop(self);
+    if (!closed) {
         int ignored;
         stream_ioctl(self->stream, MP_STREAM_CLOSE, 0, &ignored);
     }
@@ -390,11 +647,38 @@ static const mp_rom_map_elem_t socket_dictionary_table[] = {
     { MP_ROM_QSTR(MP_QSTR_setblocking), MP_ROM_PTR(&socket_setblocking_object) },
     { MP_ROM_QSTR(MP_QSTR_getpeercert), MP_ROM_PTR(&socket_getpeercert_object) },
     { MP_ROM_QSTR(MP_QSTR_cipher), MP_ROM_PTR(&socket_cipher_object) },
-    #if MICROPY_ENABLE_FINALISER
+    { MP_ROM_QSTR(MP_QSTR_selected_alpn_protocol), MP_ROM_PTR(&socket_selected_alpn_protocol_object) },
+    #if WOLF_SSL_FINALISER && MICROPY_ENABLE_FINALISER
     { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&socket_finalise_object) },
     #endif
 };
 static MP_DEFINE_CONST_DICT(socket_dictionary, socket_dictionary_table);
+
+// For an attribute handler: goes on with the methods.
+static void attribute_in(mp_obj_t self, const mp_obj_dict_t *dictionary, qstr attribute, mp_obj_t *destination) {
+    #if CASEMATE_MICROPYTHON >= 120
+    (void)self;
+    (void)dictionary;
+    (void)attribute;
+    destination[1] = MP_OBJ_SENTINEL;
+    #else
+    mp_map_elem_t *found = mp_map_lookup((mp_map_t *)&dictionary->map, MP_OBJ_NEW_QSTR(attribute), MP_MAP_LOOKUP);
+    if (found != NULL) {
+        mp_convert_member_lookup(self, mp_obj_get_type(self), found->value, destination);
+    }
+    #endif
+}
+
+static void socket_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destination) {
+    if (destination[0] != MP_OBJ_NULL) {
+        return;
+    }
+    if (attribute == MP_QSTR_session_reused) {
+        destination[0] = mp_obj_new_bool(casemate_session_resumed(usable(self_in)->session));
+    } else {
+        attribute_in(self_in, &socket_dictionary, attribute, destination);
+    }
+}
 
 static const mp_stream_p_t socket_stream = {
     .read = socket_read,
@@ -402,69 +686,77 @@ static const mp_stream_p_t socket_stream = {
     .ioctl = socket_ioctl,
 };
 
+#if defined(MP_DEFINE_CONST_OBJ_TYPE)
 static MP_DEFINE_CONST_OBJ_TYPE(
     socket_type,
     MP_QSTR_SSLSocket,
     MP_TYPE_FLAG_NONE,
     print, socket_print,
+    attr, socket_attribute,
     protocol, &socket_stream,
     locals_dict, &socket_dictionary
     );
+#else
+static const mp_obj_type_t socket_type = {
+    { &mp_type_type },
+    .name = MP_QSTR_SSLSocket,
+    .print = socket_print,
+    .attr = socket_attribute,
+    .protocol = &socket_stream,
+    .locals_dict = (mp_obj_dict_t *)&socket_dictionary,
+};
+#endif
 
-// Ends the handshake, waiting if the transport does not.
-static void do_handshake(socket_object_t *self) {
-    self->busy = true;
-    for (;;) {
-        int32_t state = casemate_session_step(self->session);
-        int number = state < 0 ? state : 0;
-        bool going = flush(self, &number) && state >= 0;
-        if (state > 0 && going) {
-            self->busy = false;
-            return;
-        }
-        if (going) {
-            going = fill(self, &number);
-        }
-        if (!going) {
-            if (state >= 0 && mp_is_nonblocking_error(number)) {
-                mp_event_wait_ms(1);
-                continue;
-            }
-            number = state < 0 ? state : number;
-            self->busy = false;
-            self->error = number;
-            close_now(self);
-            self->closed = true;
-            if (number < 0) {
-                raise_failure(number);
-            }
-            mp_raise_OSError(number);
-        }
+static int32_t start(family_t *family, call_t *call) {
+    socket_object_t *socket = call->socket;
+    int32_t failure = casemate_context_prepare(family->context, call->first.data != NULL);
+    if (failure == 0) {
+        go_in(socket);
+        failure = casemate_session_new(family->context, call->first.data, call->first.length, &socket->session);
+        come_out(socket);
     }
+    return failure;
 }
 
-static mp_obj_t wrap(casemate_context_t *context, mp_obj_t stream, mp_obj_t name, bool handshake) {
+static mp_obj_t wrap(context_object_t *context, mp_obj_t stream, mp_obj_t name, bool handshake) {
     mp_get_stream_raise(stream, MP_STREAM_OP_READ | MP_STREAM_OP_WRITE | MP_STREAM_OP_IOCTL);
-    #if MICROPY_ENABLE_FINALISER
-    socket_object_t *self = m_malloc_with_finaliser(sizeof(socket_object_t));
-    #else
-    socket_object_t *self = m_malloc(sizeof(socket_object_t));
-    #endif
+    call_t call = { .first = { NULL, 0 } };
+    if (name != mp_const_none) {
+        call.first.data = (const uint8_t *)mp_obj_str_get_data(name, &call.first.length);
+    }
+    socket_object_t *self = NEW_OBJECT(socket_object_t);
     memset(self, 0, sizeof(*self));
+    casemate_owner_start(&self->owner);
     self->stream = stream;
+    self->callback = context->verify_callback;
     self->closed = true; // until there is something to close
+    self->family = context->family;
+    casemate_count(&self->family->references, 1);
     self->base.type = &socket_type;
-    size_t length = 0;
-    const char *text = name == mp_const_none ? NULL : mp_obj_str_get_data(name, &length);
-    int32_t failure = casemate_session_new(context, (const uint8_t *)text, length, &self->session);
-    if (failure != 0) {
-        raise_failure(failure);
+    call.socket = self;
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        int32_t failure = with_context(self->family, start, &call);
+        if (failure != 0) {
+            raise_failure(failure);
+        }
+        self->closed = false;
+        if (handshake) {
+            int error;
+            if (run(self, handshake_operation, NULL, 0, &error) == MP_STREAM_ERROR) {
+                raise_error(error);
+            }
+        }
+        nlr_pop();
+        return MP_OBJ_FROM_PTR(self);
     }
-    self->closed = false;
-    if (handshake) {
-        do_handshake(self);
+    // The transport stays as it is.
+    self->closed = true;
+    if (self->inside) {
+        session_abandon(self);
     }
-    return MP_OBJ_FROM_PTR(self);
+    session_drop(self);
+    nlr_jump(nlr.ret_val);
 }
 
 // ---- contexts ---------------------------------------------------------------------------------------------------
@@ -483,17 +775,21 @@ static void raise_load(int32_t answer) {
     }
 }
 
+static int32_t context_start(family_t *family, call_t *call) {
+    family->context = casemate_context_new(call->flag);
+    return 0;
+}
+
 static context_object_t *context_new(const mp_obj_type_t *type, bool server) {
-    #if MICROPY_ENABLE_FINALISER
-    context_object_t *self = m_malloc_with_finaliser(sizeof(context_object_t));
-    #else
-    context_object_t *self = m_malloc(sizeof(context_object_t));
-    #endif
+    context_object_t *self = NEW_OBJECT(context_object_t);
     memset(self, 0, sizeof(*self));
-    self->base.type = type;
     self->server = server;
     self->verify_mode = server ? CERT_NONE : CERT_REQUIRED;
-    self->context = casemate_context_new(server);
+    self->verify_callback = mp_const_none;
+    self->base.type = type;
+    self->family = family_new(server);
+    call_t call = { .flag = server };
+    with_context(self->family, context_start, &call);
     return self;
 }
 
@@ -506,21 +802,48 @@ static mp_obj_t context_make_new(const mp_obj_type_t *type, size_t count, size_t
     return MP_OBJ_FROM_PTR(context_new(type, protocol == PROTOCOL_SERVER));
 }
 
-static void context_set_mode(context_object_t *self, mp_int_t mode) {
-    self->verify_mode = mode;
-    casemate_context_set_mode(self->context, mode == CERT_NONE ? 0 : mode == CERT_OPTIONAL ? 1 : 2);
+static void context_check(context_object_t *self) {
+    if (self->family == NULL) {
+        mp_raise_OSError(MP_EBADF);
+    }
+}
+
+static int32_t set_mode(family_t *family, call_t *call) {
+    casemate_context_set_mode(family->context, call->first.length);
+    casemate_context_set_callback(family->context, call->flag);
+    return 0;
+}
+
+static void context_set_mode(context_object_t *self) {
+    size_t mode = self->verify_mode == CERT_NONE ? 0 : self->verify_mode == CERT_OPTIONAL ? 1 : 2;
+    call_t call = { .first = { NULL, mode }, .flag = self->verify_callback != mp_const_none };
+    with_context(self->family, set_mode, &call);
+}
+
+static int32_t load_key(family_t *family, call_t *call) {
+    return casemate_context_load_key(family->context, call->first.data, call->first.length, call->second.data, call->second.length);
 }
 
 static void context_load_key(context_object_t *self, mp_obj_t certificate, mp_obj_t key) {
-    casemate_bytes_t key_data = get_data(key);
-    casemate_bytes_t data = get_data(certificate);
-    raise_load(casemate_context_load_key(self->context, key_data.data, key_data.length, data.data, data.length));
+    // A bad key comes before a certificate of the wrong type.
+    call_t call = { .first = get_data(key) };
+    if (mp_obj_is_str_or_bytes(certificate)) {
+        call.second = get_data(certificate);
+    }
+    int32_t answer = with_context(self->family, load_key, &call);
+    if (answer == 2) {
+        get_data(certificate);
+    }
+    raise_load(answer);
 }
 
-static void context_check(context_object_t *self) {
-    if (self->context == NULL) {
-        mp_raise_OSError(MP_EBADF);
-    }
+static int32_t add_anchors(family_t *family, call_t *call) {
+    return casemate_context_add_anchors(family->context, call->first.data, call->first.length);
+}
+
+static void context_add_anchors(context_object_t *self, mp_obj_t data) {
+    call_t call = { .first = get_data(data) };
+    raise_load(with_context(self->family, add_anchors, &call));
 }
 
 static mp_obj_t context_load_cert_chain(mp_obj_t self_in, mp_obj_t certificate, mp_obj_t key) {
@@ -534,8 +857,7 @@ static MP_DEFINE_CONST_FUN_OBJ_3(context_load_cert_chain_object, context_load_ce
 static mp_obj_t context_load_verify_locations(mp_obj_t self_in, mp_obj_t data_in) {
     context_object_t *self = MP_OBJ_TO_PTR(self_in);
     context_check(self);
-    casemate_bytes_t data = get_data(data_in);
-    raise_load(casemate_context_add_anchors(self->context, data.data, data.length));
+    context_add_anchors(self, data_in);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(context_load_verify_locations_object, context_load_verify_locations);
@@ -552,6 +874,10 @@ static mp_obj_t context_get_ciphers(mp_obj_t self_in) {
     }
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(context_get_ciphers_object, context_get_ciphers);
+
+static int32_t set_suites(family_t *family, call_t *call) {
+    return casemate_context_set_suites(family->context, call->first.data, call->first.length);
+}
 
 static mp_obj_t context_set_ciphers(mp_obj_t self_in, mp_obj_t names) {
     context_object_t *self = MP_OBJ_TO_PTR(self_in);
@@ -574,13 +900,44 @@ static mp_obj_t context_set_ciphers(mp_obj_t self_in, mp_obj_t names) {
         numbers[length++] = suites[found].number >> 8;
         numbers[length++] = suites[found].number & 0xff;
     }
-    int32_t failure = casemate_context_set_suites(self->context, numbers, length);
+    call_t call = { .first = { numbers, length } };
+    int32_t failure = with_context(self->family, set_suites, &call);
     if (failure != 0) {
         raise_failure(failure);
     }
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_ciphers_object, context_set_ciphers);
+
+static int32_t set_protocols(family_t *family, call_t *call) {
+    return casemate_context_set_protocols(family->context, call->first.data, call->first.length);
+}
+
+static mp_obj_t context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t names) {
+    context_object_t *self = MP_OBJ_TO_PTR(self_in);
+    context_check(self);
+    size_t count;
+    mp_obj_t *items;
+    mp_obj_get_array(names, &count, &items);
+    vstr_t list;
+    vstr_init(&list, 32);
+    for (size_t index = 0; index < count; ++index) {
+        casemate_bytes_t name = get_data(items[index]);
+        if (name.length == 0 || name.length > 255) {
+            mp_raise_ValueError(MP_ERROR_TEXT("ALPN protocol"));
+        }
+        vstr_add_byte(&list, name.length);
+        vstr_add_strn(&list, (const char *)name.data, name.length);
+    }
+    call_t call = { .first = { (const uint8_t *)list.buf, list.len } };
+    int32_t failure = with_context(self->family, set_protocols, &call);
+    vstr_clear(&list);
+    if (failure != 0) {
+        raise_failure(failure);
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(context_set_alpn_protocols_object, context_set_alpn_protocols);
 
 static void check_name(context_object_t *self, mp_obj_t name, bool server_side) {
     if (!self->server && !server_side && self->verify_mode == CERT_REQUIRED && name == mp_const_none) {
@@ -601,35 +958,20 @@ static mp_obj_t context_wrap_socket(size_t count, const mp_obj_t *positional, mp
     context_check(self);
     mp_obj_t name = arguments[ARG_server_hostname].u_obj;
     check_name(self, name, arguments[ARG_server_side].u_bool);
-    return wrap(self->context, positional[1], name, arguments[ARG_do_handshake_on_connect].u_bool);
+    return wrap(self, positional[1], name, arguments[ARG_do_handshake_on_connect].u_bool);
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_wrap_socket_object, 2, context_wrap_socket);
 
 static mp_obj_t context_finalise(mp_obj_t self_in) {
     context_object_t *self = MP_OBJ_TO_PTR(self_in);
-    if (self->context != NULL) {
-        casemate_context_free(self->context);
-        self->context = NULL;
+    if (self->family != NULL) {
+        family_t *family = self->family;
+        self->family = NULL;
+        family_release(family);
     }
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(context_finalise_object, context_finalise);
-
-static void context_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destination) {
-    context_object_t *self = MP_OBJ_TO_PTR(self_in);
-    if (destination[0] == MP_OBJ_NULL) {
-        if (attribute == MP_QSTR_verify_mode) {
-            destination[0] = mp_obj_new_int(self->verify_mode);
-        } else {
-            // Continues in the dictionary.
-            destination[1] = MP_OBJ_SENTINEL;
-        }
-    } else if (destination[1] != MP_OBJ_NULL && attribute == MP_QSTR_verify_mode) {
-        context_check(self);
-        context_set_mode(self, mp_obj_get_int(destination[1]));
-        destination[0] = MP_OBJ_NULL;
-    }
-}
 
 static const mp_rom_map_elem_t context_dictionary_table[] = {
     { MP_ROM_QSTR(MP_QSTR_load_cert_chain), MP_ROM_PTR(&context_load_cert_chain_object) },
@@ -637,12 +979,38 @@ static const mp_rom_map_elem_t context_dictionary_table[] = {
     { MP_ROM_QSTR(MP_QSTR_get_ciphers), MP_ROM_PTR(&context_get_ciphers_object) },
     { MP_ROM_QSTR(MP_QSTR_set_ciphers), MP_ROM_PTR(&context_set_ciphers_object) },
     { MP_ROM_QSTR(MP_QSTR_wrap_socket), MP_ROM_PTR(&context_wrap_socket_object) },
-    #if MICROPY_ENABLE_FINALISER
+    { MP_ROM_QSTR(MP_QSTR_set_alpn_protocols), MP_ROM_PTR(&context_set_alpn_protocols_object) },
+    #if WOLF_SSL_FINALISER && MICROPY_ENABLE_FINALISER
     { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&context_finalise_object) },
     #endif
 };
 static MP_DEFINE_CONST_DICT(context_dictionary, context_dictionary_table);
 
+static void context_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destination) {
+    context_object_t *self = MP_OBJ_TO_PTR(self_in);
+    if (destination[0] == MP_OBJ_NULL) {
+        if (attribute == MP_QSTR_verify_mode) {
+            destination[0] = mp_obj_new_int(self->verify_mode);
+        } else if (attribute == MP_QSTR_verify_callback) {
+            destination[0] = self->verify_callback;
+        } else {
+            attribute_in(self_in, &context_dictionary, attribute, destination);
+        }
+    } else if (destination[1] != MP_OBJ_NULL) {
+        if (attribute == MP_QSTR_verify_mode) {
+            self->verify_mode = mp_obj_get_int(destination[1]);
+        } else if (attribute == MP_QSTR_verify_callback) {
+            self->verify_callback = destination[1];
+        } else {
+            return;
+        }
+        context_check(self);
+        context_set_mode(self);
+        destination[0] = MP_OBJ_NULL;
+    }
+}
+
+#if defined(MP_DEFINE_CONST_OBJ_TYPE)
 static MP_DEFINE_CONST_OBJ_TYPE(
     context_type,
     MP_QSTR_SSLContext,
@@ -651,6 +1019,15 @@ static MP_DEFINE_CONST_OBJ_TYPE(
     attr, context_attribute,
     locals_dict, &context_dictionary
     );
+#else
+static const mp_obj_type_t context_type = {
+    { &mp_type_type },
+    .name = MP_QSTR_SSLContext,
+    .make_new = context_make_new,
+    .attr = context_attribute,
+    .locals_dict = (mp_obj_dict_t *)&context_dictionary,
+};
+#endif
 
 // ---- the module -------------------------------------------------------------------------------------------------
 
@@ -674,18 +1051,35 @@ static mp_obj_t module_wrap_socket(size_t count, const mp_obj_t *positional, mp_
         context_load_key(context, arguments[ARG_cert].u_obj, arguments[ARG_key].u_obj);
     }
     if (arguments[ARG_cadata].u_obj != mp_const_none) {
-        casemate_bytes_t data = get_data(arguments[ARG_cadata].u_obj);
-        raise_load(casemate_context_add_anchors(context->context, data.data, data.length));
+        context_add_anchors(context, arguments[ARG_cadata].u_obj);
     }
-    context_set_mode(context, arguments[ARG_cert_reqs].u_int);
+    context->verify_mode = arguments[ARG_cert_reqs].u_int;
+    context_set_mode(context);
     mp_obj_t name = arguments[ARG_server_hostname].u_obj;
     check_name(context, name, false);
-    mp_obj_t socket = wrap(context->context, stream, name, arguments[ARG_do_handshake].u_bool);
-    // The session has copied what it needs.
+    mp_obj_t socket = wrap(context, stream, name, arguments[ARG_do_handshake].u_bool);
+    // The socket has its own reference.
     context_finalise(MP_OBJ_FROM_PTR(context));
     return socket;
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(module_wrap_socket_object, 1, module_wrap_socket);
+
+#if CASEMATE_TEST
+// For tests: lets an allocation of the library fail, and says what it holds: blocks, bytes, most bytes since the last call.
+static mp_obj_t module_fail_after(mp_obj_t count) {
+    casemate_heap_fail_after(mp_obj_get_int(count));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(module_fail_after_object, module_fail_after);
+
+static mp_obj_t module_usage(void) {
+    size_t blocks, bytes, peak;
+    casemate_heap_usage(&blocks, &bytes, &peak);
+    mp_obj_t items[] = { MP_OBJ_NEW_SMALL_INT(blocks), MP_OBJ_NEW_SMALL_INT(bytes), MP_OBJ_NEW_SMALL_INT(peak) };
+    return mp_obj_new_tuple(3, items);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(module_usage_object, module_usage);
+#endif
 
 #if WOLFSSL_ALIAS
 // micropython-lib's ssl module takes its version from this name.
@@ -701,6 +1095,10 @@ static const mp_rom_map_elem_t wolfssl_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_CERT_NONE), MP_ROM_INT(CERT_NONE) },
     { MP_ROM_QSTR(MP_QSTR_CERT_OPTIONAL), MP_ROM_INT(CERT_OPTIONAL) },
     { MP_ROM_QSTR(MP_QSTR_CERT_REQUIRED), MP_ROM_INT(CERT_REQUIRED) },
+    #if CASEMATE_TEST
+    { MP_ROM_QSTR(MP_QSTR__fail_after), MP_ROM_PTR(&module_fail_after_object) },
+    { MP_ROM_QSTR(MP_QSTR__usage), MP_ROM_PTR(&module_usage_object) },
+    #endif
     #if WOLFSSL_ALIAS
     { MP_ROM_QSTR(MP_QSTR_MBEDTLS_VERSION), MP_ROM_PTR(&version_object) },
     #endif
@@ -716,6 +1114,8 @@ MP_REGISTER_MODULE(MP_QSTR_wolfssl, wolfssl_module);
 #if WOLFSSL_ALIAS
 #if CASEMATE_MICROPYTHON >= 123
 MP_REGISTER_MODULE(MP_QSTR_tls, wolfssl_module);
+#elif CASEMATE_MICROPYTHON < 121
+MP_REGISTER_MODULE(MP_QSTR_ussl, wolfssl_module);
 #else
 MP_REGISTER_EXTENSIBLE_MODULE(MP_QSTR_ssl, wolfssl_module);
 #endif

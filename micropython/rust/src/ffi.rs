@@ -300,6 +300,12 @@ mod port {
         /// Seconds since 1970.
         #[cfg(feature = "tls")]
         pub(super) fn casemate_port_time() -> u64;
+        /// Memory of the running call will be used by later ones, of other sessions.
+        #[cfg(feature = "tls")]
+        pub(super) fn casemate_port_memory_is_shared();
+        /// Asks the program about a certificate: 0 if it has no objection. Does not raise.
+        #[cfg(feature = "tls")]
+        pub(super) fn casemate_port_ask(certificate: *const u8, length: usize, depth: usize) -> i32;
         /// Raises a Python exception that names the place, and does not return.
         pub(super) fn casemate_port_panic(file: *const u8, length: usize, line: u32) -> !;
     }
@@ -329,6 +335,15 @@ pub mod tls {
     use super::{bytes, bytes_mut};
     use crate::tls::{Context, Failure, LoadError, Session, Status, VerifyMode, suites};
     use alloc::boxed::Box;
+    use alloc::vec::Vec;
+
+    const fn number(status: Status) -> i32 {
+        match status {
+            Status::Handshaking => 0,
+            Status::Open => 1,
+            Status::PeerClosed => 2,
+        }
+    }
 
     /// A new context, for the server's side or the client's.
     #[unsafe(no_mangle)]
@@ -357,6 +372,41 @@ pub mod tls {
             1 => VerifyMode::Optional,
             _ => VerifyMode::Required,
         });
+    }
+
+    /// [`Context::set_callback`].
+    ///
+    /// # Safety
+    /// As for [`casemate_context_set_mode`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_context_set_callback(context: *mut Context, callback: bool) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *context }.set_callback(callback);
+    }
+
+    /// [`Context::set_protocols`].
+    ///
+    /// # Safety
+    /// As for [`casemate_context_load_key`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_context_set_protocols(
+        context: *mut Context,
+        list: *const u8,
+        length: usize,
+    ) -> i32 {
+        // SAFETY: valid, exclusive and readable by the caller's promise.
+        let (context, list) = unsafe { (&mut *context, bytes(list, length)) };
+        context.set_protocols(list).map_or_else(|failure| failure.0, |()| 0)
+    }
+
+    /// [`Context::prepare`].
+    ///
+    /// # Safety
+    /// As for [`casemate_context_set_mode`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_context_prepare(context: *mut Context, named: bool) -> i32 {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *context }.prepare(named).map_or_else(|failure| failure.0, |()| 0)
     }
 
     /// [`Context::load_key`]: 0, 1 if the key or 2 if a certificate cannot be read.
@@ -409,7 +459,7 @@ pub mod tls {
         // SAFETY: valid, exclusive and readable by the caller's promise.
         let (context, numbers) = unsafe { (&mut *context, bytes(numbers, length)) };
         let (pairs, _) = numbers.as_chunks::<2>();
-        let numbers: alloc::vec::Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+        let numbers: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
         context.set_suites(&numbers).map_or_else(|failure| failure.0, |()| 0)
     }
 
@@ -463,9 +513,7 @@ pub mod tls {
     pub unsafe extern "C" fn casemate_session_step(session: *mut Session) -> i32 {
         // SAFETY: valid and exclusive by the caller's promise.
         match unsafe { &mut *session }.step() {
-            Ok(Status::Handshaking) => 0,
-            Ok(Status::Open) => 1,
-            Ok(Status::PeerClosed) => 2,
+            Ok(status) => number(status),
             Err(failure) => failure.0,
         }
     }
@@ -539,28 +587,74 @@ pub mod tls {
         unsafe { &mut *session }.sent(count);
     }
 
-    /// [`Session::pending`].
+    /// [`Session::is_readable`].
     ///
     /// # Safety
     /// As for [`casemate_session_step`].
     #[unsafe(no_mangle)]
-    pub unsafe extern "C" fn casemate_session_pending(session: *mut Session) -> usize {
+    pub unsafe extern "C" fn casemate_session_readable(session: *mut Session) -> bool {
         // SAFETY: valid by the caller's promise.
-        unsafe { &*session }.pending()
+        unsafe { &*session }.is_readable()
     }
 
-    /// [`Session::read`].
+    /// [`Session::read`]: writes the count, and answers as [`casemate_session_step`].
     ///
     /// # Safety
-    /// As for [`casemate_session_step`]; `target` points to `length` bytes that nobody else uses during the call.
+    /// As for [`casemate_session_step`]; `target` points to `length` bytes, and `count` to a variable, that nobody else uses
+    /// during the call.
     #[unsafe(no_mangle)]
     pub unsafe extern "C" fn casemate_session_read(
         session: *mut Session,
         target: *mut u8,
         length: usize,
-    ) -> usize {
+        count: *mut usize,
+    ) -> i32 {
         // SAFETY: valid and exclusive by the caller's promise.
-        unsafe { (*session).read(bytes_mut(target, length)) }
+        match unsafe { (*session).read(bytes_mut(target, length)) } {
+            Ok((done, status)) => {
+                // SAFETY: as above.
+                unsafe { *count = done };
+                number(status)
+            }
+            Err(failure) => failure.0,
+        }
+    }
+
+    /// [`Session::shrink`].
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_shrink(session: *mut Session) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *session }.shrink();
+    }
+
+    /// [`Session::protocol`]: a length of 0 means none.
+    ///
+    /// # Safety
+    /// As for [`casemate_session_output`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_protocol(
+        session: *mut Session,
+        protocol: *mut *const u8,
+        length: *mut usize,
+    ) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe {
+            let slice = (*session).protocol().unwrap_or_default();
+            (*protocol, *length) = (slice.as_ptr(), slice.len());
+        }
+    }
+
+    /// [`Session::is_resumed`].
+    ///
+    /// # Safety
+    /// As for [`casemate_session_step`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_session_resumed(session: *mut Session) -> bool {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &*session }.is_resumed()
     }
 
     /// [`Session::write`]: a count, or a negative failure.
@@ -670,4 +764,58 @@ pub(crate) fn time() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |duration| duration.as_secs())
+}
+
+/// Tells the port that memory which the running call allocated outlives the session that it was allocated for.
+#[cfg(feature = "resumption")]
+pub(crate) fn memory_is_shared() {
+    #[cfg(feature = "firmware")]
+    // SAFETY: the function has no conditions.
+    unsafe {
+        port::casemate_port_memory_is_shared();
+    }
+}
+
+/// Asks the program about a certificate: false if it objects. Where this crate runs by itself, nobody does.
+#[cfg(feature = "tls")]
+pub(crate) fn ask_program(certificate: &[u8], depth: usize) -> bool {
+    #[cfg(feature = "firmware")]
+    // SAFETY: the pointer and the length are those of one slice, which is not changed during the call.
+    return unsafe { port::casemate_port_ask(certificate.as_ptr(), certificate.len(), depth) == 0 };
+    #[cfg(not(feature = "firmware"))]
+    {
+        let _ = (certificate, depth);
+        true
+    }
+}
+
+/// A value behind a lock that nobody waits for.
+#[cfg(feature = "resumption")]
+pub(crate) struct TryCell<T> {
+    locked: core::sync::atomic::AtomicBool,
+    value: core::cell::UnsafeCell<T>,
+}
+
+// SAFETY: `with` lets one thread at a time to the value.
+#[cfg(feature = "resumption")]
+unsafe impl<T: Send> Sync for TryCell<T> {}
+
+#[cfg(feature = "resumption")]
+impl<T> TryCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        let locked = core::sync::atomic::AtomicBool::new(false);
+        Self { locked, value: core::cell::UnsafeCell::new(value) }
+    }
+
+    /// Calls `use_it` with the value; none if it is in use. If `use_it` is left by a jump, it stays in use.
+    pub(crate) fn with<R>(&self, use_it: impl FnOnce(&mut T) -> R) -> Option<R> {
+        use core::sync::atomic::Ordering;
+        if self.locked.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: the swap found the lock open and closed it; so this is the only reference until it is opened below.
+        let result = use_it(unsafe { &mut *self.value.get() });
+        self.locked.store(false, Ordering::Release);
+        Some(result)
+    }
 }

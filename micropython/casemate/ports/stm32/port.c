@@ -1,6 +1,9 @@
-// The stm32 port: random numbers from the chip's generator.
+// The stm32 port: random numbers from the chip's generator, time from its clock.
 #include "py/mpconfig.h"
+#include "py/mphal.h"
+#include "shared/timeutils/timeutils.h"
 #include "rng.h"
+#include "rtc.h"
 #include "casemate.h"
 
 #if !MICROPY_HW_ENABLE_RNG
@@ -16,3 +19,20 @@ int32_t casemate_port_random(uint8_t *output, size_t length) {
     }
     return 0;
 }
+
+#if CASEMATE_FEATURE_TLS
+#if !MICROPY_HW_ENABLE_RTC
+#error "the wolfssl module needs the chip's clock for the dates of certificates: define MICROPY_HW_ENABLE_RTC (1) in mpconfigboard.h"
+#endif
+
+uint64_t casemate_port_time(void) {
+    rtc_init_finalise();
+    RTC_DateTypeDef date;
+    RTC_TimeTypeDef time;
+    // In this order: reading the time holds the date until it is read, too.
+    HAL_RTC_GetTime(&RTCHandle, &time, RTC_FORMAT_BIN);
+    HAL_RTC_GetDate(&RTCHandle, &date, RTC_FORMAT_BIN);
+    uint64_t seconds = timeutils_seconds_since_2000(2000 + date.Year, date.Month, date.Date, time.Hours, time.Minutes, time.Seconds);
+    return seconds + TIMEUTILS_SECONDS_1970_TO_2000;
+}
+#endif

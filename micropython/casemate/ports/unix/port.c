@@ -1,7 +1,6 @@
 // The unix port: random numbers and time from the operating system.
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 #include "casemate.h"
@@ -26,20 +25,6 @@ int32_t casemate_port_random(uint8_t *output, size_t length) {
     }
     close(source);
     return 0;
-}
-
-uint8_t *casemate_port_allocate(size_t size, size_t alignment) {
-    void *memory = NULL;
-    if (alignment <= 2 * sizeof(void *)) {
-        memory = malloc(size);
-    } else if (posix_memalign(&memory, alignment, size) != 0) {
-        memory = NULL;
-    }
-    return memory;
-}
-
-void casemate_port_free(uint8_t *memory) {
-    free(memory);
 }
 
 uint64_t casemate_port_time(void) {

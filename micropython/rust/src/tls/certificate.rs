@@ -50,6 +50,7 @@ impl Anchors {
 pub(super) struct OfServer {
     pub(super) anchors: Arc<Anchors>,
     pub(super) mode: VerifyMode,
+    pub(super) callback: bool,
     /// False if the program gave no name; then rustls was given a made-up one.
     pub(super) has_name: bool,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
@@ -89,7 +90,26 @@ impl OfServer {
 
 /// Whether a certificate has the form of one.
 pub(super) fn is_readable(certificate: &CertificateDer<'_>) -> bool {
-    Fields::read(certificate).is_some() && ParsedCertificate::try_from(certificate).is_ok()
+    Fields::read(certificate).is_some()
+}
+
+/// Whether this is a private RSA key, in PKCS#8 or PKCS#1, of less than 1024 bits: of the right form, but too short to use.
+pub(super) fn is_short_rsa(key: &[u8]) -> bool {
+    fn modulus(mut key: &[u8]) -> Option<&[u8]> {
+        let mut numbers = take(&mut key, tag::SEQUENCE)?;
+        let _version = take(&mut numbers, tag::INTEGER)?;
+        match element(&mut numbers)? {
+            (tag::SEQUENCE, _algorithm) => modulus(take(&mut numbers, tag::OCTET_STRING)?),
+            (tag::INTEGER, modulus) => {
+                for _ in 0..7 {
+                    take(&mut numbers, tag::INTEGER)?;
+                }
+                Some(modulus)
+            }
+            _ => None,
+        }
+    }
+    modulus(key).is_some_and(|modulus| (64..=128).contains(&modulus.len()))
 }
 
 fn check_chain(
@@ -103,13 +123,31 @@ fn check_chain(
     let parsed = ParsedCertificate::try_from(certificate)?;
     let result =
         verify_server_cert_signed_by_trust_anchor(&parsed, store, intermediates, now, algorithms.all);
-    match result {
-        // Of a certificate that nobody else vouches for, this is what there is to say.
-        Err(Error::InvalidCertificate(_)) if fields.issuer == fields.subject => {
-            Err(CertificateError::ApplicationVerificationFailure.into())
+    fields.explain(result)
+}
+
+/// Asks the program about each certificate, the one nearest to the anchor first: that anchor, unless it is in the chain,
+/// then the chain from its end to the peer's own certificate, which has depth 0.
+fn ask(
+    anchors: &Anchors,
+    certificate: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+) -> Result<(), Error> {
+    let top = intermediates.last().unwrap_or(certificate);
+    let anchor = Fields::read(top).filter(|top| top.issuer != top.subject).and_then(|top| {
+        let issued = |anchor: &&CertificateDer<'_>| {
+            Fields::read(anchor).is_some_and(|anchor| anchor.subject == top.issuer)
+        };
+        anchors.certificates.iter().find(issued)
+    });
+    let chain = [certificate].into_iter().chain(intermediates).chain(anchor);
+    let chain: Vec<&CertificateDer<'_>> = chain.collect();
+    for (depth, certificate) in chain.iter().enumerate().rev() {
+        if !crate::ffi::ask_program(certificate, depth) {
+            return Err(CertificateError::ApplicationVerificationFailure.into());
         }
-        result => result,
     }
+    Ok(())
 }
 
 impl ServerCertVerifier for OfServer {
@@ -123,6 +161,9 @@ impl ServerCertVerifier for OfServer {
     ) -> Result<ServerCertVerified, Error> {
         if self.mode == VerifyMode::Required {
             self.check(certificate, intermediates, name, now)?;
+        }
+        if self.callback && self.mode != VerifyMode::None {
+            ask(&self.anchors, certificate, intermediates)?;
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -154,12 +195,34 @@ impl ServerCertVerifier for OfServer {
 pub(super) struct OfClient {
     pub(super) anchors: Arc<Anchors>,
     pub(super) mode: VerifyMode,
+    pub(super) callback: bool,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl fmt::Debug for OfClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("OfClient").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+impl OfClient {
+    fn check(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let fields = Fields::read(certificate).ok_or(CertificateError::BadEncoding)?;
+        if self.anchors.contain(certificate) {
+            return Ok(fields.check_dates(now)?);
+        }
+        let provider = Arc::new(casemate_rustls::provider::<Port>());
+        let store = Arc::new(self.anchors.store.clone());
+        let verifier = WebPkiClientVerifier::builder_with_provider(store, provider)
+            .build()
+            .map_err(|_| CertificateError::UnknownIssuer)?;
+        let result = verifier.verify_client_cert(certificate, intermediates, now).map(|_| ());
+        fields.explain(result)
     }
 }
 
@@ -179,20 +242,13 @@ impl ClientCertVerifier for OfClient {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self.mode != VerifyMode::Required {
-            return Ok(ClientCertVerified::assertion());
+        if self.mode == VerifyMode::Required {
+            self.check(certificate, intermediates, now)?;
         }
-        if self.anchors.contain(certificate) {
-            let fields = Fields::read(certificate).ok_or(CertificateError::BadEncoding)?;
-            fields.check_dates(now)?;
-            return Ok(ClientCertVerified::assertion());
+        if self.callback {
+            ask(&self.anchors, certificate, intermediates)?;
         }
-        let provider = Arc::new(casemate_rustls::provider::<Port>());
-        let store = Arc::new(self.anchors.store.clone());
-        let verifier = WebPkiClientVerifier::builder_with_provider(store, provider)
-            .build()
-            .map_err(|_| CertificateError::UnknownIssuer)?;
-        verifier.verify_client_cert(certificate, intermediates, now)
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -227,9 +283,14 @@ struct Fields<'a> {
     has_alternative_names: bool,
 }
 
+/// What stands for a certificate that is signed by itself and is no anchor. rustls has no name for that; this one is free,
+/// as there are no revocation lists here, and gives the peer the alert unknown_ca.
+pub(super) const SELF_SIGNED: CertificateError = CertificateError::UnknownRevocationStatus;
+
 /// The tags of DER that occur here.
 mod tag {
     pub(super) const INTEGER: u8 = 0x02;
+    pub(super) const OCTET_STRING: u8 = 0x04;
     pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
     pub(super) const UTC_TIME: u8 = 0x17;
     pub(super) const GENERALIZED_TIME: u8 = 0x18;
@@ -294,6 +355,16 @@ impl<'a> Fields<'a> {
             }
         }
         Some(Self { issuer, subject, not_before, not_after, has_alternative_names })
+    }
+
+    /// Of a certificate that only vouches for itself, there is more to say than that its issuer is unknown.
+    fn explain(&self, result: Result<(), Error>) -> Result<(), Error> {
+        match result {
+            Err(Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::Other(_) | CertificateError::BadSignature,
+            )) if self.issuer == self.subject => Err(SELF_SIGNED.into()),
+            result => result,
+        }
     }
 
     fn check_dates(&self, now: UnixTime) -> Result<(), CertificateError> {
@@ -386,7 +457,9 @@ mod tests {
         assert_eq!(utc("491231235959Z"), Some(2_524_607_999));
         assert_eq!(general("20501122013000Z"), Some(2_552_779_800));
         assert_eq!(general("21000301000000Z"), Some(4_107_542_400));
-        for wrong in ["", "7001010000Z", "700101000000", "701301000000Z", "70010100000xZ", "700101000000+0100"] {
+        for wrong in
+            ["", "7001010000Z", "700101000000", "701301000000Z", "70010100000xZ", "700101000000+0100"]
+        {
             assert_eq!(utc(wrong), None, "{wrong}");
         }
         assert_eq!(time((tag::INTEGER, b"700101000000Z")), None);
@@ -414,8 +487,13 @@ mod tests {
             ("", "board.local", false),
         ] {
             let subject = certificate(common);
-            let fields =
-                Fields { issuer: &[], subject: &subject, not_before: 0, not_after: 0, has_alternative_names: false };
+            let fields = Fields {
+                issuer: &[],
+                subject: &subject,
+                not_before: 0,
+                not_after: 0,
+                has_alternative_names: false,
+            };
             assert_eq!(fields.check_common_name(name).is_ok(), expected, "{common} for {name}");
         }
     }

@@ -1,5 +1,6 @@
 //! Failures as numbers: those that programs for the original module know.
 
+use super::certificate::SELF_SIGNED;
 use rustls::{CertificateError, Error, InvalidMessage};
 
 /// Why a session failed: the first argument of Python's `OSError`, negative.
@@ -55,7 +56,9 @@ impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         match error {
             Error::AlertReceived(_) => Self::ALERT,
-            Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::MessageTooLarge)
+            Error::InvalidMessage(
+                InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::MessageTooLarge,
+            )
             | Error::PeerSentOversizedRecord => Self::TOO_LARGE,
             Error::InvalidMessage(_) => Self::MALFORMED,
             Error::DecryptError => Self::DECRYPT,
@@ -78,13 +81,17 @@ impl From<&CertificateError> for Failure {
         match error {
             CertificateError::BadEncoding => Self::CERTIFICATE_MALFORMED,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::EXPIRED,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NOT_YET_VALID,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::NOT_YET_VALID
+            }
             CertificateError::UnhandledCriticalExtension => Self::CRITICAL_EXTENSION,
             CertificateError::UnknownIssuer => Self::UNKNOWN_AUTHORITY,
             CertificateError::BadSignature => Self::CERTIFICATE_SIGNATURE,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::NAME,
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::KEY_USAGE,
-            CertificateError::ApplicationVerificationFailure => Self::SELF_SIGNED,
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Self::KEY_USAGE
+            }
+            error if *error == SELF_SIGNED => Self::SELF_SIGNED,
             _ => Self::CERTIFICATE,
         }
     }

@@ -8,6 +8,8 @@ mod certificate;
 mod context;
 mod failure;
 mod session;
+#[cfg(feature = "resumption")]
+mod store;
 
 pub use context::{Context, LoadError, VerifyMode, suites};
 pub use failure::Failure;

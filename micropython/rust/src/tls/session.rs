@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
-use rustls::CommonState;
+use rustls::{CommonState, HandshakeKind};
 use zeroize::{Zeroize, Zeroizing};
 
 /// What a session waits for.
@@ -19,8 +19,9 @@ pub enum Status {
     PeerClosed,
 }
 
-/// Bytes that are offered to the transport when there is room for them.
-const FIRST_INPUT: usize = 512;
+/// How many bytes are read before the length of a record is known. Where memory is not short, several small records
+/// arrive in one read.
+const FIRST_INPUT: usize = if cfg!(target_os = "none") { 512 } else { 4096 };
 /// The longest record (RFC 8446, §5.2, and RFC 5246, §6.2.3), in bytes.
 const MAX_RECORD: usize = 5 + (1 << 14) + 2048;
 /// The longest input while handshaking: a message of up to 64 KiB in several records.
@@ -51,6 +52,8 @@ pub struct Session {
     peer_closed: bool,
     close_sent: bool,
     failure: Option<Failure>,
+    /// The server was named by its address.
+    address: bool,
 }
 
 impl core::fmt::Debug for Session {
@@ -80,16 +83,45 @@ enum Turn {
     Input,
     /// The connection is open; true if what was to be sent has been encrypted.
     Open(bool),
+    /// The peer will send nothing more; more turns may follow.
     PeerClosed,
+    /// Neither side will.
+    Closed,
 }
 
 /// Where a turn puts what it makes.
-struct Buffers<'a> {
+struct Buffers<'a, 't> {
     output: &'a mut Vec<u8>,
     plaintext: &'a mut Vec<u8>,
+    /// Where the program wants to have what the peer sent; the first `done` bytes are there.
+    target: &'a mut Target<'t>,
 }
 
-impl Buffers<'_> {
+/// The program's memory for a read.
+struct Target<'a> {
+    room: &'a mut [u8],
+    done: usize,
+}
+
+impl Target<'_> {
+    const fn none() -> Self {
+        Self { room: &mut [], done: 0 }
+    }
+
+    /// Copies what fits and returns the rest.
+    fn take<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
+        let room = self.room.get_mut(self.done..).unwrap_or_default();
+        let count = room.len().min(data.len());
+        let (now, rest) = data.split_at_checked(count).unwrap_or((&[], data));
+        if let Some(room) = room.get_mut(..now.len()) {
+            room.copy_from_slice(now);
+            self.done = self.done.saturating_add(now.len());
+        }
+        rest
+    }
+}
+
+impl Buffers<'_, '_> {
     /// Appends what `make` writes: called with no room, it says how much it needs.
     fn append<E>(
         &mut self,
@@ -102,7 +134,8 @@ impl Buffers<'_> {
         };
         let start = self.output.len();
         self.output.resize(start.saturating_add(size), 0);
-        let written = make(self.output.get_mut(start..).unwrap_or_default()).map_err(|_| Failure::INTERNAL)?;
+        let written =
+            make(self.output.get_mut(start..).unwrap_or_default()).map_err(|_| Failure::INTERNAL)?;
         self.output.truncate(start.saturating_add(written));
         Ok(())
     }
@@ -125,7 +158,7 @@ fn encrypt_size(error: &EncryptError) -> Option<usize> {
 /// One turn: takes the engine's state, acts on it, and says how many bytes of input are done with.
 fn turn<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
-    mut buffers: Buffers<'_>,
+    mut buffers: Buffers<'_, '_>,
     send: Send<'_>,
 ) -> (usize, Result<Turn, Failure>) {
     let UnbufferedStatus { mut discard, state } = status;
@@ -135,7 +168,8 @@ fn turn<Data>(
             match traffic.next_record() {
                 Some(Ok(record)) => {
                     discard = discard.saturating_add(record.discard);
-                    buffers.plaintext.extend_from_slice(record.payload);
+                    let rest = buffers.target.take(record.payload);
+                    buffers.plaintext.extend_from_slice(rest);
                 }
                 Some(Err(error)) => break Err(Failure::from(&error)),
                 None => break Ok(Turn::Again),
@@ -151,14 +185,15 @@ fn turn<Data>(
         Ok(ConnectionState::BlockedHandshake) => Ok(Turn::Input),
         Ok(ConnectionState::WriteTraffic(mut traffic)) => match send {
             Send::Nothing => Ok(Turn::Open(false)),
-            Send::Data(data) => buffers
-                .append(|room| traffic.encrypt(data, room), encrypt_size)
-                .map(|()| Turn::Open(true)),
+            Send::Data(data) => {
+                buffers.append(|room| traffic.encrypt(data, room), encrypt_size).map(|()| Turn::Open(true))
+            }
             Send::CloseNotify => buffers
                 .append(|room| traffic.queue_close_notify(room), encrypt_size)
                 .map(|()| Turn::Open(true)),
         },
-        Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Ok(Turn::PeerClosed),
+        Ok(ConnectionState::PeerClosed) => Ok(Turn::PeerClosed),
+        Ok(ConnectionState::Closed) => Ok(Turn::Closed),
         // Early data is not enabled, and there are no other states.
         Ok(_) => Err(Failure::INTERNAL),
     };
@@ -166,7 +201,7 @@ fn turn<Data>(
 }
 
 impl Session {
-    fn new(engine: Engine) -> Self {
+    fn new(engine: Engine, address: bool) -> Self {
         Self {
             engine,
             input: Vec::new(),
@@ -179,15 +214,16 @@ impl Session {
             peer_closed: false,
             close_sent: false,
             failure: None,
+            address,
         }
     }
 
-    pub(super) fn client(connection: UnbufferedClientConnection) -> Self {
-        Self::new(Engine::Client(connection))
+    pub(super) fn client(connection: UnbufferedClientConnection, address: bool) -> Self {
+        Self::new(Engine::Client(connection), address)
     }
 
     pub(super) fn server(connection: UnbufferedServerConnection) -> Self {
-        Self::new(Engine::Server(connection))
+        Self::new(Engine::Server(connection), false)
     }
 
     fn common(&self) -> &CommonState {
@@ -197,9 +233,9 @@ impl Session {
         }
     }
 
-    fn turn(&mut self, send: Send<'_>) -> Result<Turn, Failure> {
+    fn turn(&mut self, send: Send<'_>, target: &mut Target<'_>) -> Result<Turn, Failure> {
         let input = self.input.get_mut(..self.filled).unwrap_or_default();
-        let buffers = Buffers { output: &mut self.output, plaintext: &mut self.plaintext };
+        let buffers = Buffers { output: &mut self.output, plaintext: &mut self.plaintext, target };
         let (discard, result) = match &mut self.engine {
             Engine::Client(connection) => turn(connection.process_tls_records(input), buffers, send),
             Engine::Server(connection) => turn(connection.process_tls_records(input), buffers, send),
@@ -211,24 +247,26 @@ impl Session {
     }
 
     /// Turns until nothing goes on; true if `send` has been encrypted.
-    fn run(&mut self, send: Send<'_>) -> Result<bool, Failure> {
+    fn run(&mut self, send: Send<'_>, target: &mut Target<'_>) -> Result<bool, Failure> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
         loop {
-            match self.turn(send) {
+            match self.turn(send, target) {
                 Ok(Turn::Again) => {}
                 Ok(Turn::Input) => return Ok(false),
                 Ok(Turn::Open(done)) => {
                     self.open = true;
                     return Ok(done);
                 }
-                Ok(Turn::PeerClosed) => {
-                    self.open = true;
-                    self.peer_closed = true;
+                Ok(Turn::PeerClosed) => (self.open, self.peer_closed) = (true, true),
+                Ok(Turn::Closed) => {
+                    (self.open, self.peer_closed) = (true, true);
                     return Ok(false);
                 }
                 Err(failure) => {
+                    let failure =
+                        if self.address && failure == Failure::NAME { Failure::ADDRESS } else { failure };
                     self.failure = Some(failure);
                     self.collect_alert();
                     return Err(failure);
@@ -241,7 +279,7 @@ impl Session {
     /// again when there is nothing more.
     fn collect_alert(&mut self) {
         for _ in 0..8 {
-            if self.turn(Send::Nothing).is_err() {
+            if self.turn(Send::Nothing, &mut Target::none()).is_err() {
                 break;
             }
         }
@@ -254,12 +292,30 @@ impl Session {
     /// # Errors
     /// The failure, now and for good.
     pub fn step(&mut self) -> Result<Status, Failure> {
-        self.run(Send::Nothing)?;
-        Ok(match (self.open, self.peer_closed) {
+        self.run(Send::Nothing, &mut Target::none())?;
+        Ok(self.status())
+    }
+
+    const fn status(&self) -> Status {
+        match (self.open, self.peer_closed) {
             (_, true) => Status::PeerClosed,
             (true, false) => Status::Open,
             (false, false) => Status::Handshaking,
-        })
+        }
+    }
+
+    /// How much input there has to be before the engine can go on: the end of the first record that is not whole.
+    fn wanted(&self) -> usize {
+        let mut end = 0_usize;
+        while end <= self.filled {
+            let header = self.input.get(end..self.filled).and_then(|rest| rest.first_chunk::<5>());
+            let Some([_, _, _, high, low]) = header else {
+                return end.saturating_add(FIRST_INPUT);
+            };
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            end = end.saturating_add(length).saturating_add(5);
+        }
+        end
     }
 
     /// Room for bytes from the transport: never empty.
@@ -269,14 +325,29 @@ impl Session {
     pub fn input(&mut self) -> Result<&mut [u8], Failure> {
         if self.filled >= self.input.len() {
             let limit = if self.open { MAX_RECORD } else { MAX_HANDSHAKE };
-            let wanted = self.filled.saturating_mul(2).clamp(FIRST_INPUT, limit);
-            if wanted <= self.filled {
+            let wanted = self.wanted().max(FIRST_INPUT).min(limit);
+            let more = wanted.saturating_sub(self.filled);
+            if more == 0 {
                 self.failure = Some(Failure::TOO_LARGE);
                 return Err(Failure::TOO_LARGE);
             }
+            self.input.reserve_exact(wanted.saturating_sub(self.input.len()));
             self.input.resize(wanted, 0);
         }
         Ok(self.input.get_mut(self.filled..).unwrap_or_default())
+    }
+
+    /// Gives back the memory for input and plaintext while there is none of either, for systems that have little.
+    pub fn shrink(&mut self) {
+        if self.filled == 0 && self.input.len() > FIRST_INPUT {
+            self.input = Vec::new();
+        }
+        if self.plaintext.is_empty() {
+            self.plaintext = Zeroizing::new(Vec::new());
+        }
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
     }
 
     /// Says that the first `count` bytes of [`input`](Self::input) have been filled.
@@ -314,25 +385,39 @@ impl Session {
         }
     }
 
-    /// The number of bytes that can be read without the transport.
+    /// Whether a read ends without the transport: with bytes, or because there will be no more.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.pending() > 0 || self.peer_closed
+    }
+
+    /// The number of bytes that wait for the program.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.plaintext.len().saturating_sub(self.taken)
     }
 
-    /// Moves bytes that the peer sent to `target` and returns how many.
-    pub fn read(&mut self, target: &mut [u8]) -> usize {
-        let source = self.plaintext.get(self.taken..).unwrap_or_default();
-        let count = source.len().min(target.len());
-        target.iter_mut().zip(source).for_each(|(target, byte)| *target = *byte);
-        self.taken = self.taken.saturating_add(count);
-        if self.taken == self.plaintext.len() {
-            let whole = self.plaintext.as_mut_slice();
-            whole.zeroize();
-            self.plaintext.clear();
-            self.taken = 0;
+    /// Moves bytes that the peer sent to `target` and returns how many: those that are pending, or else those of the
+    /// input, which is worked through as by [`step`](Self::step).
+    ///
+    /// # Errors
+    /// The failure, now and for good, unless bytes came before it.
+    pub fn read(&mut self, target: &mut [u8]) -> Result<(usize, Status), Failure> {
+        let mut target = Target { room: target, done: 0 };
+        if self.pending() > 0 {
+            target.take(self.plaintext.get(self.taken..).unwrap_or_default());
+            self.taken = self.taken.saturating_add(target.done);
+            if self.taken >= self.plaintext.len() {
+                self.plaintext.as_mut_slice().zeroize();
+                self.plaintext.clear();
+                self.taken = 0;
+            }
+            return Ok((target.done, self.status()));
         }
-        count
+        match self.run(Send::Nothing, &mut target) {
+            Err(failure) if target.done == 0 => Err(failure),
+            _ => Ok((target.done, self.status())),
+        }
     }
 
     /// Encrypts up to [`MAX_WRITE`] bytes into the output and returns how many: 0 while the handshake is not over.
@@ -344,7 +429,7 @@ impl Session {
         if data.is_empty() {
             return Ok(0);
         }
-        Ok(if self.run(Send::Data(data))? { data.len() } else { 0 })
+        Ok(if self.run(Send::Data(data), &mut Target::none())? { data.len() } else { 0 })
     }
 
     /// Puts a close_notify alert into the output, once, if the connection is open and well.
@@ -352,7 +437,7 @@ impl Session {
         if self.open && !self.close_sent && self.failure.is_none() {
             self.close_sent = true;
             // A failure here is noticed by nobody: the session is given up.
-            let _ = self.run(Send::CloseNotify);
+            let _ = self.run(Send::CloseNotify, &mut Target::none());
         }
     }
 
@@ -372,5 +457,17 @@ impl Session {
     #[must_use]
     pub fn version(&self) -> Option<u16> {
         self.common().protocol_version().map(u16::from)
+    }
+
+    /// The application protocol, once one is agreed.
+    #[must_use]
+    pub fn protocol(&self) -> Option<&[u8]> {
+        self.common().alpn_protocol()
+    }
+
+    /// Whether the handshake took up an earlier session.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.common().handshake_kind() == Some(HandshakeKind::Resumed)
     }
 }
