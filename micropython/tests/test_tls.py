@@ -6,6 +6,7 @@ import select
 import socket
 import time
 import wolfssl
+from tls_pair import End, connect, pair, raises, shake
 
 FOLDER = os.getenv("TMPDIR") or "/tmp"
 FOLDER += "/casemate-tls-%d" % time.ticks_us()
@@ -45,58 +46,6 @@ shell("openssl req -new -nodes %s -keyout leaf.key -out leaf.csr -subj /CN=x -ad
 shell("openssl x509 -req -in leaf.csr -CA board.pem -CAkey board.key -CAcreateserial -copy_extensions copy -days 2 -out leaf.pem")
 
 
-def raises(kind, number, function, *arguments, **keywords):
-    try:
-        function(*arguments, **keywords)
-    except kind as error:
-        assert number is None or error.args[0] == number, (number, error)
-        return error
-    raise AssertionError("no %s" % kind)
-
-
-# One end of a connection in memory. `chunk` bytes at most go through at a time; `limit` bytes are taken in all.
-class End(io.IOBase):
-    def __init__(self, chunk=100000):
-        self.peer = None
-        self.received = b""
-        self.chunk = chunk
-        self.closed = False
-        self.writes = 0
-        self.tamper = None
-
-    def readinto(self, buffer):
-        if not self.received:
-            return 0 if self.peer.closed else None
-        count = min(len(buffer), self.chunk, len(self.received))
-        buffer[:count] = self.received[:count]
-        self.received = self.received[count:]
-        return count
-
-    def write(self, data):
-        data = bytes(data)[: self.chunk]
-        if self.tamper is not None:
-            data = self.tamper(data)
-        self.peer.received += data
-        self.writes += 1
-        return len(data)
-
-    def ioctl(self, request, argument):
-        if request == 4:
-            self.closed = True
-        elif request == 3:
-            return argument & (4 | (1 if self.received else 0))
-        return 0
-
-    def setblocking(self, flag):
-        return "transport %s" % flag
-
-
-def pair(chunk=100000):
-    one, other = End(chunk), End(chunk)
-    one.peer, other.peer = other, one
-    return one, other
-
-
 def contexts(name="board", mode=wolfssl.CERT_REQUIRED, cadata=None):
     server = wolfssl.SSLContext(wolfssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(load(name + ".pem"), load(name + ".key"))
@@ -105,23 +54,6 @@ def contexts(name="board", mode=wolfssl.CERT_REQUIRED, cadata=None):
     if cadata:
         client.load_verify_locations(cadata)
     return client, server
-
-
-def connect(client, server, chunk=100000, hostname="board.local"):
-    ends = pair(chunk)
-    one = client.wrap_socket(ends[0], server_hostname=hostname, do_handshake_on_connect=False)
-    other = server.wrap_socket(ends[1], server_side=True, do_handshake_on_connect=False)
-    return one, other, ends
-
-
-# Both ends take turns until the handshake is over.
-def shake(one, other):
-    for _ in range(20000):
-        if one.read(1) is not None or other.read(1) is not None:
-            raise AssertionError("data from nowhere")
-        if one.cipher() and other.cipher() and one.write(b"a") == 1 and other.read(1) == b"a":
-            return
-    raise AssertionError("no end of the handshake")
 
 
 # Handshakes with any size of piece, DER and PEM, EC and RSA, both directions.
@@ -317,6 +249,95 @@ for _ in range(30):
 gc.threshold(-1)
 del one, other, ends
 gc.collect()
+
+# Application protocols.
+client, server = contexts(mode=wolfssl.CERT_NONE)
+client.set_alpn_protocols(["h2", b"http/1.1"])
+server.set_alpn_protocols(["http/1.1"])
+one, other, ends = connect(client, server)
+assert one.selected_alpn_protocol() is None
+shake(one, other)
+assert one.selected_alpn_protocol() == other.selected_alpn_protocol() == "http/1.1"
+server.set_alpn_protocols(("mqtt",))
+one, other, ends = connect(client, server)
+assert one.read(1) is None
+raises(OSError, -405, other.read, 1)
+raises(OSError, -313, one.read, 1)
+raises(ValueError, "ALPN protocol", client.set_alpn_protocols, [""])
+raises(TypeError, None, client.set_alpn_protocols, [1])
+
+# Sessions are resumed, in both versions, until a context changes.
+for suite in ("TLS1-3-AES-128-GCM-SHA256", "TLS-ECDHE-ECDSA-WITH-AES-128-GCM-SHA256"):
+    client, server = contexts(cadata=load("board.pem"))
+    client.set_ciphers([suite])
+    for expected in (False, True, True):
+        one, other, ends = connect(client, server)
+        shake(one, other)
+        assert one.session_reused == other.session_reused == expected, (suite, expected)
+        assert one.getpeercert(True) == load("board.der")
+        # Tickets arrive after the handshake.
+        assert one.read(1) is None
+    client.verify_mode = wolfssl.CERT_NONE
+    client.verify_mode = wolfssl.CERT_REQUIRED
+    one, other, ends = connect(client, server)
+    shake(one, other)
+    assert not one.session_reused
+
+# The program looks at certificates itself.
+seen = []
+
+
+def look(certificate, depth):
+    seen.append((depth, bytes(certificate)))
+    return 0
+
+
+client, server = contexts(cadata=load("board.pem"))
+server.load_cert_chain(load("leaf.pem"), load("leaf.key"))
+client.verify_callback = look
+assert client.verify_callback is look
+one, other, ends = connect(client, server, hostname="leaf.local")
+shake(one, other)
+assert [depth for depth, _ in seen] == [1, 0]
+assert seen[0][1] == load("board.der") and seen[1][1] == one.getpeercert(True)
+client.verify_callback = lambda certificate, depth: depth == 0
+fails(-329, client, server, hostname="leaf.local")
+client.verify_callback = lambda certificate, depth: 1 // 0
+one, other, ends = connect(client, server, hostname="leaf.local")
+assert one.read(1) is None and other.read(1) is None
+raises(ZeroDivisionError, None, one.read, 1)
+raises(OSError, -329, one.read, 1)
+# In the optional mode nobody else looks.
+seen.clear()
+client, _ = contexts(mode=wolfssl.CERT_OPTIONAL)
+client.verify_callback = look
+one, other, ends = connect(client, server, hostname="nobody.local")
+shake(one, other)
+assert [depth for depth, _ in seen] == [0]
+client.verify_mode = wolfssl.CERT_NONE
+one, other, ends = connect(client, server, hostname="nobody.local")
+shake(one, other)
+assert len(seen) == 1
+client.verify_callback = None
+# A server's callback sees the client's certificate.
+server.verify_mode = wolfssl.CERT_OPTIONAL
+server.verify_callback = look
+client.load_cert_chain(load("other.pem"), load("other.key"))
+one, other, ends = connect(client, server)
+shake(one, other)
+assert seen[-1][1] == load("other.der") == other.getpeercert(True)
+
+# Addresses.
+client, server = contexts(cadata=load("board.pem"))
+fails(-325, client, server, hostname="192.0.2.1")
+raises(OSError, -322, client.wrap_socket, End(), server_hostname="not a name")
+
+# Numbers of errors with texts, also where a stream raises them.
+one, other, ends = connect(*contexts())
+one.read(1)
+other.read(1)
+error = raises(OSError, -275, one.read, 1)
+assert error.args[1] == "the certificate is self-signed and not trusted"
 
 # OpenSSL as the server, blocking sockets.
 for name, option in (("board", "-tls1_3"), ("board", "-tls1_2"), ("rsa", "-tls1_3"), ("rsa", "-tls1_2")):

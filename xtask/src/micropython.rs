@@ -40,14 +40,15 @@ const SKIPS: &[(&str, &str)] = &[("extmod/ssl_sslcontext.py", "needs sockets")];
 /// How long a build or a run of tests may take.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-pub(crate) fn micropython(context: &Context, _: &[String]) -> Outcome {
-    match run(context) {
+pub(crate) fn micropython(context: &Context, arguments: &[String]) -> Outcome {
+    match run(context, arguments.iter().any(|argument| argument == "build")) {
         Ok(outcome) => outcome,
         Err(fault) => Outcome::Fail(fault),
     }
 }
 
-fn run(context: &Context) -> Result<Outcome, String> {
+/// Builds and tests; with `only_build`, builds MicroPython for this machine and says where it is.
+fn run(context: &Context, only_build: bool) -> Result<Outcome, String> {
     let folder = context.target.join("xtask-micropython");
     fs::create_dir_all(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
     if let Err(reason) = tools::programs(&["make", "gcc", "xz"], &["make", "gcc", "libc6-dev", "xz-utils"]) {
@@ -61,17 +62,23 @@ fn run(context: &Context) -> Result<Outcome, String> {
 
     build_compiler(&source, &folder)?;
     let unix = build(context, &source, &folder, Port::Unix)?;
+    if only_build {
+        return Ok(Outcome::Pass(format!("built {}", unix.display())));
+    }
     let mut tests = tests(&source, UPSTREAM)?;
     tests.retain(|test| test != DIRECT);
     table.extend(run_tests(&source, &tests, "unix", &unix, None)?);
     table.push(run_directly(&source, &unix));
     table.extend(run_pairs(context, &source, &folder, &unix)?);
     table.extend(own_tests(context, &unix)?);
+    table.push(interoperate(context, &unix)?);
 
     let device = match device_tools(context) {
         Ok(compiler) => {
             let firmware = build(context, &source, &folder, Port::Qemu(compiler))?;
             table.extend(run_tests(&source, &tests, "Cortex-M3", &unix, Some(&firmware))?);
+            let own = own_device_tests(context, &folder)?;
+            table.extend(run_tests(&source, &own, "Cortex-M3", &unix, Some(&firmware))?);
             None
         }
         Err(reason) => Some(reason),
@@ -440,4 +447,38 @@ fn own_tests(context: &Context, unix: &Path) -> Result<Vec<Row>, String> {
         });
     }
     Ok(rows)
+}
+
+/// Our tests that need no operating system.
+const ON_A_DEVICE: &[&str] = &["test_tls_memory.py", "test_tls_mangled.py"];
+
+/// Copies of [`ON_A_DEVICE`] for MicroPython's runner, which looks for what they are to print: nothing.
+fn own_device_tests(context: &Context, folder: &Path) -> Result<Vec<String>, String> {
+    let copies = folder.join("own");
+    let copy = |name: &str| {
+        let copy = copies.join(name);
+        fs::create_dir_all(&copies)?;
+        fs::copy(context.root.join("micropython/tests").join(name), &copy)?;
+        fs::write(copies.join(format!("{name}.exp")), "")?;
+        Ok(copy.display().to_string())
+    };
+    ON_A_DEVICE
+        .iter()
+        .map(|name| copy(name).map_err(|error: std::io::Error| format!("{name} cannot be copied: {error}")))
+        .collect()
+}
+
+/// Runs `wolfssl` against other implementations. `MICROPYTHON_BUILT_IN` may name a MicroPython with built-in modules.
+fn interoperate(context: &Context, unix: &Path) -> Result<Row, String> {
+    let test = "micropython/tests/interoperate.py";
+    // Without curl its cases are shown as skipped.
+    let _ = tools::programs(&["curl"], &["curl"]);
+    let task = Task::new("/usr/bin/python3").directory(&context.root).arguments([test]).arguments([unix]);
+    let task = match std::env::var_os("MICROPYTHON_BUILT_IN") {
+        Some(built_in) => task.arguments([built_in]),
+        None => task,
+    };
+    let result = task.limit(LIMIT).run();
+    let result = if result.is_ok() { Verdict::Pass } else { Verdict::Fail };
+    Ok(Row { build: "unix", test: test.into(), result })
 }
