@@ -11,6 +11,7 @@ mod image;
 mod key;
 mod local;
 mod nvm;
+mod nvm_image;
 mod pin;
 mod serve;
 mod she;

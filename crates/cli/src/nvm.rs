@@ -1,6 +1,7 @@
 //! `casemate nvm`.
 
 use crate::connection::Connection;
+use crate::nvm_image;
 use crate::simple::print_table;
 use crate::table::{Align, Table};
 use crate::value::{Form, Input, flag_names, flags, label, object_number, say, word};
@@ -10,11 +11,14 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// Work with the objects in a server's non-volatile memory
+/// Work with the objects in a server's non-volatile memory, and with images of such memory
 ///
 /// An object has an identifier from 1 to 65535, up to 65535 bytes of data, a label and flags. Plain objects (0x0001
 /// to 0x0fff) are shared by all clients. Committed keys (0x1000 and up) and counters (0x3000 and up) are objects too;
 /// the second digit says which client owns them, and only that client sees them. Use `casemate key` for keys.
+///
+/// build, inspect, verify, diff, hex and repair work on files and need no server. A file of `casemate serve --nvm` is such
+/// an image too: 512 KiB a partition and 30 objects, unless the server's options say otherwise.
 #[derive(Args)]
 pub(crate) struct Nvm {
     #[command(subcommand)]
@@ -65,10 +69,15 @@ enum Action {
     },
     /// Free the space of destroyed and replaced objects
     Compact,
+    #[command(flatten)]
+    Image(nvm_image::Action),
 }
 
 impl Nvm {
     pub(crate) fn run(&self) -> Result<()> {
+        if let Action::Image(action) = &self.action {
+            return action.run();
+        }
         let mut hsm = self.connection.open()?;
         match &self.action {
             Action::List => {
@@ -129,13 +138,14 @@ impl Nvm {
                 hsm.nvm_destroy(&ids)?;
             }
             Action::Compact => hsm.nvm_compact()?,
+            Action::Image(_) => {}
         }
         hsm.close()?;
         Ok(())
     }
 }
 
-fn kind(id: ObjectId) -> &'static str {
+pub(crate) fn kind(id: ObjectId) -> &'static str {
     match id.object_type() {
         ObjectType::OBJECT => "object",
         ObjectType::CRYPTO => "key",
@@ -145,7 +155,7 @@ fn kind(id: ObjectId) -> &'static str {
     }
 }
 
-fn owner(id: ObjectId) -> String {
+pub(crate) fn owner(id: ObjectId) -> String {
     match (id.object_type(), id.owner().get()) {
         (ObjectType::CRYPTO | ObjectType::SHE | ObjectType::COUNTER, 0) => "all".to_owned(),
         (ObjectType::CRYPTO | ObjectType::SHE | ObjectType::COUNTER, owner) => owner.to_string(),
