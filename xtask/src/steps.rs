@@ -19,6 +19,7 @@ const DEVICE_CRATES: &[&str] = &[
     "client",
     "device",
     "port",
+    "conformance",
 ];
 
 /// Crates that run on a device with a heap: `core` and `alloc`.

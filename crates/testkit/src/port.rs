@@ -22,7 +22,7 @@
 use crate::faults::{
     FaultyLink, FaultyNoise, FlashLie, LinkFault, LyingFlash, LyingFlashError, NoiseFault, Switch,
 };
-use crate::flash::{PowerCutError, PowerCutFlash};
+use crate::flash::{Effect, PowerCutError, PowerCutFlash};
 use casemate_crypto::{Entropy, Error, Software};
 use casemate_nvm::{DirectoryEntry, Error as StoreError, Flash, FlashOptions, FlashStore};
 use casemate_port::{
@@ -38,6 +38,9 @@ use std::rc::Rc;
 
 /// Packet data length of a virtual device in bytes.
 pub const DATA_LENGTH: usize = 1280;
+
+/// The most links that a virtual device has.
+pub const LINKS: usize = 8;
 
 /// A call of one of a port's methods that the firmware has made. Questions that it asks in each poll are not noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -487,6 +490,9 @@ impl Port for VirtualPort {
     }
 
     fn open(&mut self, link: usize) -> Result<Option<Self::Transport>, Fault> {
+        if link >= LINKS {
+            return Err(Fault::NoSuchPart);
+        }
         let wire = self.device.wire(link);
         let client = {
             let mut wire = wire.borrow_mut();
@@ -510,5 +516,40 @@ impl Port for VirtualPort {
 
     fn entered_safe_state(&mut self, _: &Reason) {
         let _ = self.called(Call::SafeState);
+    }
+}
+
+impl casemate_conformance::Subject for VirtualPort {
+    type Client = VirtualClient;
+    const PATIENCE: u32 = 1000;
+
+    fn client(&mut self, link: usize) -> Result<Option<VirtualClient>, Fault> {
+        Ok(Some(self.device.connect(link)))
+    }
+
+    fn may_erase_flash(&self) -> bool {
+        true
+    }
+
+    fn is_running(&self, core: Core) -> Option<bool> {
+        self.device.0.running.borrow().get(usize::from(core.0)).copied()
+    }
+
+    fn crash_core(&mut self, core: Core) -> bool {
+        self.device.reset_core(core.0);
+        true
+    }
+
+    fn cut_power_after(&mut self, flash: &mut DeviceFlash, operations: u32) -> bool {
+        let mut chip = flash.inner().0.borrow_mut();
+        chip.cut_power_at(
+            u64::from(operations),
+            Effect::First(usize::try_from(operations % 7).unwrap_or_default()),
+        );
+        true
+    }
+
+    fn restore_power(&mut self, flash: &mut DeviceFlash) {
+        flash.inner().0.borrow_mut().reboot();
     }
 }

@@ -11,6 +11,7 @@
 //! | [`transport`] | the server's end of a link | 3 |
 //! | [`crypto`] | engines | last: software serves until then |
 //! | [`device`] | platform: boot, application cores, memory | throughout |
+//! | [`subject`] | what the conformance suite needs of the device | with the part that it tests |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -31,6 +32,7 @@ pub mod crypto;
 pub mod device;
 pub mod entropy;
 pub mod flash;
+pub mod subject;
 pub mod transport;
 
 pub use device::Device;
