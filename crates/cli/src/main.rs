@@ -16,6 +16,7 @@ mod pin;
 mod serve;
 mod she;
 mod simple;
+mod stateful;
 mod table;
 mod user;
 mod users;
@@ -66,6 +67,7 @@ enum Command {
     Cert(certificate::Cert),
     User(user::User),
     She(Box<she::She>),
+    Stateful(stateful::StatefulCommand),
     Random(simple::Random),
     Image(image::Image),
     Audit(audit::Audit),
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         Command::Cert(command) => command.run(),
         Command::User(command) => command.run(),
         Command::She(command) => command.run(),
+        Command::Stateful(command) => command.run(),
         Command::Random(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Audit(command) => command.run(),

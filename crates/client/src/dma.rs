@@ -170,7 +170,7 @@ fn context(mode: Ed25519Mode<'_>) -> Result<&[u8], Argument> {
 }
 
 /// What a generated key shall be, in the fields of a message.
-fn wanted(new: &NewKey) -> (u32, u32, u32, Label) {
+pub(crate) fn wanted(new: &NewKey) -> (u32, u32, u32, Label) {
     (u32::from(new.flags.0), u32::from(new.id.0), new.label_length(), new.label)
 }
 
@@ -673,7 +673,12 @@ fn exported<E>(response: ExportDmaResponse, out: DmaBuffer) -> Result<(usize, La
     Ok((usize::try_from(response.length).map_err(|_| Argument::SharedMemory)?, response.label))
 }
 
-fn generated<E>(flags: Flags, key: u32, length: u32, out: DmaBuffer) -> Result<(KeyId, usize), Error<E>> {
+pub(crate) fn generated<E>(
+    flags: Flags,
+    key: u32,
+    length: u32,
+    out: DmaBuffer,
+) -> Result<(KeyId, usize), Error<E>> {
     let id = KeyId::from_u32(key);
     let is_cached = !flags.contains(Flags::EPHEMERAL);
     demand(u64::from(length) <= out.size && is_cached == id.is_some())?;

@@ -131,6 +131,7 @@ mod operation;
 pub mod public_key;
 pub mod random;
 pub mod she;
+pub mod stateful;
 
 pub use aes::{CtrState, Direction, Key};
 pub use client::{Affinity, Client};
@@ -148,3 +149,4 @@ pub use public_key::elliptic_curve::Curve;
 pub use public_key::ml_dsa::{MlDsa, MlDsaMessage, Prehash};
 pub use public_key::ml_kem::MlKem;
 pub use public_key::rsa::{Rsa, RsaOperation};
+pub use stateful::{LmsParameters, Stateful, StatefulParameters, XmssParameters};

@@ -6,6 +6,7 @@ mod custom;
 mod dma;
 mod image;
 mod she;
+mod stateful;
 mod transports;
 mod users;
 
@@ -74,6 +75,7 @@ impl Demo {
         isolation_steps(&mut report, &mut hsm, &server.address);
         transports::steps(&mut report);
         dma::steps(&mut report);
+        stateful::steps(&mut report);
         custom::steps(&mut report);
         users::steps(&mut report);
         image::steps(&mut report);
