@@ -38,6 +38,9 @@ const DEVICE_FEATURES: &[(&str, &str)] = &[
     ),
 ];
 
+/// The library for C programs on a device, which needs a panic handler of its own to be one.
+const C_LIBRARY: &[&str] = &["--package", "casemate-capi", "--features", "panic-handler"];
+
 /// How long each fuzz target runs, in seconds, unless `XTASK_FUZZ_SECONDS` says otherwise.
 const FUZZ_SECONDS: u64 = 20;
 
@@ -112,12 +115,23 @@ pub(crate) fn embedded(context: &Context, _: &[String]) -> Outcome {
             broken.push(if features.is_empty() { package } else { format!("{package} with all features") });
         }
     }
+    let c_library = compiler
+        .build(context)
+        .arguments(["--lib", "--no-default-features"])
+        .arguments(C_LIBRARY)
+        // A static library is linked to what unwinds nothing.
+        .variable("CARGO_PROFILE_DEV_PANIC", "abort")
+        .locked(context)
+        .run();
+    if c_library.is_err() {
+        broken.push("casemate-capi".to_owned());
+    }
     if !broken.is_empty() {
         return Outcome::Fail(format!("does not build for {}: {}", tools::DEVICE_TARGET, broken.join(", ")));
     }
     let count = DEVICE_CRATES.iter().chain(HEAP_CRATES).count();
     Outcome::Pass(format!(
-        "{count} crates, {} of them with all features too, {}",
+        "{count} crates, {} of them with all features too, and the C library, {}",
         DEVICE_FEATURES.len(),
         compiler.name()
     ))

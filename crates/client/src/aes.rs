@@ -220,6 +220,25 @@ impl CtrState {
         Self { counter, keystream: [0; 16], unused: 0 }
     }
 
+    /// A stream that goes on where another stood: its next counter block, the keystream of the block before, and how
+    /// many bytes at the end of that are unused, at most 16.
+    ///
+    /// # Errors
+    /// [`Argument::StreamState`] if more are said to be unused.
+    pub const fn resume(counter: [u8; 16], keystream: [u8; 16], unused: u32) -> Result<Self, Argument> {
+        if unused > 16 { Err(Argument::StreamState) } else { Ok(Self { counter, keystream, unused }) }
+    }
+
+    /// The keystream of the last block. It is a secret while some of it is unused.
+    pub const fn keystream(&self) -> &[u8; 16] {
+        &self.keystream
+    }
+
+    /// How many bytes at the end of the keystream are unused.
+    pub const fn unused(&self) -> u32 {
+        self.unused
+    }
+
     /// The next counter block.
     pub const fn counter(&self) -> &[u8; 16] {
         &self.counter
@@ -429,6 +448,7 @@ where
         whole_blocks(data)?;
         key.aes_fields()?;
         let capacity = self.capacity(ECB_OVERHEAD.saturating_add(key.inline_length()), BLOCK)?;
+        self.one_piece(data.len(), capacity)?;
         for chunk in data.chunks_mut(capacity) {
             let output = self.run(&Ecb { direction, key, input: chunk })?;
             overwrite(chunk, output);
@@ -450,6 +470,7 @@ where
         whole_blocks(data)?;
         key.aes_fields()?;
         let capacity = self.capacity(CBC_OVERHEAD.saturating_add(key.inline_length()), BLOCK)?;
+        self.one_piece(data.len(), capacity)?;
         let mut next = *iv;
         for chunk in data.chunks_mut(capacity) {
             let output = self.run(&Cbc { direction, key, iv: next, input: chunk })?;
@@ -473,6 +494,7 @@ where
     ) -> Result<(), Error<T::Error>> {
         key.aes_fields()?;
         let capacity = self.capacity(CTR_OVERHEAD.saturating_add(key.inline_length()), BLOCK)?;
+        self.one_piece(data.len(), capacity)?;
         let mut next = state.clone();
         for chunk in data.chunks_mut(capacity) {
             let output = self.run(&Ctr { key, state: &next, input: chunk })?;

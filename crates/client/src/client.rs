@@ -57,6 +57,7 @@ where
     limit: usize,
     sequence: u16,
     affinity: Affinity,
+    waits: bool,
     pending: Option<Pending>,
 }
 
@@ -148,6 +149,7 @@ where
             limit,
             sequence: 0,
             affinity: Affinity::default(),
+            waits: true,
             pending: None,
         };
         client.set_timeout(timeout);
@@ -163,6 +165,17 @@ where
     /// Which of the server's drivers shall compute, from the next request on.
     pub const fn set_affinity(&mut self, affinity: Affinity) {
         self.affinity = affinity;
+    }
+
+    /// Whether calls wait for their response; a new client's do.
+    ///
+    /// A call of a client that does not wait sends its request and ends with [`Error::InProgress`]. Made again with the
+    /// same arguments it asks for the response: it ends so again until that has come, and then with the outcome. Every
+    /// call that takes one request serves so; data has to fit a packet ([`Error::TooLong`]), and a call that takes
+    /// several requests fails with [`Error::SeveralRequests`]. Arguments other than those that the request was made of
+    /// are found out only as far as the response contradicts them.
+    pub const fn set_waiting(&mut self, waits: bool) {
+        self.waits = waits;
     }
 
     /// The packet data length in bytes: the storage's size minus 8, or the server's limit if that was learnt
@@ -256,10 +269,46 @@ where
     /// Carries out `operation`: sends the request, waits for the response and returns what it says.
     ///
     /// # Errors
-    /// As [`start`](Self::start) and [`poll`](Self::poll).
+    /// As [`start`](Self::start) and [`poll`](Self::poll); [`Error::InProgress`] from a client that does not wait
+    /// ([`set_waiting`](Self::set_waiting)).
     pub fn run<O: Operation>(&mut self, operation: &O) -> Result<O::Output<'_>, Error<T::Error>> {
+        if !self.waits {
+            return self.step(operation);
+        }
         self.start_waiting(operation)?;
         self.wait(operation)
+    }
+
+    /// Starts `operation`, or asks for the response to it.
+    fn step<O: Operation>(&mut self, operation: &O) -> Result<O::Output<'_>, Error<T::Error>> {
+        if self.pending.is_none() {
+            match self.start(operation) {
+                Ok(()) => return Err(Error::InProgress),
+                Err(Error::Transport(TransportError::NotReady)) => {}
+                Err(error) => return Err(error),
+            }
+            // Nothing is pending, so whatever comes is stale; asking for it moves the transport on.
+            return match self.transport.receive(self.storage.bytes.as_mut()) {
+                Ok(_) | Err(TransportError::NotReady | TransportError::BadLength) => Err(Error::InProgress),
+                Err(error) => Err(Error::Transport(error)),
+            };
+        }
+        let length = self.receive_packet(operation.kind(), None)?.ok_or(Error::InProgress)?;
+        Ok(operation.decode(self.response(operation.kind(), length))?)
+    }
+
+    /// A call that takes several requests needs a client that waits.
+    pub(crate) const fn must_wait(&self) -> Result<(), Error<T::Error>> {
+        if self.waits { Ok(()) } else { Err(Error::SeveralRequests) }
+    }
+
+    /// Data that goes in pieces of `capacity` bytes has to be one piece for a client that does not wait.
+    pub(crate) const fn one_piece(&self, length: usize, capacity: usize) -> Result<(), Error<T::Error>> {
+        if self.waits || length <= capacity {
+            return Ok(());
+        }
+        let overhead = self.limit.saturating_sub(capacity);
+        Err(Error::TooLong { needed: overhead.saturating_add(length), limit: self.limit })
     }
 
     /// Waits for the response to an operation that was started.

@@ -28,6 +28,19 @@ impl<'k> Cmac<'k> {
     pub const fn new(key: Key<'k>) -> Self {
         Self { key, state: CmacState::INITIAL }
     }
+
+    /// A CMAC that goes on from a state.
+    ///
+    /// # Errors
+    /// [`Argument::StreamState`] if more than 16 bytes are said to be buffered.
+    pub const fn resume(key: Key<'k>, state: CmacState) -> Result<Self, Argument> {
+        if state.buffered > 16 { Err(Argument::StreamState) } else { Ok(Self { key, state }) }
+    }
+
+    /// The state to go on from.
+    pub const fn state(&self) -> &CmacState {
+        &self.state
+    }
 }
 
 impl fmt::Debug for Cmac<'_> {
@@ -172,6 +185,7 @@ where
             overwrite(mac, outcome);
             return Ok(());
         }
+        self.must_wait()?;
         let mut cmac = Cmac::new(key);
         self.cmac_update(&mut cmac, data)?;
         self.cmac_finish(&cmac, mac)
@@ -197,6 +211,7 @@ where
     /// As [`cmac`](Self::cmac). `cmac` is then as it was.
     pub fn cmac_update(&mut self, cmac: &mut Cmac<'_>, data: &[u8]) -> Result<(), Error<T::Error>> {
         let capacity = self.capacity(OVERHEAD.saturating_add(cmac.key.inline_length()), 1)?;
+        self.one_piece(data.len(), capacity)?;
         let mut state = Cmac { key: cmac.key, state: cmac.state };
         for data in data.chunks(capacity) {
             let next = self.run(&CmacUpdate { cmac: &state, data })?.state;

@@ -23,6 +23,11 @@ pub enum Error<E> {
     Timeout,
     /// The previous request has not been answered.
     Pending,
+    /// The request was sent, or will be, and the response has not come yet: make the same call again. Only from a client
+    /// that does not wait ([`set_waiting`](crate::Client::set_waiting)).
+    InProgress,
+    /// The call takes several requests, which a client that does not wait cannot make.
+    SeveralRequests,
     /// There is no request whose response could be asked for.
     NothingPending,
     /// The request, or the response it asks for, exceeds the packet data length.
@@ -195,6 +200,10 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Self::Pending => {
                 f.write_str("the previous request has not been answered; poll for its response or abandon it")
             }
+            Self::InProgress => f.write_str("the response has not come yet; make the same call again"),
+            Self::SeveralRequests => f.write_str(
+                "the call takes several requests; let the client wait, or make the calls that it consists of",
+            ),
             Self::NothingPending => f.write_str("no request is pending; start one first"),
             Self::TooLong { needed, limit } => write!(
                 f,

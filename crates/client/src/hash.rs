@@ -543,6 +543,9 @@ where
     /// # Errors
     /// As [`hash_update`](Self::hash_update).
     pub fn hash(&mut self, algorithm: HashAlgorithm, data: &[u8]) -> Result<Digest, Error<T::Error>> {
+        if data.len() >= algorithm.block_size() {
+            self.must_wait()?;
+        }
         let mut hash = Hash::new(algorithm);
         self.hash_update(&mut hash, data)?;
         self.hash_finish(&hash)
@@ -565,6 +568,7 @@ where
             if piece.is_empty() {
                 return Err(Error::TooLong { needed, limit });
             }
+            self.one_piece(data.len(), next.capacity(limit))?;
             next = self.run(&Absorb { hash: &next, data: piece })?;
             rest = later;
         }

@@ -48,6 +48,7 @@ where
         key: &[u8],
         data: &[u8],
     ) -> Result<Digest, Error<T::Error>> {
+        self.must_wait()?;
         let mut hmac = self.hmac_start(algorithm, key)?;
         self.hmac_update(&mut hmac, data)?;
         self.hmac_finish(&hmac)
@@ -81,6 +82,7 @@ where
     pub fn hmac_start(&mut self, algorithm: HashAlgorithm, key: &[u8]) -> Result<Hmac, Error<T::Error>> {
         let mut hmac = Hmac { inner: Hash::secret(algorithm), key: [0; MAX_BLOCK] };
         if key.len() > algorithm.block_size() {
+            self.must_wait()?;
             let mut hash = Hash::secret(algorithm);
             self.hash_update(&mut hash, key)?;
             crate::client::overwrite(&mut hmac.key, self.hash_finish(&hash)?.as_bytes());
@@ -105,6 +107,7 @@ where
     /// # Errors
     /// As [`Client::hash_update`].
     pub fn hmac_finish(&mut self, hmac: &Hmac) -> Result<Digest, Error<T::Error>> {
+        self.must_wait()?;
         let digest = self.hash_finish(&hmac.inner)?;
         let mut outer = Hash::secret(hmac.inner.algorithm());
         self.absorb_pad(&mut outer, &hmac.key, 0x5C)?;

@@ -354,6 +354,7 @@ where
     /// - [`ProtocolFault::Contradiction`] if the object became shorter meanwhile.
     /// - The errors of every request ([`Client::run`]).
     pub fn nvm_read(&mut self, id: ObjectId, out: &mut [u8]) -> Result<usize, Error<T::Error>> {
+        self.must_wait()?;
         let length = usize::from(self.nvm_metadata(id)?.length);
         let available = out.len();
         let out = out.get_mut(..length).ok_or(Error::OutputTooSmall { needed: length, available })?;
@@ -370,6 +371,7 @@ where
     /// - As [`nvm_read`](Self::nvm_read).
     pub fn nvm_read_at(&mut self, id: ObjectId, offset: u16, out: &mut [u8]) -> Result<(), Error<T::Error>> {
         let capacity = self.capacity(StatusResponse::SIZE, 1)?;
+        self.one_piece(out.len(), capacity)?;
         let mut offset = offset;
         for part in out.chunks_mut(capacity) {
             let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
@@ -395,6 +397,9 @@ where
     pub fn nvm_destroy(&mut self, ids: &[ObjectId]) -> Result<(), Error<T::Error>> {
         if ids.contains(&ObjectId::INVALID) {
             return Err(Argument::ObjectId.into());
+        }
+        if ids.len() > DESTROY_LIST_LENGTH {
+            self.must_wait()?;
         }
         ids.chunks(DESTROY_LIST_LENGTH).try_for_each(|ids| self.run(&Destroy::new(ids)?))
     }

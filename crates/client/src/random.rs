@@ -52,6 +52,7 @@ where
     /// filled and must not be used.
     pub fn random(&mut self, out: &mut [u8]) -> Result<(), Error<T::Error>> {
         let capacity = self.capacity(OVERHEAD, 1)?;
+        self.one_piece(out.len(), capacity)?;
         let mut rest = out;
         while !rest.is_empty() {
             let length = u16::try_from(rest.len().min(capacity)).unwrap_or(u16::MAX);

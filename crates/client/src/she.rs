@@ -440,6 +440,7 @@ where
     ///   repeated), `SHE_KEY_NOT_AVAILABLE` if it has no expected MAC, `SHE_GENERAL_ERROR` if the MAC does not match.
     /// - The errors of every request ([`Client::run`]).
     pub fn she_secure_boot(&mut self, image: &[u8]) -> Result<SecureBoot, Error<T::Error>> {
+        self.must_wait()?;
         let limit = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
         let length = u32::try_from(image.len()).map_err(|_| Error::TooLong { needed: image.len(), limit })?;
         if let Some(outcome) = self.run(&SecureBootInit { length })? {
@@ -534,6 +535,7 @@ where
     ) -> Result<(), Error<T::Error>> {
         whole(data)?;
         let capacity = self.capacity(EncryptEcbRequest::SIZE, BLOCK_SIZE)?;
+        self.one_piece(data.len(), capacity)?;
         for part in data.chunks_mut(capacity) {
             let output = match direction {
                 Direction::Encrypt => self.run(&EncryptEcb { slot, data: part })?,
@@ -559,6 +561,7 @@ where
     ) -> Result<(), Error<T::Error>> {
         whole(data)?;
         let capacity = self.capacity(EncryptCbcRequest::SIZE, BLOCK_SIZE)?;
+        self.one_piece(data.len(), capacity)?;
         for part in data.chunks_mut(capacity) {
             let received = part.last_chunk().copied().unwrap_or(*iv);
             let output = match direction {

@@ -530,3 +530,29 @@ fn wrapping() {
     drop(client);
     assert!(script.is_finished());
 }
+
+#[test]
+fn a_client_that_does_not_wait_is_asked_twice() {
+    let mut script = Script::new()
+        .exchange("01A5 0008 0100 0000 00000000 0100 0000", "01A5 0008 0100 0000 00000000 00000000")
+        .exchange("01A5 0301 0200 0000", "01A5 0301 0200 0000");
+    let mut client = script.client();
+    client.set_waiting(false);
+    assert!(matches!(client.counter_init(1, 0), Err(Error::InProgress)));
+    assert!(client.is_pending());
+    assert!(matches!(client.close(), Err(Error::Argument(_))), "another call");
+    assert_eq!(client.counter_init(1, 0).unwrap(), 0);
+    assert!(!client.is_pending());
+    // What takes several requests, or one that is too long, fails before anything is sent.
+    assert!(matches!(client.nvm_read(ObjectId(1), &mut [0; 10]), Err(Error::SeveralRequests)));
+    let mac = client.hmac_verify(HashAlgorithm::Sha256, b"key", b"data", &[0; 32]);
+    assert!(matches!(mac, Err(Error::SeveralRequests)));
+    assert!(matches!(client.rsa_size(Key::Inline(b"key")), Err(Error::SeveralRequests)));
+    assert!(matches!(client.random(&mut [0; 2000]), Err(Error::TooLong { needed: 2016, limit: 1280 })));
+    let long = client.aes_ecb(Direction::Encrypt, Key::Id(KeyId(1)), &mut [0; 1264]);
+    assert!(matches!(long, Err(Error::TooLong { .. })), "{long:?}");
+    assert!(matches!(client.close(), Err(Error::InProgress)));
+    client.close().unwrap();
+    drop(client);
+    assert!(script.is_finished());
+}

@@ -236,6 +236,7 @@ where
             Key::Id(id) => return self.run(&operation(id, false)),
             Key::Inline(key) => key,
         };
+        self.must_wait()?;
         // What cannot succeed must not bring a key into the server.
         self.check(&operation(PLACEHOLDER, true))?;
         let id = self.run(&Import::new(temporary, key))?;
@@ -260,6 +261,7 @@ where
         self.check(&planned)?;
         for temporary in [private, public] {
             if let Key::Inline(key) = temporary.key {
+                self.must_wait()?;
                 self.check(&Import::new(temporary, key))?;
             }
         }
@@ -306,7 +308,10 @@ where
     /// Drops keys; there is nothing more to do if that fails.
     fn drop_keys(&mut self, keys: [Option<KeyId>; 2]) {
         for id in keys.into_iter().flatten() {
-            let _ = self.run(&Evict { id });
+            if matches!(self.run(&Evict { id }), Err(Error::InProgress)) {
+                // The caller has an error to report and will not ask for this response.
+                self.abandon();
+            }
         }
     }
 
