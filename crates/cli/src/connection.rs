@@ -1,5 +1,6 @@
 //! A client's connection to a server: over one of the transports, or by function call.
 
+use crate::certificate::certificates;
 use crate::pin::{Pin, Source};
 use crate::users::user_name;
 use crate::value::{client_id, seconds};
@@ -47,8 +48,34 @@ pub(crate) struct Connection {
     /// A file with the user's PIN; otherwise from the environment variable CASEMATE_PIN, or asked for
     #[arg(long, global = true, value_name = "FILE", env = "CASEMATE_PIN_FILE", requires = "user")]
     pub(crate) pin_file: Option<PathBuf>,
+    /// Log in with this certificate instead of a PIN. The server has to be started for that; over TLS it is the
+    /// certificate of --tls-certificate
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CASEMATE_USER_CERTIFICATE",
+        requires = "user",
+        conflicts_with = "pin_file"
+    )]
+    pub(crate) user_certificate: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) tls: TlsOptions,
+}
+
+/// What a user logs in with.
+enum Proof {
+    Pin(Pin),
+    Certificate(Vec<u8>),
+}
+
+impl Proof {
+    fn credential(&self) -> Credential<'_> {
+        match self {
+            Self::Pin(pin) => Credential::Pin(pin),
+            Self::Certificate(certificate) => Credential::Certificate(certificate),
+        }
+    }
 }
 
 /// How to connect to a server's TLS port. Files are in PEM, or hold one certificate or key in DER.
@@ -87,9 +114,16 @@ impl Connection {
         Ok(PIN.get_or_init(|| pin).clone())
     }
 
+    fn proof(&self) -> Result<Proof> {
+        match &self.user_certificate {
+            Some(file) => certificates(file).map(Proof::Certificate),
+            None => self.pin().map(Proof::Pin),
+        }
+    }
+
     /// Connects, says who we are, adopts the server's packet size, and logs in if there is a user to log in as.
     pub(crate) fn open(&self) -> Result<Open> {
-        let login = self.user.map(|name| self.pin().map(|pin| (name, pin))).transpose()?;
+        let login = self.user.map(|name| self.proof().map(|proof| (name, proof))).transpose()?;
         let mut hsm =
             Open { hsm: connect(&self.server, &self.tls, MAX_DATA_LENGTH, self.timeout)?, closed: false };
         hsm.init(self.client).with_context(|| {
@@ -97,8 +131,8 @@ impl Connection {
         })?;
         hsm.learn_limits()
             .with_context(|| format!("the server at {} does not tell its limits", self.server))?;
-        if let Some((name, pin)) = login {
-            hsm.login(name, Credential::Pin(&pin))
+        if let Some((name, proof)) = login {
+            hsm.login(name, proof.credential())
                 .with_context(|| format!("the server at {} does not let {name} in", self.server))?;
         }
         Ok(hsm)

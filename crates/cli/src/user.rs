@@ -1,5 +1,6 @@
 //! `casemate user`.
 
+use crate::certificate::certificates;
 use crate::connection::{Connection, Hsm, Open};
 use crate::pin::{Pin, Source};
 use crate::users::user_name;
@@ -9,7 +10,7 @@ use casemate_client::authentication::{Credential, Permissions, UserId, UserName}
 use casemate_protocol::{Group, Kind};
 use clap::{Args, Subcommand};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Manage a server's users
 ///
@@ -35,6 +36,9 @@ enum Action {
         /// Without a PIN: the user cannot log in until it gets one
         #[arg(long, conflicts_with = "new_pin_file")]
         no_pin: bool,
+        /// With a certificate instead of a PIN: that of an authority whose certificates let the user in, or the user's own
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["no_pin", "new_pin_file"])]
+        certificate: Option<PathBuf>,
         #[command(flatten)]
         new_pin: NewPin,
     },
@@ -82,6 +86,26 @@ enum Action {
         remove: bool,
         #[command(flatten)]
         new_pin: NewPin,
+    },
+    /// Set the certificate that a user logs in with
+    ///
+    /// It takes the place of the present PIN or certificate, which is needed too.
+    Certificate {
+        /// The user's name
+        #[arg(value_parser = user_name)]
+        name: UserName,
+        /// The new certificate
+        file: PathBuf,
+        /// A file with the user's present certificate
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["current_pin_file", "no_current"])]
+        current_certificate: Option<PathBuf>,
+        /// A file with the user's present PIN; otherwise from the environment variable CASEMATE_CURRENT_PIN, or asked
+        /// for
+        #[arg(long, value_name = "FILE")]
+        current_pin_file: Option<PathBuf>,
+        /// The user has neither yet
+        #[arg(long, conflicts_with = "current_pin_file")]
+        no_current: bool,
     },
     /// Let a user in again that was locked after failed logins
     Unlock {
@@ -268,6 +292,17 @@ fn ranges(set: &[bool]) -> String {
     parts.join(",")
 }
 
+fn present_pin(name: &UserName, file: Option<&Path>) -> Result<Pin> {
+    Source {
+        question: &format!("Present PIN of {name}"),
+        file,
+        option: "--current-pin-file",
+        variable: "CASEMATE_CURRENT_PIN",
+        twice: false,
+    }
+    .read()
+}
+
 fn get(hsm: &mut Hsm, name: UserName) -> Result<(UserId, Permissions)> {
     hsm.user_get(name).map_err(|error| anyhow!(error)).with_context(|| format!("user {name}"))
 }
@@ -276,11 +311,15 @@ impl User {
     pub(crate) fn run(&self) -> Result<()> {
         // Whoever has to type something types it before the connection is open.
         match &self.action {
-            Action::Add { name, rights, no_pin, new_pin } => {
+            Action::Add { name, rights, no_pin, certificate, new_pin } => {
                 let permissions = rights.apply(Permissions::NONE)?;
-                let pin = if *no_pin { None } else { Some(new_pin.read(name)?) };
+                let certificate = certificate.as_deref().map(certificates).transpose()?;
+                let pin = if *no_pin || certificate.is_some() { None } else { Some(new_pin.read(name)?) };
                 let mut hsm = self.open()?;
-                let credential = pin.as_ref().map(|pin| Credential::Pin(pin));
+                let credential = match (&pin, &certificate) {
+                    (Some(pin), _) => Some(Credential::Pin(pin)),
+                    (None, certificate) => certificate.as_deref().map(Credential::Certificate),
+                };
                 let id = hsm
                     .user_add(*name, &permissions, credential)
                     .map_err(|error| anyhow!(error))
@@ -319,18 +358,22 @@ impl User {
                 } else if Some(name) == own && current_pin_file.is_none() {
                     self.connection.pin()?
                 } else {
-                    Source {
-                        question: &format!("Present PIN of {name}"),
-                        file: current_pin_file.as_deref(),
-                        option: "--current-pin-file",
-                        variable: "CASEMATE_CURRENT_PIN",
-                        twice: false,
-                    }
-                    .read()?
+                    present_pin(&name, current_pin_file.as_deref())?
                 };
                 let new = if *remove { Pin::default() } else { new_pin.read(&name)? };
                 self.on(name, |hsm, id, _| {
                     Ok(hsm.user_set_credential(id, &current, Credential::Pin(&new))?)
+                })
+            }
+            Action::Certificate { name, file, current_certificate, current_pin_file, no_current } => {
+                let new = certificates(file)?;
+                let current = match current_certificate {
+                    Some(file) => Pin::new(certificates(file)?),
+                    None if *no_current => Pin::default(),
+                    None => present_pin(name, current_pin_file.as_deref())?,
+                };
+                self.on(*name, |hsm, id, _| {
+                    Ok(hsm.user_set_credential(id, &current, Credential::Certificate(&new))?)
                 })
             }
             // Setting the same permissions again forgets the failed logins.

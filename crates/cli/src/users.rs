@@ -8,8 +8,8 @@ use casemate_posix::daemon::PosixPlatform;
 use casemate_posix::device_key::{self, DeviceKey};
 use casemate_protocol::ObjectId;
 use casemate_protocol::message::authentication::{Permissions, UserName};
-use casemate_server::{ImportedUsers, LoadedUsers, Lockout, Server, UserPolicy};
-use clap::Args;
+use casemate_server::{CertificateLogin, ImportedUsers, LoadedUsers, Lockout, Server, UserPolicy};
+use clap::{Args, ValueEnum};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,19 @@ pub(crate) struct UserOptions {
     /// Let a user with a list of keys use others too, as the original does
     #[arg(long, requires = "users")]
     ignore_key_lists: bool,
+    /// Whether users can log in with a certificate
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "off", requires = "users")]
+    certificate_logins: CertificateLogins,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CertificateLogins {
+    /// Never
+    Off,
+    /// Over TLS, with the certificate that the client has shown and proven there
+    Tls,
+    /// Always, as in the original: whoever has seen a user's certificate can log in with it
+    Replayable,
 }
 
 /// A user's name: 1 to 31 bytes.
@@ -81,6 +94,11 @@ impl UserOptions {
                 ..Lockout::default()
             },
             key_lists: !self.ignore_key_lists,
+            certificates: match self.certificate_logins {
+                CertificateLogins::Off => CertificateLogin::Off,
+                CertificateLogins::Tls => CertificateLogin::Proven,
+                CertificateLogins::Replayable => CertificateLogin::Replayable,
+            },
         })
     }
 
@@ -153,6 +171,9 @@ impl UserOptions {
                 .map_err(|error| anyhow!(error))
                 .with_context(|| format!("administrator {}", self.admin))?;
             log(&format_args!("administrator {} has all rights and the PIN that was given", self.admin));
+        }
+        if self.certificate_logins == CertificateLogins::Replayable {
+            log(&"warning: whoever has seen the certificate of a user can log in with it");
         }
         log(&format_args!("{} users", server.user_count()?));
         Ok(())

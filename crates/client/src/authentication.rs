@@ -20,7 +20,8 @@ pub use casemate_protocol::message::authentication::{Permissions, UserId, UserNa
 pub enum Credential<'a> {
     /// A PIN.
     Pin(&'a [u8]),
-    /// A certificate in DER. It is public: a server that takes it as a proof lets in whoever has seen it.
+    /// A certificate in DER. It is public: without a transport that proves its key, as TLS does, a server that takes it as a
+    /// proof lets in whoever has seen it.
     Certificate(&'a [u8]),
 }
 

@@ -76,5 +76,7 @@ pub use lock::{Lock, SingleThread};
 #[cfg(feature = "dma")]
 pub use memory::{Access, AddressRange, AllowList, ClientMemory, ClientWindow, MemoryError, SliceMemory};
 pub use server::{Affinity, Disconnect, Platform, Reply, Server, Session};
+#[cfg(all(feature = "authentication", feature = "certificates"))]
+pub use users::CertificateLogin;
 #[cfg(feature = "authentication")]
 pub use users::{ImportedUsers, LoadedUsers, Lockout, UserError, UserPolicy};

@@ -140,6 +140,9 @@ pub struct Session<P: Platform> {
     pub(crate) she: group::she::State,
     #[cfg(feature = "authentication")]
     pub(crate) login: Option<Login>,
+    /// The certificate whose private key the client has, if the transport knows.
+    #[cfg(all(feature = "authentication", feature = "certificates"))]
+    pub(crate) certificate: Option<[u8; 32]>,
 }
 
 impl<P: Platform> Session<P> {
@@ -158,7 +161,18 @@ impl<P: Platform> Session<P> {
             verify_cache: VerifyCache::new(),
             #[cfg(feature = "authentication")]
             login: None,
+            #[cfg(all(feature = "authentication", feature = "certificates"))]
+            certificate: None,
         }
+    }
+
+    /// The same session, for a port whose transport has proven that the client has the private key of the certificate
+    /// with this SHA-256: the client can log in with it ([`CertificateLogin::Proven`](crate::CertificateLogin::Proven)).
+    #[cfg(all(feature = "authentication", feature = "certificates"))]
+    #[must_use]
+    pub const fn with_certificate(mut self, fingerprint: [u8; 32]) -> Self {
+        self.certificate = Some(fingerprint);
+        self
     }
 
     /// The same session, for a port that knows by its transport who is at the other end: it takes INIT with this

@@ -1370,3 +1370,284 @@ fn an_attempt_counts_before_the_pin_is_compared() {
     assert_eq!(logins(&image).1, [false; 4]);
     assert_eq!(logins(&clean).1, [true, false, false, false]);
 }
+
+// ----- logins by certificate -----
+
+#[cfg(feature = "certificates")]
+mod certificates {
+    use super::*;
+    use casemate_crypto::{HashAlgorithm, hash};
+    use casemate_server::CertificateLogin;
+    use casemate_testkit::server::TestRandom;
+
+    /// 2030-01-01 12:00:00 UTC.
+    const NOW: u64 = 1_893_499_200;
+    const PERMITTED: [Group; 2] = [Group::NVM, Group::AUTH];
+
+    fn certificate(name: &str) -> Vec<u8> {
+        let text = include_str!("../../x509/tests/data/certificates.txt");
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        hex::decode(lines.find(|(found, _)| *found == name).expect("a certificate").1).unwrap()
+    }
+
+    fn fingerprint(certificate: &[u8]) -> [u8; 32] {
+        let mut digest = [0; 32];
+        let driver = casemate_crypto::Software::new(TestRandom::new(0));
+        hash(&driver, HashAlgorithm::Sha256, &[certificate], &mut digest).unwrap();
+        digest
+    }
+
+    fn options_for(certificates: CertificateLogin) -> VirtualOptions {
+        let users = Some(UserPolicy { certificates, ..policy() });
+        let config = Config { users, data_length: 2600, ..Config::default() };
+        VirtualOptions { config, ..options() }
+    }
+
+    /// An administrator, and a user with the certificate of this name.
+    fn start_for<'s>(
+        certificates: CertificateLogin,
+        store: &'s mut RamStore,
+        credential: &str,
+    ) -> Server<'s> {
+        let server = start_with(options_for(certificates), store);
+        server.set_now(Some(NOW));
+        if server.server().user_count() == Ok(0) {
+            server.server().provision_user(name(ADMIN), &Permissions::all(), PIN).unwrap();
+            let mut admin = Peer::new(&server, 1);
+            admin.login(ADMIN, PIN).unwrap();
+            let credential = certificate(credential);
+            assert_eq!(admin.add_by(method::CERTIFICATE, "worker", groups(&PERMITTED), &credential), Ok(2));
+        }
+        server
+    }
+
+    /// A client whose transport has proven that it has the key of this certificate.
+    fn proven<'s, 'm>(server: &'s Server<'m>, certificate: &[u8]) -> Peer<'s, &'m mut RamStore> {
+        let mut peer = Peer::silent(server);
+        peer.session = server.session().with_certificate(fingerprint(certificate));
+        assert_eq!(peer.raw(Group::COMM, 1, &[2, 0, 0, 0]).len(), 8);
+        peer
+    }
+
+    fn show(peer: &mut Peer<'_, &mut RamStore>, presented: &[u8]) -> Result<UserId, Status> {
+        peer.login_by(method::CERTIFICATE, "worker", presented)
+    }
+
+    #[test]
+    fn they_are_off_unless_asked_for() {
+        with_administrator!(server, admin);
+        let credential = certificate("root");
+        let added = admin.add_by(method::CERTIFICATE, "worker", Permissions::NONE, &credential);
+        assert_eq!(added, Err(Status::BAD_ARGUMENTS));
+        admin.add("worker", groups(&PERMITTED), b"pin").unwrap();
+        assert_eq!(
+            admin.set_credentials(2, method::CERTIFICATE, b"pin", &credential),
+            Err(Status::BAD_ARGUMENTS)
+        );
+        let mut peer = Peer::new(&server, 2);
+        let shown = peer.login_by(method::CERTIFICATE, "worker", &credential);
+        assert_eq!(shown, Err(Status::BAD_ARGUMENTS));
+    }
+
+    #[test]
+    fn the_key_of_the_certificate_has_to_be_proven() {
+        let mut store = empty_store();
+        let server = start_for(CertificateLogin::Proven, &mut store, "inter");
+        let leaf = certificate("leaf");
+        let refused = Err(Status::AUTH_LOGIN_FAILED);
+        assert_eq!(show(&mut proven(&server, &leaf), &leaf), Ok(UserId(2)));
+        // The same certificate over a transport that proves nothing, or that has proven another one.
+        let mut plain = Peer::new(&server, 2);
+        assert_eq!(show(&mut plain, &leaf), refused);
+        assert_eq!(plain.list(), Status::AUTH_PERMISSION);
+        assert_eq!(show(&mut proven(&server, &certificate("leaf-second")), &leaf), refused);
+        // What follows the first certificate is not looked at, as in the original.
+        let more = [&leaf[..], &certificate("inter")].concat();
+        assert_eq!(show(&mut proven(&server, &leaf), &more), Ok(UserId(2)));
+        // The user's own certificate, if its key is proven.
+        let inter = certificate("inter");
+        assert_eq!(show(&mut proven(&server, &inter), &inter), refused, "its issuer is not trusted");
+        let mut peer = proven(&server, &leaf);
+        assert_eq!(peer.login_by(method::CERTIFICATE, "nobody", &leaf), refused);
+        assert_eq!(peer.login_by(method::CERTIFICATE, ADMIN, &leaf), refused, "has a PIN");
+        assert_eq!(peer.login("worker", &leaf), refused, "has no PIN");
+        assert_eq!(show(&mut peer, &leaf), Ok(UserId(2)));
+        assert_eq!(peer.list(), Status::OK);
+        assert_eq!(peer.evict(1), Status::AUTH_PERMISSION);
+        assert_eq!(show(&mut peer, &leaf), refused, "already logged in");
+    }
+
+    #[test]
+    fn the_users_certificate_decides_who_gets_in() {
+        for (credential, presented, expected) in [
+            ("inter", "leaf", true),
+            ("inter", "leaf-second", true),
+            ("inter", "leaf-expired", false),
+            ("inter", "leaf-future", false),
+            ("inter", "leaf-critical", false),
+            ("inter", "other-leaf", false),
+            ("root", "leaf", false),
+            ("root", "root", true),
+            ("root", "inter", true),
+            ("self-leaf", "self-leaf", true),
+            ("self-leaf", "leaf", false),
+            ("other-root", "other-inter", true),
+            ("anchor-expired", "leaf-of-anchor-expired", false),
+        ] {
+            let mut store = empty_store();
+            let server = start_for(CertificateLogin::Proven, &mut store, credential);
+            let presented_bytes = certificate(presented);
+            let result = show(&mut proven(&server, &presented_bytes), &presented_bytes);
+            assert_eq!(result.is_ok(), expected, "{presented} with {credential}: {result:?}");
+            let mut changed = presented_bytes.clone();
+            *changed.last_mut().unwrap() ^= 1;
+            // A pinned certificate is itself the trust: what is compared then is the bytes.
+            assert_eq!(show(&mut proven(&server, &changed), &changed), Err(Status::AUTH_LOGIN_FAILED));
+        }
+    }
+
+    #[test]
+    fn as_in_the_original_a_certificate_alone_can_be_enough() {
+        let mut store = empty_store();
+        let server = start_for(CertificateLogin::Replayable, &mut store, "inter");
+        for _ in 0..30 {
+            let mut peer = Peer::new(&server, 3);
+            assert_eq!(show(&mut peer, &certificate("other-leaf")), Err(Status::AUTH_LOGIN_FAILED));
+        }
+        let mut peer = Peer::new(&server, 3);
+        assert_eq!(show(&mut peer, &[]), Err(Status::AUTH_LOGIN_FAILED));
+        assert_eq!(show(&mut peer, b"no certificate"), Err(Status::AUTH_LOGIN_FAILED));
+        // Certificates cannot be guessed: nobody is locked out.
+        assert_eq!(show(&mut peer, &certificate("leaf")), Ok(UserId(2)));
+        let failures = server.take_records();
+        let failed = |record: &&casemate_server::audit::Record| {
+            record.event == Event::LoginFailed { user: 2, failures: 0 }
+        };
+        assert_eq!(failures.iter().filter(failed).count(), 32);
+        assert_eq!(failures.last().unwrap().event, Event::LoggedIn { user: 2 });
+    }
+
+    #[test]
+    fn certificates_are_set_changed_and_removed() {
+        let mut store = empty_store();
+        let server = start_for(CertificateLogin::Replayable, &mut store, "inter");
+        let mut admin = Peer::new(&server, 1);
+        admin.login(ADMIN, PIN).unwrap();
+        let (inter, root) = (certificate("inter"), certificate("root"));
+        let mut set =
+            |current: &[u8], new: &[u8]| admin.set_credentials(2, method::CERTIFICATE, current, new);
+        assert_eq!(set(&[], &root), Err(Status::ACCESS));
+        assert_eq!(set(&root, &root), Err(Status::ACCESS), "not the present one");
+        assert_eq!(set(&inter, b"no certificate"), Err(Status::BAD_ARGUMENTS));
+        assert_eq!(set(&inter, &root), Ok(()));
+        assert_eq!(show(&mut Peer::new(&server, 3), &certificate("leaf")), Err(Status::AUTH_LOGIN_FAILED));
+        assert_eq!(show(&mut Peer::new(&server, 3), &inter), Ok(UserId(2)));
+        assert_eq!(set(&root, &[]), Ok(()));
+        assert_eq!(show(&mut Peer::new(&server, 3), &inter), Err(Status::AUTH_LOGIN_FAILED));
+        assert_eq!(set(&[], &inter), Ok(()));
+        // From a certificate to a PIN and back.
+        assert_eq!(admin.set_pin(2, &inter, b"pin"), Ok(()));
+        assert_eq!(Peer::new(&server, 3).login("worker", b"pin"), Ok(UserId(2)));
+        assert_eq!(admin.set_credentials(2, method::CERTIFICATE, b"pin", &inter), Ok(()));
+        // The last administrator keeps its PIN: logins by certificate can be switched off.
+        assert_eq!(admin.set_credentials(1, method::CERTIFICATE, PIN, &inter), Err(Status::ACCESS));
+        let too_long = vec![0x30; 2049];
+        let added = admin.add_by(method::CERTIFICATE, "second", Permissions::NONE, &too_long);
+        assert_eq!(added, Err(Status::BUFFER_SIZE));
+        assert_eq!(
+            admin.add_by(method::CERTIFICATE, "second", Permissions::NONE, b"no certificate"),
+            Err(Status::BAD_ARGUMENTS)
+        );
+        let objects = |server: &Server<'_>| {
+            let has = |id: &u16| server.store(|store| store.metadata(ObjectId(*id)).is_ok());
+            (0xFE48..0xFE52_u16).filter(has).count()
+        };
+        assert_eq!(objects(&server), 1, "what no record names is gone");
+        admin.delete(2).unwrap();
+        assert_eq!(objects(&server), 0);
+        admin.add_by(method::CERTIFICATE, "worker", groups(&PERMITTED), &root).unwrap();
+        assert_eq!(show(&mut Peer::new(&server, 3), &inter), Ok(UserId(2)));
+    }
+
+    #[test]
+    fn they_survive_a_restart_and_planted_ones_do_not_count() {
+        let mut store = empty_store();
+        drop(start_for(CertificateLogin::Replayable, &mut store, "inter"));
+        {
+            let server = start_for(CertificateLogin::Replayable, &mut store, "inter");
+            assert_eq!(show(&mut Peer::new(&server, 3), &certificate("leaf")), Ok(UserId(2)));
+        }
+        {
+            // Without the option, nobody logs in with one, and the server starts.
+            let server = start_for(CertificateLogin::Off, &mut store, "inter");
+            assert_eq!(show(&mut Peer::new(&server, 3), &certificate("leaf")), Err(Status::BAD_ARGUMENTS));
+        }
+        let planted = ObjectId(0xFE4A);
+        let (metadata, _) = object(&mut store, planted);
+        store.add_with_reclaim(&metadata, &certificate("other-root")).unwrap();
+        let server = start_for(CertificateLogin::Replayable, &mut store, "inter");
+        for presented in ["other-leaf", "other-inter", "leaf"] {
+            let result = show(&mut Peer::new(&server, 3), &certificate(presented));
+            assert_eq!(result, Err(Status::ABORTED), "{presented}");
+        }
+    }
+
+    #[test]
+    fn a_power_cut_leaves_the_old_certificate_or_the_new_one() {
+        let options = || options_for(CertificateLogin::Replayable);
+        let mount_large = |flash: PowerCutFlash<8, 64>| -> CutStore {
+            FlashStore::mount(flash, vec![DirectoryEntry::EMPTY; 12], FlashOptions::new()).unwrap()
+        };
+        let prepared = {
+            let mut store = mount_large(PowerCutFlash::new(2 * 16_384, 0xFF));
+            let server = VirtualServer::with_store(options(), &mut store);
+            server.server().load_users().unwrap();
+            server.server().provision_user(name(ADMIN), &Permissions::all(), PIN).unwrap();
+            let mut admin = Peer::new(&server, 1);
+            admin.login(ADMIN, PIN).unwrap();
+            admin.add_by(method::CERTIFICATE, "worker", groups(&PERMITTED), &certificate("inter")).unwrap();
+            drop(admin);
+            drop(server);
+            store.flash().image().to_vec()
+        };
+        let run = |fault: Option<(u64, Effect)>| {
+            let mut flash = PowerCutFlash::from_image(prepared.clone(), 0xFF);
+            if let Some((operation, effect)) = fault {
+                flash.cut_power_at(operation, effect);
+            }
+            let mut store = mount_large(flash);
+            let outcome = {
+                let server = VirtualServer::with_store(options(), &mut store);
+                server.server().load_users().unwrap();
+                let mut admin = Peer::new(&server, 1);
+                let (old, new) = (certificate("inter"), certificate("other-root"));
+                admin
+                    .login(ADMIN, PIN)
+                    .and_then(|_| admin.set_credentials(2, method::CERTIFICATE, &old, &new))
+            };
+            (outcome, store.flash().image().to_vec(), store.flash().operations())
+        };
+        let who = |image: &[u8]| {
+            let mut store = mount_large(PowerCutFlash::from_image(image.to_vec(), 0xFF));
+            let server = VirtualServer::with_store(options(), &mut store);
+            server.set_now(Some(NOW));
+            assert_eq!(server.server().load_users().unwrap().users, 2);
+            ["leaf", "other-inter"].map(|presented| {
+                let mut peer = Peer::new(&server, 3);
+                peer.login_by(method::CERTIFICATE, "worker", &certificate(presented)).is_ok()
+            })
+        };
+        let (outcome, done, operations) = run(None);
+        assert_eq!((outcome, who(&done)), (Ok(()), [false, true]));
+        let mut seen = [0; 2];
+        for operation in 0..operations {
+            for effect in [Effect::None, Effect::Complete, Effect::First(4)] {
+                let (_, cut, _) = run(Some((operation, effect)));
+                let found = who(&cut);
+                assert!(found[0] != found[1], "{operation}, {effect:?}: {found:?}");
+                seen[usize::from(found[1])] += 1;
+            }
+        }
+        assert!(seen[0] > 10 && seen[1] > 0, "{seen:?}");
+    }
+}

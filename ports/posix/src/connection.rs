@@ -388,6 +388,11 @@ impl Connection {
             if self.stream.read(true).map_err(Ended::Broken)? == Read::End {
                 return Err(Ended::WithinFrame);
             }
+
+    /// The SHA-256 of the certificate whose private key the peer has proven to have, if the transport is one for that.
+    fn certificate(&self) -> Option<[u8; 32]> {
+        None
+    }
         }
         self.stream.client()
     }
@@ -434,6 +439,13 @@ impl Connection {
             }
             waiting_since = None;
             allowed = self.options.idle_deadline;
+    /// The SHA-256 of the peer's certificate, of which the peer has proven to have the private key: over TLS, once the
+    /// connection is [established](Self::establish).
+    #[must_use]
+    pub fn certificate(&self) -> Option<[u8; 32]> {
+        self.stream.certificate()
+    }
+
         }
     }
 

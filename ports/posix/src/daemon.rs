@@ -262,6 +262,11 @@ fn attend<S: ObjectStore>(
     if let Some(client) = known {
         session = session.only_for(client);
     }
+    if let Some(fingerprint) = connection.certificate() {
+        session = session.with_certificate(fingerprint);
+    }
+    let limit = connection.limit().clone();
+    let mut admission: Option<Admission> = None;
     let mut shared = connection.dma_area().map(|area| (area, vec![0; DMA_SCRATCH]));
     let why = connection.serve(stop, |request, response| {
         let reply = match &mut shared {

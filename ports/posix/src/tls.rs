@@ -512,12 +512,18 @@ impl PacketStream for TlsStream {
         if self.clients.is_empty() {
             return Ok(None);
         }
-        let certificate = self.session.peer_certificates().and_then(<[_]>::first);
-        let fingerprint = certificate.map(fingerprint).unwrap_or_default();
+        let fingerprint = self.certificate().unwrap_or_default();
         match self.clients.iter().find(|(known, _)| *known == fingerprint) {
             Some((_, client)) => Ok(Some(*client)),
             None => Err(Ended::UnknownCertificate(fingerprint)),
         }
+    }
+
+    fn certificate(&self) -> Option<[u8; 32]> {
+        if !self.is_established() {
+            return None;
+        }
+        self.session.peer_certificates().and_then(<[_]>::first).map(fingerprint)
     }
 }
 

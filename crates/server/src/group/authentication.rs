@@ -22,7 +22,7 @@ pub(crate) fn handle<P: Platform>(
     let Some(policy) = context.server.config().users else { return 0 };
     let result = match action {
         action::LOGIN => {
-            let (status, user) = outcome(login(context, &policy, payload));
+            let (status, user) = outcome(login(context, &policy, payload, out));
             return context.put(&LoginResponse { status, user }, out);
         }
         action::USER_ADD => {
@@ -49,12 +49,6 @@ fn outcome<T: Default>(result: Result<T, Status>) -> (Status, T) {
     }
 }
 
-/// Whether credentials of this kind can be stored. Certificates cannot: a login would replay a public certificate
-/// and prove nothing (document 07, C.5).
-const fn is_known(method: u16) -> bool {
-    method == method::PIN
-}
-
 /// The session's user. Its login was checked by the gate, but another session may have ended it since.
 fn caller<'t, P: Platform>(context: &Context<'_, P>, table: &'t Table) -> Result<(usize, &'t User), Status> {
     context.session.login.and_then(|login| table.current(login)).ok_or(Status::AUTH_PERMISSION)
@@ -66,6 +60,7 @@ fn login<P: Platform>(
     context: &mut Context<'_, P>,
     policy: &UserPolicy,
     payload: &[u8],
+    space: &mut [u8],
 ) -> Result<UserId, Status> {
     let data_length = context.server.config().data_length;
     let (request, tail) = LoginRequest::decode(payload, context.order).map_err(|_| Status::BUFFER_SIZE)?;
@@ -76,9 +71,15 @@ fn login<P: Platform>(
     if context.session.login.is_some() {
         return Err(Status::AUTH_LOGIN_FAILED);
     }
-    if !is_known(request.method) {
+    if !policy.knows(request.method) {
         return Err(Status::BAD_ARGUMENTS);
     }
+    #[cfg(feature = "certificates")]
+    if request.method == method::CERTIFICATE {
+        return certificate::login(context, policy, &request.name, credential, space);
+    }
+    #[cfg(not(feature = "certificates"))]
+    let _ = space;
     let server = context.server;
     let pin = PinDigest::of(credential);
     // Who it would be, if the PIN is right.
@@ -199,13 +200,14 @@ fn user_add<P: Platform>(
     let server = context.server;
     let check = |table: &Table| {
         let (_, caller) = caller(context, table)?;
-        let slot = table.check_add(caller, &name, &permissions, is_known(method), has_credential)?;
+        let slot = table.check_add(caller, &name, &permissions, policy.knows(method), has_credential)?;
         Ok((slot, caller.permissions))
     };
     server.with_users(|table| check(table).map(|_| ()))?;
-    let credential = if has_credential { new_pin(context, policy, credential)? } else { Credential::None };
+    let new = New::of(context, policy, method, credential)?;
     server.with_users(|table| {
         let (slot, own) = check(table)?;
+        let credential = new.stored(context, slot, &Credential::None)?;
         let user = User { name, permissions: inherit_keys(permissions, &own), credential, generation: 0 };
         server.store_new_user(table, slot, user)?;
         let id = table.login(slot).map(Login::id).ok_or(Status::ABORTED)?;
@@ -233,6 +235,115 @@ fn new_pin<P: Platform>(
         return Err(Status::BAD_ARGUMENTS);
     }
     context.server.new_verifier(&PinDigest::of(pin), policy).map(Credential::Pin)
+}
+
+/// A credential that is to be stored: what takes long has been done, and what needs a slot has not.
+enum New<'c> {
+    Ready(Credential),
+    Certificate(&'c [u8]),
+}
+
+impl<'c> New<'c> {
+    fn of<P: Platform>(
+        context: &Context<'_, P>,
+        policy: &UserPolicy,
+        method: u16,
+        credential: &'c [u8],
+    ) -> Result<Self, Status> {
+        if credential.is_empty() {
+            return Ok(Self::Ready(Credential::None));
+        }
+        if method != method::CERTIFICATE {
+            return new_pin(context, policy, credential).map(Self::Ready);
+        }
+        if credential.len() > MAX_CERTIFICATE {
+            return Err(Status::BUFFER_SIZE);
+        }
+        #[cfg(feature = "certificates")]
+        certificate::check(credential)?;
+        Ok(Self::Certificate(credential))
+    }
+
+    /// The credential for the user in `slot`, which has `present` until it is stored.
+    fn stored<P: Platform>(
+        self,
+        context: &Context<'_, P>,
+        slot: usize,
+        present: &Credential,
+    ) -> Result<Credential, Status> {
+        match self {
+            Self::Ready(credential) => Ok(credential),
+            Self::Certificate(bytes) => {
+                context.server.store_certificate(slot, bytes, present).map(Credential::Certificate)
+            }
+        }
+    }
+}
+
+/// Logins by certificate.
+#[cfg(feature = "certificates")]
+mod certificate {
+    use super::*;
+    use crate::group::certificate::verify_issued_by;
+    use crate::users::CertificateLogin;
+    use casemate_protocol::message::authentication::UserName;
+    use casemate_x509::Certificate;
+
+    /// Whether the bytes are one certificate.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENTS.
+    pub(super) fn check(bytes: &[u8]) -> Result<(), Status> {
+        Certificate::decode(bytes).map(|_| ()).map_err(|_| Status::BAD_ARGUMENTS)
+    }
+
+    /// Certificates cannot be guessed, so failures are recorded and do not count. Of what was presented, the first
+    /// certificate is looked at, as in the original. `space` holds the user's certificate meanwhile.
+    pub(super) fn login<P: Platform>(
+        context: &mut Context<'_, P>,
+        policy: &UserPolicy,
+        name: &UserName,
+        presented: &[u8],
+        space: &mut [u8],
+    ) -> Result<UserId, Status> {
+        let server = context.server;
+        let refused = Status::AUTH_LOGIN_FAILED;
+        let mut attempt = Event::LoginFailed { user: 0, failures: 0 };
+        let result = server
+            .with_users(|table| {
+                let slot = table.find(name).filter(|_| table.loaded).ok_or(refused)?;
+                attempt = failed(table, slot);
+                let Some(User { credential: Credential::Certificate(stored), .. }) = table.user(slot) else {
+                    return Err(refused);
+                };
+                table.login(slot).map(|login| (slot, login, *stored)).ok_or(refused)
+            })
+            .and_then(|(slot, login, stored)| {
+                let (certificate, _) = Certificate::decode_first(presented).map_err(|_| refused)?;
+                if policy.certificates != CertificateLogin::Replayable {
+                    let digest = server.certificate_digest(certificate.encoding)?;
+                    if context.session.certificate != Some(digest) {
+                        return Err(refused);
+                    }
+                }
+                let root = server.load_certificate(slot, &stored, space)?;
+                verify_issued_by(server, root, &certificate).map_err(|_| refused)?;
+                server.with_users(|table| table.current(login).map(|_| login).ok_or(refused))
+            });
+        match result {
+            Ok(login) => {
+                context.session.login = Some(login);
+                context.record(Event::LoggedIn { user: login.id().0 });
+                Ok(login.id())
+            }
+            Err(status) => {
+                if status == refused {
+                    context.record(attempt);
+                }
+                Err(status)
+            }
+        }
+    }
 }
 
 fn user_delete<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
@@ -314,7 +425,7 @@ fn set_credentials<P: Platform>(
         if own != slot && !caller.permissions.is_administrator() {
             return Err(Status::ACCESS);
         }
-        if !is_known(request.method) {
+        if !policy.knows(request.method) {
             return Err(Status::BAD_ARGUMENTS);
         }
         let user = table.user(slot).ok_or(Status::NOT_FOUND)?;
@@ -325,7 +436,12 @@ fn set_credentials<P: Platform>(
         match &user.credential {
             Credential::None if !current.is_empty() => Err(Status::BAD_ARGUMENTS),
             Credential::None => Ok((target, None)),
-            Credential::Pin(_) if current.is_empty() => Err(Status::ACCESS),
+            Credential::Pin(_) | Credential::Certificate(_) if current.is_empty() => Err(Status::ACCESS),
+            // It is public: to name it proves that one knows what is replaced, nothing else.
+            Credential::Certificate(stored) if server.certificate_digest(current)? == stored.digest => {
+                Ok((target, None))
+            }
+            Credential::Certificate(_) => Err(Status::ACCESS),
             Credential::Pin(verifier) => {
                 let verifier = verifier.clone();
                 server.charge(table, slot, policy).map_err(as_access)?;
@@ -340,7 +456,7 @@ fn set_credentials<P: Platform>(
         }
         server.with_users(|table| server.settle(table, slot))?;
     }
-    let credential = if new.is_empty() { Credential::None } else { new_pin(context, policy, new)? };
+    let new = New::of(context, policy, request.method, new)?;
     let own = context.session.login;
     let renewed = server.with_users(|table| {
         let (caller_slot, caller) = caller(context, table)?;
@@ -349,11 +465,19 @@ fn set_credentials<P: Platform>(
         }
         // Somebody else was faster: the credential that was checked may be gone.
         let (_, user) = table.current(target).ok_or(Status::ACCESS)?;
-        let user = User { credential, ..user.clone() };
-        if table.is_last_administrator(slot) && !table.administrator_left(slot, Some(&user)) {
+        let present = user.credential.clone();
+        // A certificate is no PIN, which is all that counts for the last administrator.
+        let without_pin = User { credential: Credential::None, ..user.clone() };
+        let keeps_pin = matches!(new, New::Ready(Credential::Pin(_)));
+        if table.is_last_administrator(slot)
+            && !keeps_pin
+            && !table.administrator_left(slot, Some(&without_pin))
+        {
             return Err(Status::ACCESS);
         }
+        let user = User { credential: new.stored(context, slot, &present)?, ..without_pin };
         server.store_user(table, slot, user)?;
+        server.forget_certificate(slot, Some(&present));
         context.record(Event::CredentialSet { user: request.user.0 });
         Ok(if caller_slot == slot { table.login(slot) } else { own })
     })?;

@@ -10,15 +10,18 @@ mod table;
 
 use crate::lock::Lock;
 use crate::server::{Affinity, Platform, Server};
+use casemate_crypto::HashAlgorithm;
 use casemate_nvm::{Error as StoreError, ObjectStore};
 use casemate_protocol::message::authentication::{Permissions, UserId, UserName, method};
 use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
 use core::fmt;
-use record::{ATTEMPTS_OBJECT, ATTEMPTS_RECORD, RecordError, Seal, USER_RECORD, user_object};
+use record::{
+    ATTEMPTS_OBJECT, ATTEMPTS_RECORD, RecordError, Seal, USER_RECORD, certificate_object, user_object,
+};
 use zeroize::Zeroizing;
 
 pub(crate) use pin::{PinDigest, Verifier};
-pub(crate) use table::{Attempts, Credential, Login, MAX_USERS, Table, User, slot_of};
+pub(crate) use table::{Attempts, Credential, Login, MAX_USERS, StoredCertificate, Table, User, slot_of};
 
 /// What holds for users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +36,55 @@ pub struct UserPolicy {
     /// Whether a user whose permissions list keys can use no others. The original keeps the lists and does not look
     /// at them.
     pub key_lists: bool,
+    /// Whether users can log in with a certificate.
+    #[cfg(feature = "certificates")]
+    pub certificates: CertificateLogin,
+}
+
+/// Whether users can log in with a certificate (document 07, C.5). A user's credential is then the certificate of an
+/// authority, and whoever shows a certificate that it has issued, or that very certificate, logs in as the user. The
+/// dates count if there is a clock, and [`Platform::accepts_certificate`] is asked.
+///
+/// The message carries nothing but the certificate, which is public: it proves nothing by itself.
+#[cfg(feature = "certificates")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CertificateLogin {
+    /// Not at all, and no user gets a certificate.
+    #[default]
+    Off,
+    /// If the transport has proven that the client has the certificate's private key, as TLS does: it must be the very
+    /// certificate that [`Session::with_certificate`](crate::Session::with_certificate) names.
+    Proven,
+    /// Always, as in the original: whoever has seen the certificate, on the wire or elsewhere, can log in. For clients of
+    /// the original on transports where nobody else can listen or connect.
+    Replayable,
+}
+
+impl UserPolicy {
+    /// Whether credentials of this kind can be stored and used.
+    #[cfg(feature = "certificates")]
+    pub(crate) fn knows(&self, method: u16) -> bool {
+        method == method::PIN || method == method::CERTIFICATE && self.certificates != CertificateLogin::Off
+    }
+
+    /// Whether credentials of this kind can be stored and used.
+    #[cfg(not(feature = "certificates"))]
+    pub(crate) const fn knows(&self, method: u16) -> bool {
+        method == method::PIN
+    }
 }
 
 impl Default for UserPolicy {
     /// For a server on a general-purpose computer.
     fn default() -> Self {
-        Self { pin_iterations: 600_000, minimum_pin_length: 1, lockout: Lockout::default(), key_lists: true }
+        Self {
+            pin_iterations: 600_000,
+            minimum_pin_length: 1,
+            lockout: Lockout::default(),
+            key_lists: true,
+            #[cfg(feature = "certificates")]
+            certificates: CertificateLogin::Off,
+        }
     }
 }
 
@@ -277,8 +323,61 @@ impl<P: Platform> Server<P> {
     /// Removes a user from the store, and then from the table.
     pub(crate) fn remove_user(&self, table: &mut Table, slot: usize) -> Result<(), Status> {
         self.destroy_object(user_object(slot))?;
+        let user = table.user(slot).map(|user| user.credential.clone());
         table.remove(slot);
+        self.forget_certificate(slot, user.as_ref());
         Ok(())
+    }
+
+    /// Stores a certificate in that of a slot's two objects which `present` does not use. It counts once a user's record
+    /// names it.
+    pub(crate) fn store_certificate(
+        &self,
+        slot: usize,
+        certificate: &[u8],
+        present: &Credential,
+    ) -> Result<StoredCertificate, Status> {
+        let length = u16::try_from(certificate.len()).map_err(|_| Status::BUFFER_SIZE)?;
+        let digest = self.certificate_digest(certificate)?;
+        let place = StoredCertificate::next_place(present);
+        self.write_object(certificate_object(slot, place), "casemate certificate", certificate)?;
+        Ok(StoredCertificate { place, length, digest })
+    }
+
+    /// Destroys the certificate of a credential that no record names any more. If that fails, the object stays until the
+    /// next certificate takes its place; nothing uses it.
+    pub(crate) fn forget_certificate(&self, slot: usize, credential: Option<&Credential>) {
+        if let Some(Credential::Certificate(stored)) = credential {
+            let _ = self.destroy_object(certificate_object(slot, stored.place));
+        }
+    }
+
+    /// The name of a certificate.
+    pub(crate) fn certificate_digest(&self, certificate: &[u8]) -> Result<[u8; 32], Status> {
+        let mut digest = [0; 32];
+        let driver = self.platform().crypto(Affinity::Accelerated);
+        casemate_crypto::hash(driver, HashAlgorithm::Sha256, &[certificate], &mut digest)
+            .map_err(crate::error::crypto_status)?;
+        Ok(digest)
+    }
+
+    /// Reads a user's certificate to the front of `space`.
+    ///
+    /// # Errors
+    /// ABORTED if another one lies there; BUFFER_SIZE; what the store answers.
+    #[cfg(feature = "certificates")]
+    pub(crate) fn load_certificate<'s>(
+        &self,
+        slot: usize,
+        stored: &StoredCertificate,
+        space: &'s mut [u8],
+    ) -> Result<&'s [u8], Status> {
+        let space = space.get_mut(..usize::from(stored.length)).ok_or(Status::BUFFER_SIZE)?;
+        match self.read_object(certificate_object(slot, stored.place), space) {
+            Ok(true) if self.certificate_digest(space)? == stored.digest => Ok(space),
+            Err(UserError::Store(status)) => Err(status),
+            _ => Err(Status::ABORTED),
+        }
     }
 
     /// Stores a user's count of failed logins, and then puts it into the table.

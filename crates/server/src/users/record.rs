@@ -21,9 +21,9 @@
 //! Scalars in bodies are little-endian.
 
 use super::pin::Verifier;
-use super::table::{Attempts, Credential, MAX_USERS, User};
+use super::table::{Attempts, Credential, MAX_USERS, StoredCertificate, User};
 use casemate_crypto::{Driver, HashAlgorithm, hash, hkdf};
-use casemate_protocol::message::authentication::{Permissions, UserName, method};
+use casemate_protocol::message::authentication::{MAX_CERTIFICATE, Permissions, UserName, method};
 use casemate_protocol::{ByteOrder, ObjectId, Reader, Writer};
 use zeroize::Zeroizing;
 
@@ -48,6 +48,13 @@ pub(crate) const ATTEMPTS_RECORD: usize = HEAD + ATTEMPTS_BODY + TAG;
 /// The object of the user in slot `slot`.
 pub(crate) fn user_object(slot: usize) -> ObjectId {
     ObjectId(0xFE40_u16.saturating_add(u16::try_from(slot).unwrap_or(0x3F)))
+}
+
+/// The two objects for certificates of the user in slot `slot`. They are not sealed: certificates are public, and the
+/// user's record holds their digest.
+pub(crate) fn certificate_object(slot: usize, place: u8) -> ObjectId {
+    let slot = u16::try_from(slot).unwrap_or(0x1F).saturating_mul(2);
+    ObjectId(0xFE48_u16.saturating_add(slot).saturating_add(u16::from(place & 1)))
 }
 
 /// The object with the counts of failed logins.
@@ -211,7 +218,8 @@ fn associate(to: &mut [u8; AUTHENTICATED + 2], fixed: &[u8], id: [u8; 2]) {
 }
 
 /// Body of a user's object: name (32), permissions (473), method (2), salt (16), iterations (4), hash (32). The last
-/// three are zero for a user without a PIN.
+/// three are zero for a user without a credential; for one with a certificate they hold the place (1) and zeros (15), the
+/// length, and the SHA-256 of the certificate.
 fn write_user(body: &mut [u8], user: &User) -> Result<(), casemate_protocol::Overflow> {
     let mut writer = Writer::new(body, ByteOrder::Little);
     writer.put(user.name)?;
@@ -223,6 +231,16 @@ fn write_user(body: &mut [u8], user: &User) -> Result<(), casemate_protocol::Ove
             writer.put_bytes(&verifier.salt)?;
             writer.put(verifier.iterations)?;
             writer.put_bytes(&verifier.hash)?;
+        }
+        Credential::Certificate(StoredCertificate { place, length, digest }) => {
+            writer.put(method::CERTIFICATE)?;
+            let mut salt = [0; 16];
+            if let Some(first) = salt.first_mut() {
+                *first = *place;
+            }
+            writer.put_bytes(&salt)?;
+            writer.put(u32::from(*length))?;
+            writer.put_bytes(digest)?;
         }
     }
     Ok(())
@@ -238,6 +256,15 @@ fn read_user(body: &[u8]) -> Option<User> {
             let salt = reader.take_array().ok()?;
             let iterations = reader.get().ok().filter(|&count| count <= MAX_ITERATIONS)?;
             Credential::Pin(Verifier { salt, iterations, hash: reader.take_array().ok()? })
+        }
+        method::CERTIFICATE => {
+            let [place, ..] = reader.take_array::<16>().ok()?;
+            let length = u16::try_from(reader.get::<u32>().ok()?).ok()?;
+            if place > 1 || length == 0 || usize::from(length) > MAX_CERTIFICATE {
+                return None;
+            }
+            let digest = reader.take_array().ok()?;
+            Credential::Certificate(StoredCertificate { place, length, digest })
         }
         _ => return None,
     };

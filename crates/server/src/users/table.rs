@@ -23,14 +23,39 @@ pub(crate) struct User {
 pub(crate) enum Credential {
     None,
     Pin(Verifier),
+    /// By a certificate that this one vouches for.
+    Certificate(StoredCertificate),
+}
+
+/// A certificate that lies in an object of its own. What is said of it here stands in the user's record, and so ties the
+/// two together: a certificate that another one has taken the place of is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredCertificate {
+    /// Which of the slot's two objects holds it. A new one is written to the other, so that the record's change is what
+    /// makes it valid.
+    pub(crate) place: u8,
+    /// Its length in bytes.
+    pub(crate) length: u16,
+    /// Its SHA-256.
+    pub(crate) digest: [u8; 32],
+}
+
+impl StoredCertificate {
+    /// The place for a certificate that is to follow a credential.
+    pub(crate) fn next_place(credential: &Credential) -> u8 {
+        match credential {
+            Credential::Certificate(Self { place: 0, .. }) => 1,
+            _ => 0,
+        }
+    }
 }
 
 impl User {
-    /// Whether this user can log in and repair what is wrong with users.
+    /// Whether this user can log in, whatever becomes of logins by certificate, and repair what is wrong with users.
     fn can_administrate(&self) -> bool {
         self.permissions.is_administrator()
             && self.permissions.allows(Kind::new(Group::AUTH, action::USER_SET_PERMISSIONS))
-            && self.credential != Credential::None
+            && matches!(self.credential, Credential::Pin(_))
     }
 }
 
@@ -49,10 +74,11 @@ impl Attempts {
 
     /// Whether another attempt is allowed now.
     pub(crate) fn allowed(self, lockout: &Lockout, now: Option<u64>) -> bool {
-        let Some(beyond) = self.failures.checked_sub(lockout.free) else { return true };
+        // The limit counts from the first failure on, also where more than that would be free.
         if self.failures >= lockout.limit {
             return false;
         }
+        let Some(beyond) = self.failures.checked_sub(lockout.free) else { return true };
         let Some(now) = now else { return true };
         let delay = u64::from(lockout.first_delay)
             .checked_shl(u32::from(beyond))

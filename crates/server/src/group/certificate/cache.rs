@@ -119,12 +119,12 @@ impl<P: Platform> Hooks for ServerHooks<'_, P> {
 }
 
 /// What the server adds to the walk along a chain that its owner asks about: nothing is remembered.
-#[cfg(feature = "images")]
+#[cfg(any(feature = "images", feature = "authentication"))]
 pub(super) struct OwnHooks<'s, P: Platform> {
     pub(super) server: &'s Server<P>,
 }
 
-#[cfg(feature = "images")]
+#[cfg(any(feature = "images", feature = "authentication"))]
 impl<P: Platform> Hooks for OwnHooks<'_, P> {
     fn accepts(&mut self, certificate: &Certificate<'_>) -> bool {
         self.server.platform().accepts_certificate(certificate)

@@ -20,6 +20,8 @@ mod dma;
 mod verify;
 
 pub(crate) use cache::VerifyCache;
+#[cfg(feature = "authentication")]
+pub(crate) use verify::verify_issued_by;
 use verify::{Chain, verify_attribute, verify_chain};
 #[cfg(feature = "images")]
 pub(crate) use verify::{OwnChainError, verify_own_chain};

@@ -1,6 +1,6 @@
 //! Verification of chains and attribute certificates against roots in the object store (document 07, §A.4 to §A.8).
 
-#[cfg(feature = "images")]
+#[cfg(any(feature = "images", feature = "authentication"))]
 use super::cache::OwnHooks;
 use super::cache::{ServerHooks, VerifyCache};
 use super::may_be_root;
@@ -207,6 +207,21 @@ pub(crate) fn verify_own_chain<'c, P: Platform>(
         (ChainError::Anchor { error: Error::Unavailable, .. }, Some(status)) => OwnChainError::Root(status),
         (error, _) => OwnChainError::Chain(error),
     })
+}
+
+/// Verifies one certificate against a root that is at hand, without the verify cache.
+///
+/// # Errors
+/// [`ChainError`].
+#[cfg(feature = "authentication")]
+pub(crate) fn verify_issued_by<P: Platform>(
+    server: &Server<P>,
+    root: &[u8],
+    certificate: &Certificate<'_>,
+) -> Result<(), ChainError> {
+    let mut anchors: &[&[u8]] = &[root];
+    let verifier = Verifier::new(server.platform().crypto(Affinity::Accelerated), policy(server));
+    verifier.verify_chain(certificate.encoding, &mut anchors, &mut OwnHooks { server }).map(|_| ())
 }
 
 /// Verifies a chain, and caches the key of its leaf if that is asked for: what became of it, and the identifier for the
