@@ -171,7 +171,9 @@ impl Show {
         let is_of_client = |client: ClientId| record["client"].as_u64() == Some(client.get().into());
         let names = |id: u16| {
             let id = ObjectId(id).to_string();
-            ["object", "key", "kek", "counter", "floor"].into_iter().any(|name| text(name) == id)
+            ["object", "key", "kek", "counter", "floor", "root", "slot"]
+                .into_iter()
+                .any(|name| text(name) == id)
         };
         // An end such as 2026-11-22 means all of that day.
         let is_until = |until: &String| time < until.as_str() || time.starts_with(until.as_str());

@@ -17,7 +17,9 @@ use casemate_posix::tcp::TcpServer;
 use casemate_posix::tls::{TlsIdentity, TlsServer, TlsServerOptions, TlsTrust};
 use casemate_posix::unix::{UnixPolicy, UnixServer};
 use casemate_protocol::{ClientId, MAX_DATA_LENGTH, MIN_DATA_LENGTH};
-use casemate_server::{CacheShape, CertificateOptions, Config, Isolation};
+use casemate_server::{
+    CacheShape, CertificateOptions, Config, Isolation, SheBoot, SheOptions, SheRules, SheScope,
+};
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -85,7 +87,55 @@ pub(crate) struct Serve {
     #[command(flatten)]
     cache: Cache,
     #[command(flatten)]
+    she: She,
+    #[command(flatten)]
     users: UserOptions,
+}
+
+/// AUTOSAR SHE. The defaults are what the original does.
+#[derive(Args)]
+#[command(next_help_heading = "AUTOSAR SHE")]
+struct She {
+    /// Read flags and key numbers as the standard does: write and boot protection, key usage and wildcard mean what they
+    /// say, and keys authorize only what the standard lets them
+    #[arg(long)]
+    she_standard: bool,
+    /// One outcome of secure boot until the server ends; a failure closes the gate for good
+    #[arg(long)]
+    she_final_boot: bool,
+    /// Each connection has its own identifier, secure boot and random generator
+    #[arg(long)]
+    she_per_connection: bool,
+    /// All clients share the key slots
+    #[arg(long)]
+    she_global_keys: bool,
+    /// The device's unique identifier, as 30 hexadecimal digits; clients cannot set it then
+    #[arg(long, value_name = "HEX", value_parser = she_uid)]
+    she_uid: Option<SheUid>,
+    /// The shortest MAC that can be verified, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 4, value_parser = clap::value_parser!(u8).range(4..=16))]
+    she_minimum_mac: u8,
+}
+
+type SheUid = [u8; 15];
+
+fn she_uid(text: &str) -> Result<SheUid, String> {
+    let mut uid = [0; 15];
+    hex::decode_to_slice(text, &mut uid).map_err(|_| "the identifier has 30 hexadecimal digits")?;
+    Ok(uid)
+}
+
+impl She {
+    fn options(&self) -> SheOptions {
+        SheOptions {
+            global_keys: self.she_global_keys,
+            uid: self.she_uid,
+            scope: if self.she_per_connection { SheScope::Session } else { SheScope::Server },
+            boot: if self.she_final_boot { SheBoot::Final } else { SheBoot::Repeatable },
+            rules: if self.she_standard { SheRules::Standard } else { SheRules::Original },
+            min_mac_length: self.she_minimum_mac,
+        }
+    }
 }
 
 /// Each may be given several times. The original's clients know TCP, TLS and shared memory.
@@ -337,6 +387,7 @@ impl Serve {
             },
             cache: CacheShape {
                 small_slots: self.cache.cache_slots.into(),
+                she: self.she.options(),
                 small_size: wide(self.cache.cache_slot_size),
                 big_slots: self.cache.big_cache_slots.into(),
                 big_size: wide(self.cache.big_cache_slot_size),

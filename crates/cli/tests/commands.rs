@@ -396,3 +396,37 @@ fn she_from_provisioning_to_an_update() {
     server.run(&["she", "remove", "KEY_1"]).ok();
     assert!(server.run(&encrypt).failed().contains("slot KEY_1"));
 }
+
+/// `casemate serve --she-...`.
+#[test]
+fn she_can_be_stricter_than_the_original() {
+    const UID: &str = "000000000000000000000000000001";
+    const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+    let directory = tempfile::tempdir().unwrap();
+    let (image, other) = (directory.path().join("image"), directory.path().join("other"));
+    fs::write(&image, (0..100).collect::<Vec<u8>>()).unwrap();
+    fs::write(&other, [0; 100]).unwrap();
+    let (image, other) = (image.to_str().unwrap(), other.to_str().unwrap());
+    let boot_mac = run(&["she", "boot-mac", "--key", KEY, image]).ok();
+    let provision = |server: &ServerProcess| {
+        server.run(&["she", "provision", "BOOT_MAC_KEY", KEY]).ok();
+        server.run(&["she", "provision", "boot-mac", boot_mac.trim()]).ok();
+    };
+    let usual = server();
+    provision(&usual);
+    usual.run(&["she", "set-uid", UID]).ok();
+    usual.run(&["she", "boot", other]).failed();
+    usual.run(&["she", "boot", image]).ok();
+
+    let options = ["--she-uid", UID, "--she-final-boot", "--she-standard", "--she-minimum-mac", "8"];
+    let strict = ServerProcess::start(Path::new("ram"), &options);
+    provision(&strict);
+    strict.run(&["she", "set-uid", UID]).failed();
+    strict.run(&["she", "boot", other]).failed();
+    strict.run(&["she", "boot", image]).failed();
+    assert_eq!(
+        run(&["serve", "--nvm", "ram", "--she-uid", "00"]).code,
+        Some(2),
+        "an identifier has 30 digits"
+    );
+}

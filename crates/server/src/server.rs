@@ -605,7 +605,7 @@ impl<P: Platform> Context<'_, P> {
         if audit::is_refusal(self.kind, status) {
             self.record(Event::Refused { object: self.session.subject, status });
         } else if status == Status::OK
-            && let Some(event) = audit::success(self.kind)
+            && let Some(event) = audit::success(self.kind, self.session.subject)
         {
             self.record(event);
         }

@@ -266,9 +266,11 @@ fn loaded_she_keys_and_verified_certificates() {
     client.raw(Group::SHE, 1, &[1, 0, 0, 0, 0, 0, 0, 0]);
     events(&client);
     client.raw(Group::SHE, 6, b"a plain SHE key!");
-    assert_eq!(events(&client), [Event::SheKeyLoaded {}]);
+    let ram_key = ObjectId(0x2C0E);
+    assert_eq!(events(&client), [Event::SheKeyLoaded { slot: ram_key }]);
     client.raw(Group::SHE, 5, &[9; 64]);
-    assert!(!events(&client).contains(&Event::SheKeyLoaded {}), "an update that nobody has made");
+    let loaded = |event: &Event| matches!(event, Event::SheKeyLoaded { .. });
+    assert!(!events(&client).iter().any(loaded), "an update that nobody has made");
 
     let text = include_str!("../../x509/tests/data/certificates.txt");
     let root =
@@ -279,10 +281,22 @@ fn loaded_she_keys_and_verified_certificates() {
     events(&client);
     let verify = |root: &[u8]| [&length[..], &[1, 0, 0, 0, 0, 0, 0, 0], root].concat();
     client.raw(Group::CERT, 5, &verify(&root));
-    assert_eq!(events(&client), [Event::CertificateVerified {}]);
+    let root_object = ObjectId(1);
+    assert_eq!(events(&client), [Event::CertificateVerified { root: root_object }]);
     let mut forged = root.clone();
     *forged.last_mut().unwrap() ^= 1;
     client.raw(Group::CERT, 5, &verify(&forged));
     let status = Status::CERTIFICATE_VERIFICATION;
-    assert!(matches!(events(&client)[..], [Event::Refused { status: found, .. }] if found == status));
+    assert_eq!(events(&client), [Event::Refused { object: root_object, status }]);
+
+    // The key of a leaf that is cached with it has a record of its own.
+    let leaf = text.lines().find_map(|line| line.strip_prefix("self-leaf ")).expect("a certificate");
+    let leaf = hex::decode(leaf).unwrap();
+    let length = u32::try_from(leaf.len()).unwrap().to_le_bytes();
+    client.raw(Group::CERT, 2, &[&length[..], &[2, 0, 0xFF, 0xFF], &[0; 28], &leaf].concat());
+    events(&client);
+    client.raw(Group::CERT, 5, &[&length[..], &[2, 0, 1, 0, 0, 2, 9, 0], &leaf].concat());
+    let found = events(&client);
+    assert!(matches!(found[0], Event::KeyCreated { key: ObjectId(0x1C09), .. }), "{found:?}");
+    assert_eq!(found[1..], [Event::CertificateVerified { root: ObjectId(2) }]);
 }

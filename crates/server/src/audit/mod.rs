@@ -243,9 +243,15 @@ events! {
         version: u32,
     };
     /// A certificate, or a chain of them, has passed its verification; which message asked for it tells the kind.
-    18 CertificateVerified "certificate-verified" {};
+    18 CertificateVerified "certificate-verified" {
+        /// The trusted root that the message named; the first one if it named several.
+        root: ObjectId,
+    };
     /// A SHE key was loaded, by the update protocol or in the clear, as the message says.
-    19 SheKeyLoaded "she-key-loaded" {};
+    19 SheKeyLoaded "she-key-loaded" {
+        /// The slot.
+        slot: ObjectId,
+    };
     /// A user has logged in.
     40 LoggedIn "logged-in" {
         /// The user.
@@ -377,9 +383,9 @@ pub(crate) fn is_refusal(kind: Kind, status: Status) -> bool {
     }
 }
 
-/// What the success of a message is recorded as, where the message says it all. Groups that know more record it
-/// themselves.
-pub(crate) fn success(kind: Kind) -> Option<Event> {
+/// What the success of a message that was about `subject` is recorded as, where that says it all. Groups that know more
+/// record it themselves.
+pub(crate) fn success(kind: Kind, subject: ObjectId) -> Option<Event> {
     use casemate_protocol::message::{certificate::action as certificate, she::action as she};
     match (kind.group, kind.action) {
         (
@@ -390,8 +396,8 @@ pub(crate) fn success(kind: Kind) -> Option<Event> {
             | certificate::VERIFY_MULTI_ROOT_DMA
             | certificate::VERIFY_ATTRIBUTE
             | certificate::VERIFY_ATTRIBUTE_DMA,
-        ) => Some(Event::CertificateVerified {}),
-        (Group::SHE, she::LOAD_KEY | she::LOAD_PLAIN_KEY) => Some(Event::SheKeyLoaded {}),
+        ) => Some(Event::CertificateVerified { root: subject }),
+        (Group::SHE, she::LOAD_KEY | she::LOAD_PLAIN_KEY) => Some(Event::SheKeyLoaded { slot: subject }),
         _ => None,
     }
 }
@@ -421,8 +427,8 @@ mod tests {
             Event::ImageVerified { image: 1, version: 7 },
             Event::ImageRefused { image: 1, status: Status::NOT_VERIFIED },
             Event::VersionFloorRaised { floor: id, version: 8 },
-            Event::CertificateVerified {},
-            Event::SheKeyLoaded {},
+            Event::CertificateVerified { root: id },
+            Event::SheKeyLoaded { slot: id },
             Event::LoggedIn { user: 1 },
             Event::LoginFailed { user: 1, failures: 255 },
             Event::LoggedOut { user: 1 },

@@ -235,7 +235,11 @@ pub(super) fn verify_chain<P: Platform>(
     let id = chain.key.to_object(ObjectType::CRYPTO, context.client(), features);
     let result = match check_chain(context, chain, space) {
         Ok(Some(leaf)) if chain.flags & FLAG_CACHE_LEAF_KEY != 0 => {
-            cache_key(context, id, chain.key_flags, &leaf)
+            let root = context.session.subject;
+            let cached = cache_key(context, id, chain.key_flags, &leaf);
+            // The verification's own record is about the root.
+            context.session.subject = root;
+            cached
         }
         Ok(_) => Ok(id),
         Err(status) => Err(status),

@@ -91,6 +91,11 @@ impl<'a, P: Platform> Surroundings<'a, P> {
         slot_id(self.options(), self.caller.client.unwrap_or(ClientId::NONE), slot)
     }
 
+    /// Says what the request is about, for its security record.
+    fn names(&mut self, id: ObjectId) {
+        *self.caller.subject = id;
+    }
+
     /// Works with the key store while no other session does.
     fn keys<R>(&mut self, work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>) -> Result<R, Status> {
         self.caller.locked(work)

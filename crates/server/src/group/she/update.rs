@@ -70,7 +70,10 @@ pub(super) fn load_key<P: Platform>(
             let metadata = Metadata { label: label.into_label(&old.label), ..old };
             keys.set_slot(metadata, &new_key).map_err(|_| Status::SHE_KEY_UPDATE_ERROR)?;
             Ok(proof)
-        })?;
+        });
+        // Also the record of a refusal names the slot that was to be loaded.
+        surroundings.names(id);
+        let proof = proof?;
         if number == slot::RAM_KEY {
             state.ram_key_exportable = options.rules == SheRules::Original;
         }
@@ -89,6 +92,7 @@ pub(super) fn load_plain_key<P: Platform>(
         let key = Zeroizing::new(request.key);
         let metadata = Metadata { id: surroundings.slot(slot::RAM_KEY), ..Metadata::default() };
         surroundings.keys(|keys| keys.set_slot(metadata, &key))?;
+        surroundings.names(metadata.id);
         state.ram_key_exportable = true;
         Ok(())
     })
