@@ -198,6 +198,10 @@ struct Limits {
     /// How many of them from one Internet address, as one user of this machine, or over shared memory
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     connections_per_origin: Option<u16>,
+    /// How many connections may have one client identifier. Identifiers are claims unless --unix-client or --tls-client
+    /// binds them: whoever claims another's can then keep it out
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    connections_per_client: Option<u16>,
     /// How long a client may be silent between requests
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     idle_timeout: Option<Duration>,
@@ -383,11 +387,11 @@ impl Serve {
                     CertificateChoice::Strict => CertificateOptions::STRICT,
                 },
                 users: self.users.policy(),
+                she: self.she.options(),
                 ..Config::default()
             },
             cache: CacheShape {
                 small_slots: self.cache.cache_slots.into(),
-                she: self.she.options(),
                 small_size: wide(self.cache.cache_slot_size),
                 big_slots: self.cache.big_cache_slots.into(),
                 big_size: wide(self.cache.big_cache_slot_size),
@@ -468,6 +472,9 @@ impl Serve {
         let mut options = setup.connection_options();
         if let Some(maximum) = limits.connections_per_origin {
             options.limit = options.limit.for_each_origin(maximum.into());
+        }
+        if let Some(maximum) = limits.connections_per_client {
+            options.limit = options.limit.for_each_client(maximum.into());
         }
         options.idle_deadline = limits.idle_timeout;
         options.first_request_deadline = Some(limits.first_request_timeout);

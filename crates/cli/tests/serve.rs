@@ -263,3 +263,15 @@ fn the_port_is_free_again_at_once() {
     again.wait().unwrap();
     assert_eq!(answer.ok(), "5\n");
 }
+
+#[test]
+fn a_client_identifier_can_be_limited_to_some_connections() {
+    let server = ServerProcess::start(Path::new("ram"), &["--connections-per-client", "1"]);
+    let held = connect(&server.address, 3).unwrap();
+    server.run(&["info", "--client-id", "3"]).failed();
+    server.wait_for("the limit for connections of one client identifier is reached");
+    server.run(&["info", "--client-id", "4"]).ok();
+    drop(held);
+    server.wait_for("client 3: the peer closed the connection");
+    server.run(&["info", "--client-id", "3"]).ok();
+}

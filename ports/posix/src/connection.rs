@@ -60,11 +60,12 @@ impl ConnectionOptions {
     }
 }
 
-/// How many connections may be open at once: in all, and from one origin.
+/// How many connections may be open at once: in all, from one origin, and of one client identifier.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimit {
     maximum: usize,
     for_each_origin: usize,
+    for_each_client: usize,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -72,6 +73,7 @@ pub struct ConnectionLimit {
 struct Counts {
     all: usize,
     by_origin: HashMap<Origin, usize>,
+    by_client: HashMap<ClientId, usize>,
 }
 
 /// What connections are counted by.
@@ -86,7 +88,7 @@ impl ConnectionLimit {
     /// So many connections in all.
     #[must_use]
     pub fn new(maximum: usize) -> Self {
-        Self { maximum, for_each_origin: usize::MAX, counts: Arc::default() }
+        Self { maximum, for_each_origin: usize::MAX, for_each_client: usize::MAX, counts: Arc::default() }
     }
 
     /// The same, and only so many from one origin: an Internet address, a user of this machine, or shared memory.
@@ -94,6 +96,27 @@ impl ConnectionLimit {
     pub fn for_each_origin(mut self, maximum: usize) -> Self {
         self.for_each_origin = maximum;
         self
+    }
+
+    /// The same, and only so many that have said INIT with one identifier. Where identifiers are bound to nothing they are
+    /// claims: whoever claims another's can then keep it out.
+    #[must_use]
+    pub fn for_each_client(mut self, maximum: usize) -> Self {
+        self.for_each_client = maximum;
+        self
+    }
+
+    /// A place for a connection that has said who it is, if there is one.
+    #[must_use]
+    pub fn admit(&self, client: ClientId) -> Option<Admission> {
+        let mut counts = self.counts();
+        let present = counts.by_client.get(&client).copied().unwrap_or(0);
+        if present >= self.for_each_client {
+            return None;
+        }
+        counts.by_client.insert(client, present + 1);
+        drop(counts);
+        Some(Admission { limit: self.clone(), client })
     }
 
     /// How many connections are open.
@@ -137,6 +160,33 @@ impl Drop for Permit {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 counts.by_origin.remove(&self.origin);
+            }
+        }
+    }
+}
+
+/// One of the allowed connections of a client identifier; given back when dropped.
+#[derive(Debug)]
+pub struct Admission {
+    limit: ConnectionLimit,
+    client: ClientId,
+}
+
+impl Admission {
+    /// Whose it is.
+    #[must_use]
+    pub const fn client(&self) -> ClientId {
+        self.client
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut counts = self.limit.counts();
+        if let Some(count) = counts.by_client.get_mut(&self.client) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.by_client.remove(&self.client);
             }
         }
     }
@@ -232,6 +282,8 @@ pub enum Answer {
     LastResponse(usize),
     /// End the connection without a response.
     Close,
+    /// The same, because its client identifier has no place left ([`ConnectionLimit::for_each_client`]).
+    TurnAway,
 }
 
 /// Why a connection ended.
@@ -244,6 +296,8 @@ pub enum Ended {
     WithinFrame,
     /// The handler asked for it.
     ByHandler,
+    /// Too many connections have its client identifier.
+    ClientLimit,
     /// The stop flag was set.
     Stopped,
     /// The peer announced a packet of a length out of range.
@@ -268,6 +322,9 @@ impl fmt::Display for Ended {
             Self::ByPeer => f.write_str("the peer closed the connection"),
             Self::WithinFrame => f.write_str("the peer closed the connection in the middle of a frame"),
             Self::ByHandler => f.write_str("the server closed the connection"),
+            Self::ClientLimit => {
+                f.write_str("turned away, the limit for connections of one client identifier is reached")
+            }
             Self::Stopped => f.write_str("the server stops"),
             Self::BadLength(error) => write!(f, "the peer sent a bad frame: {error}"),
             Self::Silent => f.write_str("the peer sent no request in the time allowed"),
@@ -331,6 +388,11 @@ pub(crate) trait PacketStream: fmt::Debug + Send {
     fn client(&self) -> Result<Option<ClientId>, Ended> {
         Ok(None)
     }
+
+    /// The SHA-256 of the certificate whose private key the peer has proven to have, if the transport is one for that.
+    fn certificate(&self) -> Option<[u8; 32]> {
+        None
+    }
 }
 
 /// A server's connection to one peer. Dropping it ends the connection.
@@ -365,10 +427,23 @@ impl Connection {
         &self.peer
     }
 
+    /// The limits that it counts in.
+    #[must_use]
+    pub const fn limit(&self) -> &ConnectionLimit {
+        &self.options.limit
+    }
+
     /// The memory that the peer shares with this process, if it does.
     #[must_use]
     pub fn dma_area(&self) -> Option<DmaArea> {
         self.dma.clone()
+    }
+
+    /// The SHA-256 of the peer's certificate, of which the peer has proven to have the private key: over TLS, once the
+    /// connection is [established](Self::establish).
+    #[must_use]
+    pub fn certificate(&self) -> Option<[u8; 32]> {
+        self.stream.certificate()
     }
 
     /// Waits until requests can come, which takes a handshake over TLS and no time otherwise, and says which client the
@@ -388,11 +463,6 @@ impl Connection {
             if self.stream.read(true).map_err(Ended::Broken)? == Read::End {
                 return Err(Ended::WithinFrame);
             }
-
-    /// The SHA-256 of the certificate whose private key the peer has proven to have, if the transport is one for that.
-    fn certificate(&self) -> Option<[u8; 32]> {
-        None
-    }
         }
         self.stream.client()
     }
@@ -401,7 +471,7 @@ impl Connection {
     ///
     /// `handler` gets each request packet and the space for its response packet, of
     /// [`ConnectionOptions::maximum_packet`] bytes. `stop` is looked at between requests, at least once per poll
-    /// interval; a request that was handled is also answered.
+    /// interval; a request that was handled is also answered. A request is wiped once it was handled.
     pub fn serve(
         mut self,
         stop: &AtomicBool,
@@ -414,7 +484,13 @@ impl Connection {
         let mut waiting_since = None;
         loop {
             let answer = match self.stream.exchange() {
-                Ok(Some((request, response))) => handler(request, response),
+                Ok(Some((request, response))) => {
+                    let answer = handler(request, response);
+                    // PINs and keys came in it, and the next request may be long in coming, or shorter. The stream still
+                    // holds the memory, so the compiler cannot leave this out.
+                    request.fill(0);
+                    answer
+                }
                 Ok(None) => match self.read_more(stop, allowed, &mut waiting_since) {
                     Ok(()) => continue,
                     Err(ended) => return ended,
@@ -425,6 +501,7 @@ impl Connection {
                 Answer::Response(length) => (length, false),
                 Answer::LastResponse(length) => (length, true),
                 Answer::Close => return Ended::ByHandler,
+                Answer::TurnAway => return Ended::ClientLimit,
             };
             if let Err(error) = self.stream.finish(length) {
                 return Ended::BadResponse(error);
@@ -439,13 +516,6 @@ impl Connection {
             }
             waiting_since = None;
             allowed = self.options.idle_deadline;
-    /// The SHA-256 of the peer's certificate, of which the peer has proven to have the private key: over TLS, once the
-    /// connection is [established](Self::establish).
-    #[must_use]
-    pub fn certificate(&self) -> Option<[u8; 32]> {
-        self.stream.certificate()
-    }
-
         }
     }
 
@@ -531,5 +601,88 @@ impl ServerTransport for Connection {
         self.stream.respond(packet).map_err(|_| TransportError::BadLength)?;
         self.stream.flush().map_err(TransportError::Failed)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer that sends one request, and looks at what is left of it when it is answered.
+    #[derive(Debug)]
+    struct Once {
+        request: Option<Vec<u8>>,
+        held: Vec<u8>,
+        response: [u8; 8],
+    }
+
+    impl PacketStream for Once {
+        fn exchange(&mut self) -> Result<Option<Exchange<'_>>, Ended> {
+            match self.request.take() {
+                Some(request) => {
+                    self.held = request;
+                    Ok(Some((&mut self.held, &mut self.response)))
+                }
+                None => Err(Ended::ByPeer),
+            }
+        }
+        fn is_started(&self) -> bool {
+            false
+        }
+        fn read(&mut self, _: bool) -> io::Result<Read> {
+            Ok(Read::Waiting)
+        }
+        fn finish(&mut self, length: usize) -> Result<(), FrameError> {
+            assert_eq!((self.held.as_slice(), length), (&[0; 12][..], 8));
+            Ok(())
+        }
+        fn respond(&mut self, _: &[u8]) -> Result<(), FrameError> {
+            Ok(())
+        }
+        fn flush(&mut self) -> io::Result<bool> {
+            Ok(true)
+        }
+        fn wait_writable(&mut self, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+        fn end(&mut self) {}
+    }
+
+    fn connection(limit: &ConnectionLimit) -> Connection {
+        let stream = Once { request: Some(b"a secret PIN".to_vec()), held: Vec::new(), response: [0; 8] };
+        let peer = Peer::Shm(None);
+        let mut options = ConnectionOptions::new(64);
+        options.limit = limit.clone();
+        Connection::new(limit.take(&peer).unwrap(), Box::new(stream), peer, &options)
+    }
+
+    #[test]
+    fn a_request_is_wiped_once_it_was_handled() {
+        let limit = ConnectionLimit::new(1);
+        let mut seen = false;
+        let ended = connection(&limit).serve(&AtomicBool::new(false), |request, _| {
+            seen = request == b"a secret PIN";
+            Answer::Response(8)
+        });
+        assert!(seen && matches!(ended, Ended::ByPeer));
+        let ended = connection(&limit).serve(&AtomicBool::new(false), |_, _| Answer::TurnAway);
+        assert!(matches!(ended, Ended::ClientLimit));
+    }
+
+    #[test]
+    fn a_client_identifier_has_so_many_connections() {
+        let [one, two] = [1, 2].map(|number| ClientId::new(number).unwrap());
+        let limit = ConnectionLimit::new(9).for_each_client(2);
+        let first = limit.admit(one).unwrap();
+        let second = limit.clone().admit(one).unwrap();
+        assert!(limit.admit(one).is_none());
+        let other = limit.admit(two).unwrap();
+        assert_eq!((first.client(), other.client()), (one, two));
+        drop(first);
+        let third = limit.admit(one).unwrap();
+        assert!(limit.admit(one).is_none());
+        drop((second, third, other));
+        assert!(limit.counts().by_client.is_empty());
+        assert!(ConnectionLimit::new(1).admit(one).is_some());
     }
 }

@@ -3,7 +3,7 @@
 use crate::LinkError;
 use crate::audit::AuditFile;
 use crate::callbacks::Callback;
-use crate::connection::{Accepted, Answer, Connection, Ended, Listener, Peer, Refusal};
+use crate::connection::{Accepted, Admission, Answer, Connection, Ended, Listener, Peer, Refusal};
 use crate::device_key::DeviceKey;
 use crate::entropy::OsEntropy;
 use crate::shm::DmaArea;
@@ -276,6 +276,13 @@ fn attend<S: ObjectStore>(
             }
             None => server.handle(&mut session, request, response),
         };
+        if session.client() != admission.as_ref().map(Admission::client) {
+            // It has just said who it is.
+            admission = session.client().and_then(|client| limit.admit(client));
+            if admission.is_none() {
+                return Answer::TurnAway;
+            }
+        }
         match reply {
             Ok(Reply { length, close: true }) => Answer::LastResponse(length),
             Ok(Reply { length, close: false }) => Answer::Response(length),
