@@ -1,0 +1,912 @@
+//! A token: a server, the connections to it, who is logged in, and its objects.
+//!
+//! **Connections.** A server's key cache belongs to a connection. Keys of the token are used on any connection of a pool,
+//! one for each thread that is busy. Keys of sessions live in the cache of a *home*, a connection that serves nothing
+//! else, so that the number of a session's key on one connection never hides a key of the token that another program has
+//! stored under that number. If a home's cache is full, another home is opened.
+//!
+//! **Login.** Each connection logs in for itself, so the PIN is kept while somebody is logged in.
+
+use crate::attributes::Attributes;
+use crate::config::SlotOptions;
+use crate::connection::{Connection, Hsm};
+use crate::driver::driver;
+use crate::error::{Error, Result, fail};
+use crate::keys::{Kind, MAX_ENCODING, PublicKey};
+use crate::object::{self, Location, Object, Place};
+use crate::record::Record;
+use casemate_client::authentication::{Credential, Permissions, UserName};
+use casemate_client::{Key, NewKey};
+use casemate_protocol::message::Request;
+use casemate_protocol::message::authentication::{SetCredentialsRequest, UserGetRequest};
+use casemate_protocol::{Flags, Group, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
+use cryptoki_sys::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// The type nibbles of records (see `record.rs`).
+const KEY_RECORD: ObjectType = ObjectType(7);
+const ALONE: ObjectType = ObjectType(8);
+/// How many idle connections are kept.
+const IDLE: usize = 16;
+/// How long what was read of objects counts as fresh.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long the answer of a server that is not there counts.
+const ABSENT: Duration = Duration::from_secs(1);
+/// The largest record.
+const MAX_RECORD: usize = 65_535;
+
+/// Locks. What a panic left behind is whole: nothing here is changed in steps that a panic could part.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As whom somebody is logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    User,
+    Officer,
+}
+
+/// Who is logged in.
+#[derive(Clone)]
+struct Login {
+    role: Role,
+    /// Nothing on a server without users.
+    credential: Option<(UserName, Zeroizing<Vec<u8>>)>,
+}
+
+/// A connection for session keys.
+pub(crate) struct Home {
+    connection: Mutex<Connection>,
+    numbers: Mutex<BTreeSet<u8>>,
+}
+
+/// A key in the cache of a home. It leaves the cache with the last copy of this.
+#[derive(Clone)]
+pub(crate) struct SessionKey(Arc<HeldKey>);
+
+struct HeldKey {
+    home: Arc<Home>,
+    id: KeyId,
+}
+
+impl Drop for HeldKey {
+    fn drop(&mut self) {
+        // A key that cannot be dropped is dropped with its connection.
+        let _ = lock(&self.home.connection).hsm().key_evict(self.id);
+        lock(&self.home.numbers).remove(&self.id.number());
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKey({})", self.0.id)
+    }
+}
+
+/// The objects that are known.
+#[derive(Default)]
+struct Table {
+    objects: BTreeMap<CK_OBJECT_HANDLE, Arc<Object>>,
+    handles: HashMap<Place, CK_OBJECT_HANDLE>,
+    last: CK_OBJECT_HANDLE,
+    refreshed: Option<Instant>,
+}
+
+impl Table {
+    fn insert(&mut self, location: Location, attributes: Attributes) -> CK_OBJECT_HANDLE {
+        let known = match &location {
+            Location::Token(place) => self.handles.get(place).copied(),
+            Location::Session(..) => None,
+        };
+        let handle = known.unwrap_or_else(|| {
+            self.last = self.last.saturating_add(1);
+            self.last
+        });
+        if let Location::Token(place) = location {
+            self.handles.insert(place, handle);
+        }
+        self.objects.insert(handle, Arc::new(Object { handle, location, attributes }));
+        handle
+    }
+
+    fn remove(&mut self, place: Place) {
+        if let Some(handle) = self.handles.remove(&place) {
+            self.objects.remove(&handle);
+        }
+    }
+}
+
+/// Where a new key shall live.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Residence {
+    Token,
+    Session(CK_SESSION_HANDLE),
+}
+
+/// A new key's server key, before there is an object for it.
+pub(crate) enum NewPlace {
+    Token(u8, Metadata),
+    Session(CK_SESSION_HANDLE, SessionKey),
+}
+
+/// A token.
+pub(crate) struct Token {
+    pub(crate) options: SlotOptions,
+    login: Mutex<Option<Login>>,
+    /// Counts logins and logouts: connections from before are of no use after.
+    epoch: AtomicU64,
+    idle: Mutex<Vec<(u64, Connection)>>,
+    homes: Mutex<Vec<Arc<Home>>>,
+    table: Mutex<Table>,
+    /// Held while the number of a new object is chosen and taken.
+    creation: Mutex<()>,
+    has_users: Mutex<Option<bool>>,
+    label: Mutex<Option<String>>,
+    absent: Mutex<Option<Instant>>,
+}
+
+impl Token {
+    pub(crate) fn new(options: SlotOptions) -> Self {
+        Self {
+            options,
+            login: Mutex::default(),
+            epoch: AtomicU64::new(0),
+            idle: Mutex::default(),
+            homes: Mutex::default(),
+            table: Mutex::default(),
+            creation: Mutex::default(),
+            has_users: Mutex::default(),
+            label: Mutex::default(),
+            absent: Mutex::default(),
+        }
+    }
+
+    // ----- connections -----
+
+    fn connect(&self) -> Result<Connection> {
+        let mut connection = match Connection::open(&self.options) {
+            Ok(connection) => connection,
+            Err(error) => {
+                *lock(&self.absent) = Some(Instant::now());
+                return Err(error);
+            }
+        };
+        *lock(&self.absent) = None;
+        let login = lock(&self.login).clone();
+        if let Some(Login { credential: Some((name, pin)), .. }) = login {
+            connection.hsm().login(name, Credential::Pin(&pin))?;
+        }
+        Ok(connection)
+    }
+
+    /// Works on a connection of the pool. If the server has gone since the connection was used last, the work begins
+    /// again on a new one.
+    pub(crate) fn with<R>(&self, mut work: impl FnMut(&mut Hsm) -> Result<R>) -> Result<R> {
+        let epoch = self.epoch.load(Ordering::Acquire);
+        loop {
+            let idle = lock(&self.idle).pop();
+            match idle {
+                Some((made, connection)) if made == epoch => {
+                    match self.attempt(epoch, connection, &mut work) {
+                        Err(error) if error.is_lost_connection() => self.drop_idle(true),
+                        outcome => return outcome,
+                    }
+                }
+                Some(_) => {}
+                None => return self.attempt(epoch, self.connect()?, &mut work),
+            }
+        }
+    }
+
+    fn attempt<R>(
+        &self,
+        epoch: u64,
+        mut connection: Connection,
+        work: &mut impl FnMut(&mut Hsm) -> Result<R>,
+    ) -> Result<R> {
+        let outcome = work(connection.hsm());
+        if outcome.as_ref().is_err_and(|error| error.is_lost_connection()) {
+            connection.give_up();
+        } else if epoch == self.epoch.load(Ordering::Acquire) {
+            let mut idle = lock(&self.idle);
+            if idle.len() < IDLE {
+                idle.push((epoch, connection));
+            }
+        }
+        outcome
+    }
+
+    fn drop_idle(&self, lost: bool) {
+        let mut connections = std::mem::take(&mut *lock(&self.idle));
+        if lost {
+            connections.iter_mut().for_each(|(_, connection)| connection.give_up());
+        }
+    }
+
+    /// Whether the server can be reached.
+    pub(crate) fn is_present(&self) -> bool {
+        if lock(&self.absent).is_some_and(|since| since.elapsed() < ABSENT) {
+            return false;
+        }
+        if self.with(|_| Ok(())).is_err() {
+            return false;
+        }
+        true
+    }
+
+    // ----- session keys -----
+
+    /// Works on a home with room for one more key, which must not hold a session key under the number `not`, and keeps
+    /// the key that the work leaves in the cache.
+    fn at_home(
+        &self,
+        not: Option<u8>,
+        beside: Option<&SessionKey>,
+        mut work: impl FnMut(&mut Hsm) -> Result<KeyId>,
+    ) -> Result<SessionKey> {
+        let mut attempt = |home: &Arc<Home>| {
+            let mut connection = lock(&home.connection);
+            let id = work(connection.hsm())?;
+            lock(&home.numbers).insert(id.number());
+            drop(connection);
+            Ok(SessionKey(Arc::new(HeldKey { home: Arc::clone(home), id })))
+        };
+        if let Some(SessionKey(held)) = beside {
+            return attempt(&held.home);
+        }
+        let homes = lock(&self.homes).clone();
+        for home in &homes {
+            if not.is_some_and(|number| lock(&home.numbers).contains(&number)) {
+                continue;
+            }
+            match attempt(home) {
+                Err(Error::Code(CKR_DEVICE_MEMORY)) => {}
+                Err(error) if error.is_lost_connection() => {
+                    lock(&home.connection).give_up();
+                    lock(&self.homes).retain(|other| !Arc::ptr_eq(home, other));
+                }
+                outcome => return outcome,
+            }
+        }
+        let home = Arc::new(Home { connection: Mutex::new(self.connect()?), numbers: Mutex::default() });
+        let key = attempt(&home)?;
+        lock(&self.homes).push(home);
+        Ok(key)
+    }
+
+    /// Works with a key that the server holds.
+    ///
+    /// # Errors
+    /// `CKR_KEY_HANDLE_INVALID` if it holds none for this object, or no longer; what the work answers.
+    pub(crate) fn with_key<R>(
+        &self,
+        object: &Object,
+        mut work: impl FnMut(&mut Hsm, Key<'static>) -> Result<R>,
+    ) -> Result<R> {
+        let outcome = match &object.location {
+            Location::Token(Place::Key(number)) => {
+                self.with(|hsm| work(hsm, Key::Id(KeyId(u16::from(*number)))))
+            }
+            Location::Session(_, Some(SessionKey(held))) => {
+                work(lock(&held.home.connection).hsm(), Key::Id(held.id))
+            }
+            _ => fail(CKR_KEY_HANDLE_INVALID),
+        };
+        outcome.map_err(|error| match error {
+            Error::Code(CKR_OBJECT_HANDLE_INVALID) => Error::Code(CKR_KEY_HANDLE_INVALID),
+            error => error,
+        })
+    }
+
+    /// Makes a key in the server: `make` is told what it shall be and, if it is derived, of which key, and gives what it
+    /// learnt besides. A key of the token is stored, but has no object yet.
+    pub(crate) fn make_key<R>(
+        &self,
+        residence: Residence,
+        flags: Flags,
+        label: &[u8],
+        base: Option<&Object>,
+        mut make: impl FnMut(&mut Hsm, &NewKey, Option<KeyId>) -> Result<(KeyId, R)>,
+    ) -> Result<(NewPlace, R)> {
+        let label = Label::from_bytes(label);
+        let (base_number, beside) = match base.map(|base| &base.location) {
+            Some(Location::Token(Place::Key(number))) => (Some(*number), None),
+            Some(Location::Session(_, Some(key))) => (None, Some(key)),
+            Some(_) => return fail(CKR_KEY_HANDLE_INVALID),
+            None => (None, None),
+        };
+        let base_id = base_number.map(|number| KeyId(u16::from(number))).or(beside.map(|key| key.0.id));
+        let mut learnt = None;
+        match residence {
+            Residence::Session(session) => {
+                let key = self.at_home(base_number, beside, |hsm| {
+                    let (id, more) = make(hsm, &NewKey { id: KeyId::NONE, flags, label }, base_id)?;
+                    learnt = Some(more);
+                    Ok(id)
+                })?;
+                Ok((NewPlace::Session(session, key), learnt.ok_or(Error::Code(CKR_FUNCTION_FAILED))?))
+            }
+            Residence::Token => {
+                let _creating = lock(&self.creation);
+                let mut finish = |hsm: &mut Hsm, number: u8| {
+                    let id = KeyId(u16::from(number));
+                    let (id, more) = make(hsm, &NewKey { id, flags, label }, base_id)?;
+                    let object = self.key_id(id.number());
+                    // Another program may have taken the number meanwhile: its key must not be replaced.
+                    let taken = hsm.nvm_metadata(object).is_ok();
+                    if taken {
+                        hsm.key_evict(id)?;
+                        return fail(CKR_DEVICE_MEMORY);
+                    }
+                    if let Err(error) = hsm.key_commit(id) {
+                        let _ = hsm.key_evict(id);
+                        return Err(error.into());
+                    }
+                    Ok((hsm.nvm_metadata(object)?, more))
+                };
+                let number = self.free_number(ObjectType::CRYPTO)?;
+                let (metadata, more) = match beside {
+                    // What a session's key yields begins on the same connection.
+                    Some(SessionKey(held)) => {
+                        let hidden = lock(&held.home.numbers).contains(&number);
+                        if hidden {
+                            return fail(CKR_DEVICE_MEMORY);
+                        }
+                        finish(lock(&held.home.connection).hsm(), number)?
+                    }
+                    None => self.with(|hsm| finish(hsm, number))?,
+                };
+                Ok((NewPlace::Token(metadata.id.number(), metadata), more))
+            }
+        }
+    }
+
+    /// Removes a key that was made and got no object.
+    fn unmake(&self, number: u8) {
+        let id = KeyId(u16::from(number));
+        let _ = self.with(|hsm| Ok(hsm.key_erase(id)?));
+    }
+
+    // ----- numbers and identifiers -----
+
+    fn key_id(&self, number: u8) -> ObjectId {
+        ObjectId::new(ObjectType::CRYPTO, self.options.client, number)
+    }
+
+    fn key_record(&self, number: u8) -> ObjectId {
+        ObjectId::new(KEY_RECORD, self.options.client, number)
+    }
+
+    fn alone(&self, number: u8) -> ObjectId {
+        ObjectId::new(ALONE, self.options.client, number)
+    }
+
+    fn stored_ids(&self) -> Result<BTreeSet<ObjectId>> {
+        self.with(|hsm| {
+            let mut ids = BTreeSet::new();
+            let mut after = ObjectId::INVALID;
+            // A list that another program changes meanwhile may repeat itself.
+            while let Some(id) = hsm.nvm_next(after)? {
+                if !ids.insert(id) && ids.len() > usize::from(u16::MAX) / 2 {
+                    break;
+                }
+                if ids.len() > usize::from(u16::MAX) - 1 {
+                    break;
+                }
+                after = id;
+            }
+            Ok(ids)
+        })
+    }
+
+    /// A number that no object of this type has, picked at random so that two programs hardly pick the same.
+    fn free_number(&self, object_type: ObjectType) -> Result<u8> {
+        let ids = self.stored_ids()?;
+        let free: Vec<u8> = (1..=u8::MAX)
+            .filter(|number| {
+                let id = ObjectId::new(object_type, self.options.client, *number);
+                !ids.contains(&id)
+            })
+            .collect();
+        let mut random = [0; 4];
+        driver().fill(&mut random)?;
+        let place = usize::try_from(u32::from_le_bytes(random)).unwrap_or(0).checked_rem(free.len());
+        place.and_then(|place| free.get(place)).copied().ok_or(Error::Code(CKR_DEVICE_MEMORY))
+    }
+
+    // ----- users -----
+
+    /// Whether the server has users; without, nobody needs to log in.
+    pub(crate) fn has_users(&self) -> Result<bool> {
+        if let Some(known) = *lock(&self.has_users) {
+            return Ok(known);
+        }
+        let found =
+            self.with(|hsm| Ok(hsm.user_get(self.options.user).err().and_then(|error| error.status())))?;
+        let has_users = found != Some(Status::AUTH_NOT_ENABLED);
+        *lock(&self.has_users) = Some(has_users);
+        Ok(has_users)
+    }
+
+    pub(crate) fn role(&self) -> Option<Role> {
+        lock(&self.login).as_ref().map(|login| login.role)
+    }
+
+    pub(crate) fn log_in(&self, role: Role, name: Option<&[u8]>, pin: &[u8]) -> Result<()> {
+        let present = self.role();
+        if present == Some(role) {
+            return fail(CKR_USER_ALREADY_LOGGED_IN);
+        }
+        if present.is_some() {
+            return fail(CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
+        }
+        let credential = if self.has_users()? {
+            let configured = match role {
+                Role::User => self.options.user,
+                Role::Officer => self.options.officer,
+            };
+            let name = match name {
+                None => configured,
+                Some(name) => UserName::new(name).ok_or(Error::Code(CKR_ARGUMENTS_BAD))?,
+            };
+            Some((name, Zeroizing::new(pin.to_vec())))
+        } else {
+            None
+        };
+        // What is open was opened by nobody.
+        let mut connection = Connection::open(&self.options)?;
+        if let Some((name, pin)) = &credential {
+            connection.hsm().login(*name, Credential::Pin(pin))?;
+        }
+        *lock(&self.login) = Some(Login { role, credential });
+        let epoch = self.epoch.fetch_add(1, Ordering::AcqRel).saturating_add(1);
+        self.drop_idle(false);
+        lock(&self.idle).push((epoch, connection));
+        lock(&self.table).refreshed = None;
+        Ok(())
+    }
+
+    /// Logs out: private session objects end, and every connection.
+    pub(crate) fn log_out(&self) -> Result<()> {
+        let login = lock(&self.login).take().ok_or(Error::Code(CKR_USER_NOT_LOGGED_IN))?;
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.drop_idle(false);
+        let mut table = lock(&self.table);
+        if login.credential.is_some() {
+            // With the connections, the keys of sessions end too, and nothing of the token can be seen any more.
+            table.objects.retain(|_, object| {
+                matches!(object.location, Location::Session(_, None)) && !object.attributes.is(CKA_PRIVATE)
+            });
+            table.handles.clear();
+            lock(&self.homes).clear();
+        } else {
+            table.objects.retain(|_, object| object.is_token() || !object.attributes.is(CKA_PRIVATE));
+        }
+        Ok(())
+    }
+
+    /// Sets the user's PIN, as an administrator: the user is added, or made anew with the permissions that it has.
+    pub(crate) fn init_pin(&self, pin: &[u8]) -> Result<()> {
+        let user = self.options.user;
+        self.with(|hsm| {
+            let permissions = match hsm.user_get(user) {
+                Ok((id, permissions)) => {
+                    hsm.user_delete(id)?;
+                    permissions
+                }
+                Err(error) if error.status() == Some(Status::NOT_FOUND) => usual_permissions(),
+                Err(error) => return Err(error.into()),
+            };
+            hsm.user_add(user, &permissions, Some(Credential::Pin(pin))).map_err(|error| {
+                match error.status() {
+                    Some(Status::BAD_ARGUMENTS) => Error::Code(CKR_PIN_INVALID),
+                    _ => error.into(),
+                }
+            })?;
+            Ok(())
+        })
+    }
+
+    /// Changes the PIN of who is logged in, or of the user.
+    pub(crate) fn set_pin(&self, old: &[u8], new: &[u8]) -> Result<()> {
+        if !self.has_users()? {
+            return fail(CKR_FUNCTION_NOT_SUPPORTED);
+        }
+        let login = lock(&self.login).clone();
+        let logged_in = login.as_ref().and_then(|login| login.credential.as_ref()).map(|(name, _)| *name);
+        let name = logged_in.unwrap_or(self.options.user);
+        // On a connection of its own: the server ends the user's other sessions.
+        let mut connection = Connection::open(&self.options)?;
+        let hsm = connection.hsm();
+        let id = hsm.login(name, Credential::Pin(old))?;
+        hsm.user_set_credential(id, old, Credential::Pin(new)).map_err(|error| match error.status() {
+            Some(Status::BAD_ARGUMENTS) => Error::Code(CKR_PIN_INVALID),
+            Some(Status::ACCESS) => Error::Code(CKR_PIN_INCORRECT),
+            _ => error.into(),
+        })?;
+        if logged_in.is_some()
+            && let Some(Login { credential: Some((_, pin)), .. }) = lock(&self.login).as_mut()
+        {
+            *pin = Zeroizing::new(new.to_vec());
+        }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.drop_idle(true);
+        Ok(())
+    }
+
+    // ----- label, erasure -----
+
+    /// The token's label.
+    pub(crate) fn label(&self) -> String {
+        if let Some(label) = &self.options.label {
+            return label.clone();
+        }
+        if let Some(label) = &*lock(&self.label) {
+            return label.clone();
+        }
+        let stored = self.read(self.alone(0)).ok().and_then(|(_, record)| {
+            String::from_utf8(Record::decode(&record)?.object.get(CKA_LABEL)?.to_vec()).ok()
+        });
+        let label = stored.unwrap_or_else(|| "Casemate".to_owned());
+        *lock(&self.label) = Some(label.clone());
+        label
+    }
+
+    /// Destroys every object and stores the label.
+    pub(crate) fn initialize(&self, pin: &[u8], label: &str) -> Result<()> {
+        if self.role().is_some() {
+            self.log_out()?;
+        }
+        self.log_in(Role::Officer, None, pin)?;
+        let outcome = (|| {
+            self.refresh(true)?;
+            let places: Vec<Place> = lock(&self.table).handles.keys().copied().collect();
+            for place in places {
+                match self.destroy_place(place) {
+                    // What may not be destroyed stays, as the standard wants it.
+                    Ok(()) | Err(Error::Code(CKR_ACTION_PROHIBITED | CKR_OBJECT_HANDLE_INVALID)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let mut record = Record::default();
+            record.object.set(CKA_LABEL, label.trim_end());
+            self.write(self.alone(0), b"pkcs11 token", &record)?;
+            *lock(&self.label) = Some(label.trim_end().to_owned());
+            Ok(())
+        })();
+        self.log_out()?;
+        outcome
+    }
+
+    // ----- objects -----
+
+    fn read(&self, id: ObjectId) -> Result<(Metadata, Vec<u8>)> {
+        self.with(|hsm| {
+            let metadata = hsm.nvm_metadata(id)?;
+            let mut data = vec![0; usize::from(metadata.length)];
+            if !data.is_empty() {
+                hsm.nvm_read_at(id, 0, &mut data)?;
+            }
+            Ok((metadata, data))
+        })
+    }
+
+    fn write(&self, id: ObjectId, label: &[u8], record: &Record) -> Result<()> {
+        let data =
+            record.encode().filter(|data| data.len() <= MAX_RECORD).ok_or(Error::Code(CKR_DEVICE_MEMORY))?;
+        let metadata = Metadata {
+            id,
+            access: Metadata::ACCESS_ANY,
+            flags: Flags::NONE,
+            length: 0,
+            label: Label::from_bytes(label),
+        };
+        self.with(|hsm| Ok(hsm.nvm_add(&metadata, &data)?)).map_err(|error| match error {
+            // More than a packet carries is more than can be stored.
+            Error::Code(CKR_DATA_LEN_RANGE) => Error::Code(CKR_DEVICE_MEMORY),
+            error => error,
+        })
+    }
+
+    fn remove(&self, id: ObjectId) -> Result<()> {
+        self.with(|hsm| Ok(hsm.nvm_destroy(&[id])?))
+    }
+
+    /// Finds out what the token holds. What is known is read again only if it is not fresh, or if `all` says so.
+    pub(crate) fn refresh(&self, all: bool) -> Result<()> {
+        let ids = match self.stored_ids() {
+            // Nobody is logged in: nothing of the token can be seen.
+            Err(Error::Code(CKR_USER_NOT_LOGGED_IN)) => BTreeSet::new(),
+            ids => ids?,
+        };
+        let all = all || lock(&self.table).refreshed.is_none_or(|at| at.elapsed() >= FRESH);
+        let known: BTreeSet<Place> = lock(&self.table).handles.keys().copied().collect();
+        let mut present = BTreeSet::new();
+        let mut found = Vec::new();
+        let owner = self.options.client;
+        for id in ids.iter().copied().filter(|id| id.owner() == owner && id.number() != 0) {
+            let number = id.number();
+            if id.object_type() == ObjectType::CRYPTO {
+                let places = [Place::Key(number), Place::PublicHalf(number)];
+                if !all && places.iter().any(|place| known.contains(place)) {
+                    present.extend(places);
+                    continue;
+                }
+                // It may vanish while it is looked at.
+                if let Ok(objects) = self.load_key(number, ids.contains(&self.key_record(number))) {
+                    present.extend(objects.iter().map(|(place, _)| *place));
+                    found.extend(objects);
+                }
+            } else if id.object_type() == ALONE {
+                let place = Place::Alone(number);
+                if !all && known.contains(&place) {
+                    present.insert(place);
+                    continue;
+                }
+                if let Ok((_, data)) = self.read(id)
+                    && let Some(record) = Record::decode(&data)
+                {
+                    present.insert(place);
+                    found.push((place, record.object));
+                }
+            }
+        }
+        let mut table = lock(&self.table);
+        for place in known.difference(&present) {
+            table.remove(*place);
+        }
+        for (place, attributes) in found {
+            table.insert(Location::Token(place), attributes);
+        }
+        if all {
+            table.refreshed = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// The objects that a key of the server is.
+    fn load_key(&self, number: u8, has_record: bool) -> Result<Vec<(Place, Attributes)>> {
+        let id = self.key_id(number);
+        let metadata = self.with(|hsm| Ok(hsm.nvm_metadata(id)?))?;
+        let stored = if has_record { self.read(self.key_record(number)).ok() } else { None };
+        let record = stored.and_then(|(_, data)| Record::decode(&data));
+        let record = match record {
+            Some(record) if record.object.get(CKA_CLASS).is_some() => record,
+            _ => object::of_foreign_key(&metadata, self.public_half(number).as_ref()),
+        };
+        let mut objects = Vec::new();
+        if record.object.get(CKA_CLASS).is_some() {
+            objects.push((Place::Key(number), object::of_key(&metadata, &record.object)));
+        }
+        if let Some(public) = &record.public {
+            objects.push((Place::PublicHalf(number), object::of_public_half(&metadata, public)));
+        }
+        Ok(objects)
+    }
+
+    /// The public half of a key of unknown kind, if it has one.
+    fn public_half(&self, number: u8) -> Option<(Kind, PublicKey)> {
+        let id = KeyId(u16::from(number));
+        let mut buffer = vec![0; MAX_ENCODING];
+        Kind::PROBES.into_iter().find_map(|algorithm| {
+            let (length, _) = self.with(|hsm| Ok(hsm.key_export_public(id, algorithm, &mut buffer)?)).ok()?;
+            PublicKey::decode(algorithm, buffer.get(..length)?).ok()
+        })
+    }
+
+    /// Gives a new key its object, and its public half one if there are attributes for it.
+    pub(crate) fn adopt(
+        &self,
+        place: NewPlace,
+        attributes: Attributes,
+        public: Option<(Residence, Attributes)>,
+    ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
+        match place {
+            NewPlace::Session(session, key) => {
+                let public = match public {
+                    None => 0,
+                    Some((residence, attributes)) => self.add(residence, attributes)?,
+                };
+                let handle = lock(&self.table).insert(Location::Session(session, Some(key)), attributes);
+                Ok((handle, public))
+            }
+            NewPlace::Token(number, metadata) => {
+                let mut record = Record { object: attributes, public: None };
+                let mut apart = None;
+                match public {
+                    Some((Residence::Token, attributes)) => record.public = Some(attributes),
+                    other => apart = other,
+                }
+                let written = self.write(self.key_record(number), b"pkcs11", &record);
+                let apart = written.and_then(|()| match apart {
+                    None => Ok(0),
+                    Some((residence, attributes)) => self.add(residence, attributes),
+                });
+                let apart = match apart {
+                    Ok(handle) => handle,
+                    Err(error) => {
+                        self.unmake(number);
+                        let _ = self.remove(self.key_record(number));
+                        return Err(error);
+                    }
+                };
+                let mut table = lock(&self.table);
+                let object = object::of_key(&metadata, &record.object);
+                let handle = table.insert(Location::Token(Place::Key(number)), object);
+                let public = match &record.public {
+                    None => apart,
+                    Some(public) => {
+                        let object = object::of_public_half(&metadata, public);
+                        table.insert(Location::Token(Place::PublicHalf(number)), object)
+                    }
+                };
+                Ok((handle, public))
+            }
+        }
+    }
+
+    /// Adds an object without a key in the server.
+    pub(crate) fn add(&self, residence: Residence, attributes: Attributes) -> Result<CK_OBJECT_HANDLE> {
+        match residence {
+            Residence::Session(session) => {
+                Ok(lock(&self.table).insert(Location::Session(session, None), attributes))
+            }
+            Residence::Token => {
+                let _creating = lock(&self.creation);
+                let number = self.free_number(ALONE)?;
+                let record = Record { object: attributes, public: None };
+                self.write(self.alone(number), b"pkcs11", &record)?;
+                Ok(lock(&self.table).insert(Location::Token(Place::Alone(number)), record.object))
+            }
+        }
+    }
+
+    /// An object, if whoever is logged in may see it.
+    ///
+    /// # Errors
+    /// `CKR_OBJECT_HANDLE_INVALID`.
+    pub(crate) fn object(&self, handle: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
+        let object = lock(&self.table).objects.get(&handle).cloned();
+        object.filter(|object| self.is_visible(object)).ok_or(Error::Code(CKR_OBJECT_HANDLE_INVALID))
+    }
+
+    fn is_visible(&self, object: &Object) -> bool {
+        self.role() != Some(Role::Officer) || !object.attributes.is(CKA_PRIVATE)
+    }
+
+    /// The objects with these attributes, in the order in which they became known.
+    pub(crate) fn find(&self, template: &Attributes) -> Vec<Arc<Object>> {
+        let objects: Vec<_> = lock(&self.table).objects.values().cloned().collect();
+        objects
+            .into_iter()
+            .filter(|object| self.is_visible(object) && object.attributes.matches(template))
+            .collect()
+    }
+
+    /// Destroys an object.
+    pub(crate) fn destroy(&self, object: &Object) -> Result<()> {
+        match &object.location {
+            Location::Token(place) => self.destroy_place(*place),
+            Location::Session(..) => {
+                lock(&self.table).objects.remove(&object.handle);
+                Ok(())
+            }
+        }
+    }
+
+    fn destroy_place(&self, place: Place) -> Result<()> {
+        match place {
+            Place::Alone(number) => self.remove(self.alone(number))?,
+            Place::PublicHalf(number) => {
+                // The key's record, if it has none yet, says from now on that there is no object for the public half.
+                let (key, _) = self.halves(number);
+                let key = key.ok_or(Error::Code(CKR_ACTION_PROHIBITED))?;
+                self.write(self.key_record(number), b"pkcs11", &Record { object: key, public: None })?;
+            }
+            Place::Key(number) => {
+                let id = KeyId(u16::from(number));
+                let (_, public) = self.halves(number);
+                self.with(|hsm| Ok(hsm.key_erase(id)?))?;
+                // Copies of the key may lie in the caches of other connections.
+                let idle = std::mem::take(&mut *lock(&self.idle));
+                for (epoch, mut connection) in idle {
+                    let _ = connection.hsm().key_evict(id);
+                    lock(&self.idle).push((epoch, connection));
+                }
+                let removed = self.remove(self.key_record(number));
+                let mut table = lock(&self.table);
+                let public_handle = table.handles.get(&Place::PublicHalf(number)).copied();
+                table.remove(Place::PublicHalf(number));
+                table.remove(place);
+                drop(table);
+                removed?;
+                if let Some(public) = public {
+                    // The public half stays an object, under its handle.
+                    let handle = self.add(Residence::Token, public)?;
+                    let mut table = lock(&self.table);
+                    if let (Some(old), Some(object)) = (public_handle, table.objects.remove(&handle)) {
+                        if let Location::Token(place) = object.location {
+                            table.handles.insert(place, old);
+                        }
+                        let object = Object { handle: old, ..Object::clone(&object) };
+                        table.objects.insert(old, Arc::new(object));
+                    }
+                }
+                return Ok(());
+            }
+        }
+        lock(&self.table).remove(place);
+        Ok(())
+    }
+
+    /// What is known of a key and of its public half.
+    fn halves(&self, number: u8) -> (Option<Attributes>, Option<Attributes>) {
+        let table = lock(&self.table);
+        let half = |place| {
+            let handle = table.handles.get(&place)?;
+            Some(table.objects.get(handle)?.attributes.clone())
+        };
+        (half(Place::Key(number)), half(Place::PublicHalf(number)))
+    }
+
+    /// Replaces what is stored of an object's attributes.
+    pub(crate) fn update(&self, object: &Object, attributes: Attributes) -> Result<()> {
+        match &object.location {
+            Location::Session(..) => {}
+            Location::Token(Place::Alone(number)) => {
+                let record = Record { object: attributes.clone(), public: None };
+                self.write(self.alone(*number), b"pkcs11", &record)?;
+            }
+            Location::Token(place @ (Place::Key(number) | Place::PublicHalf(number))) => {
+                let (key, public) = self.halves(*number);
+                let record = if matches!(place, Place::Key(_)) {
+                    Record { object: attributes.clone(), public }
+                } else {
+                    Record { object: key.unwrap_or_default(), public: Some(attributes.clone()) }
+                };
+                self.write(self.key_record(*number), b"pkcs11", &record)?;
+            }
+        }
+        let object = Object { attributes, ..object.clone() };
+        lock(&self.table).objects.insert(object.handle, Arc::new(object));
+        Ok(())
+    }
+
+    /// Ends the objects of a session; of all sessions if none is named.
+    pub(crate) fn end_session(&self, session: Option<CK_SESSION_HANDLE>) {
+        let mut table = lock(&self.table);
+        let mut ended = Vec::new();
+        table.objects.retain(|_, object| {
+            let ends =
+                matches!(object.location, Location::Session(owner, _) if session.is_none_or(|s| s == owner));
+            if ends {
+                ended.push(Arc::clone(object));
+            }
+            !ends
+        });
+        // Keys leave the server outside the lock.
+        drop(table);
+    }
+
+    /// The server's free memory in bytes, and how large objects can be in all.
+    pub(crate) fn free_memory(&self) -> Option<u32> {
+        self.with(|hsm| Ok(hsm.nvm_available()?.free_size)).ok()
+    }
+}
+
+/// What a user that `C_InitPIN` adds may do: everything with objects and keys, and change its PIN.
+fn usual_permissions() -> Permissions {
+    let mut permissions = Permissions::NONE;
+    for group in [Group::NVM, Group::KEY, Group::CRYPTO, Group::COUNTER] {
+        permissions.set_group(group, true);
+    }
+    permissions.set_action(UserGetRequest::KIND, true);
+    permissions.set_action(SetCredentialsRequest::KIND, true);
+    permissions
+}
