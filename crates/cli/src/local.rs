@@ -11,6 +11,7 @@ use casemate_posix::connection::{ConnectionLimit, ConnectionOptions, Listener};
 use casemate_posix::daemon::{self, Event, PosixPlatform};
 use casemate_posix::device_key::DeviceKey;
 use casemate_posix::flash::{FileFlash, FileFlashOptions};
+use casemate_posix::hardware_keys::SimulatedKeyStore;
 use casemate_posix::tcp::TcpServer;
 use casemate_protocol::{ClientId, Flags, Header, Label, Metadata, ObjectId, ObjectType};
 use casemate_server::{CacheShape, Config, HeapCache, Server, Session};
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) erased_byte: Option<u8>,
     pub(crate) checksums: bool,
     pub(crate) connections: usize,
+    /// Keys that stand in for a hardware key store.
+    pub(crate) hardware_keys: SimulatedKeyStore,
     /// Where security records go, if anywhere.
     pub(crate) audit: Option<(PathBuf, AuditOptions)>,
     /// Whether clients can call the port's example callbacks.
@@ -53,6 +56,7 @@ impl Default for Setup {
             erased_byte: None,
             checksums: false,
             connections: 64,
+            hardware_keys: SimulatedKeyStore::new(),
             audit: None,
             example_callbacks: false,
         }
@@ -118,7 +122,8 @@ impl Setup {
     ) -> Result<Server<PosixPlatform<S>>> {
         let mut platform = PosixPlatform::new()
             .map_err(|error| anyhow!("the operating system gives no random numbers: {error}"))?
-            .with_device_key(device_key);
+            .with_device_key(device_key)
+            .with_hardware_keys((!self.hardware_keys.is_empty()).then(|| self.hardware_keys.clone()));
         if self.example_callbacks {
             platform = platform.with_callbacks(callbacks::examples());
         }

@@ -11,12 +11,13 @@ pub(crate) use casemate_posix::audit::timestamp;
 use casemate_posix::connection::ConnectionOptions;
 use casemate_posix::connection::Listener;
 use casemate_posix::daemon::{self, Event};
+use casemate_posix::hardware_keys::SimulatedKeyStore;
 use casemate_posix::shm::ShmServer;
 use casemate_posix::tcp::TcpServer;
 #[cfg(feature = "tls")]
 use casemate_posix::tls::{TlsIdentity, TlsServer, TlsServerOptions, TlsTrust};
 use casemate_posix::unix::{UnixPolicy, UnixServer};
-use casemate_protocol::{ClientId, MAX_DATA_LENGTH, MIN_DATA_LENGTH};
+use casemate_protocol::{ClientId, IdFeatures, MAX_DATA_LENGTH, MIN_DATA_LENGTH};
 use casemate_server::{
     CacheShape, CertificateOptions, Config, Isolation, SheBoot, SheOptions, SheRules, SheScope,
 };
@@ -80,6 +81,10 @@ pub(crate) struct Serve {
     /// given several times
     #[arg(long = "trusted-key", value_name = "CLIENT:ID:FILE", value_parser = trusted_key)]
     trusted_keys: Vec<TrustedKey>,
+    /// Simulate a key slot in hardware: a key-encryption key that no message can read, and that is never stored; may be
+    /// given several times. Clients name it with 0x400 added to its number, and 0x100 if it is for all clients
+    #[arg(long = "hardware-key", value_name = "CLIENT:ID:FILE", value_parser = trusted_key)]
+    hardware_keys: Vec<TrustedKey>,
     #[command(flatten)]
     audit: Audit,
     #[command(flatten)]
@@ -333,6 +338,19 @@ fn trusted_key(text: &str) -> Result<TrustedKey, String> {
     }
 }
 
+/// A key-encryption key, from a file.
+fn encryption_key(file: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let key = read_file(file)?;
+    if !matches!(key.len(), 16 | 24 | 32) {
+        bail!(
+            "{} has {} bytes; a key-encryption key is an AES key of 16, 24 or 32 bytes",
+            file.display(),
+            key.len()
+        );
+    }
+    Ok(key)
+}
+
 /// `UID:CLIENT`.
 fn bound_user(text: &str) -> Result<(u32, ClientId), String> {
     let advice = "write UID:CLIENT, such as 1000:3";
@@ -388,6 +406,10 @@ impl Serve {
                 },
                 users: self.users.policy(),
                 she: self.she.options(),
+                features: IdFeatures {
+                    hardware_keys: !self.hardware_keys.is_empty(),
+                    ..Config::default().features
+                },
                 ..Config::default()
             },
             cache: CacheShape {
@@ -401,6 +423,13 @@ impl Serve {
             erased_byte: self.nvm_shape.nvm_erased_byte,
             checksums: self.nvm_shape.nvm_checksums,
             connections: self.limits.connections.into(),
+            hardware_keys: {
+                let mut store = SimulatedKeyStore::new();
+                for TrustedKey { owner, number, file } in &self.hardware_keys {
+                    store.insert(*owner, *number, &encryption_key(file)?);
+                }
+                store
+            },
             audit: self.audit.options()?,
             example_callbacks: self.example_callbacks,
         })
@@ -413,14 +442,7 @@ impl Serve {
         let server = setup.server_with_key(store, device_key)?;
         self.users.prepare(&server, |event| log(event))?;
         for TrustedKey { owner, number, file } in &self.trusted_keys {
-            let key = read_file(file)?;
-            if !matches!(key.len(), 16 | 24 | 32) {
-                bail!(
-                    "{} has {} bytes; a trusted key-encryption key is an AES key of 16, 24 or 32 bytes",
-                    file.display(),
-                    key.len()
-                );
-            }
+            let key = encryption_key(file)?;
             let id = provision(&server, *owner, *number, &key)
                 .with_context(|| format!("trusted key {owner}:{number}"))?;
             log(format_args!("trusted key {id} from {}", file.display()));

@@ -28,6 +28,11 @@ pub trait Services {
     /// operations wipes them now.
     fn forget_keys(&self) {}
 
+    /// The key store in the device's hardware, if there is one: key-encryption keys that no message can read.
+    fn hardware_keys(&self) -> Option<&dyn casemate_server::HardwareKeyStore> {
+        None
+    }
+
     /// How many numbers custom callbacks can have: 0 to this less 1.
     #[cfg(feature = "custom")]
     fn custom_callback_count(&self) -> u8 {
@@ -130,6 +135,10 @@ impl<P: Port> Platform for PortPlatform<P> {
 
     fn forget_keys(&self) {
         self.services.forget_keys();
+    }
+
+    fn hardware_keys(&self) -> Option<&dyn casemate_server::HardwareKeyStore> {
+        self.services.hardware_keys()
     }
 
     fn record(&self, record: &Record) {

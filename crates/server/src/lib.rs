@@ -49,6 +49,7 @@ mod config;
 mod custom;
 mod error;
 mod group;
+mod hardware_keys;
 #[cfg(feature = "images")]
 pub mod image;
 mod keys;
@@ -70,6 +71,7 @@ pub use config::{Config, ConfigError, Isolation};
 pub use config::{SheBoot, SheOptions, SheRules, SheScope};
 #[cfg(feature = "custom")]
 pub use custom::{CustomAnswer, CustomCall, CustomCallback};
+pub use hardware_keys::{HardwareKeyFault, HardwareKeyStore};
 #[cfg(feature = "std")]
 pub use lock::ThreadSafe;
 pub use lock::{Lock, SingleThread};

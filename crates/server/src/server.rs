@@ -65,6 +65,11 @@ pub trait Platform {
     /// wipes them now. Does nothing unless the port implements it. It must not call the server.
     fn forget_keys(&self) {}
 
+    /// The key store in the device's hardware, if there is one. None unless the port implements it.
+    fn hardware_keys(&self) -> Option<&dyn crate::HardwareKeyStore> {
+        None
+    }
+
     /// Takes note of a security record: see [`audit`]. Does nothing unless the port implements it.
     ///
     /// It is called by several sessions at once where the port runs several threads, often while the server's lock is
@@ -427,6 +432,12 @@ pub(crate) struct Recorder<'a, P: Platform> {
 }
 
 impl<P: Platform> Recorder<'_, P> {
+    /// The platform that records go to.
+    #[cfg(feature = "key-wrap")]
+    pub(crate) const fn platform(&self) -> &P {
+        self.platform
+    }
+
     pub(crate) fn record(&self, event: Event) {
         self.platform.record(&Record { client: self.client, request: Some(self.request), event });
     }

@@ -20,8 +20,8 @@ use casemate_crypto::{Driver, Error, Random, Software};
 use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, ObjectStore, RamFlash};
 use casemate_server::audit::Record;
 use casemate_server::{
-    Affinity, CacheShape, ClientWindow, Config, CustomCallback, Disconnect, HeapCache, Platform, Reply,
-    Server, Session, SingleThread,
+    Affinity, CacheShape, ClientWindow, Config, CustomCallback, Disconnect, HardwareKeyStore, HeapCache,
+    Platform, Reply, Server, Session, SingleThread,
 };
 use casemate_transport::{ClientTransport, Loopback};
 use core::convert::Infallible;
@@ -93,6 +93,7 @@ pub struct VirtualPlatform<S> {
     records: RefCell<VecDeque<Record>>,
     forgotten: Cell<u32>,
     device_key: Option<[u8; 32]>,
+    hardware_keys: Option<Box<dyn HardwareKeyStore>>,
     now: Cell<Option<u64>>,
     store: core::marker::PhantomData<S>,
 }
@@ -135,6 +136,10 @@ impl<S: ObjectStore> Platform for VirtualPlatform<S> {
 
     fn now(&self) -> Option<u64> {
         self.now.get()
+    }
+
+    fn hardware_keys(&self) -> Option<&dyn HardwareKeyStore> {
+        self.hardware_keys.as_deref()
     }
 
     fn device_key(&self) -> Option<Zeroizing<[u8; 32]>> {
@@ -217,6 +222,7 @@ impl<S: ObjectStore> VirtualServer<S> {
             records: RefCell::new(VecDeque::with_capacity(KEPT_RECORDS)),
             forgotten: Cell::new(0),
             device_key: options.device_key,
+            hardware_keys: None,
             now: Cell::new(None),
             store: core::marker::PhantomData,
         };
@@ -232,6 +238,11 @@ impl<S: ObjectStore> VirtualServer<S> {
             callbacks.resize_with(usize::from(number) + 1, || None);
         }
         callbacks[usize::from(number)] = Some(Box::new(callback));
+    }
+
+    /// Gives the server a hardware key store. Its keys can be named if the configuration says so.
+    pub fn attach(&mut self, hardware_keys: impl HardwareKeyStore + 'static) {
+        self.server.platform_mut().hardware_keys = Some(Box::new(hardware_keys));
     }
 
     /// The server itself.

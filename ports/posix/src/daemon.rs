@@ -6,6 +6,7 @@ use crate::callbacks::Callback;
 use crate::connection::{Accepted, Admission, Answer, Connection, Ended, Listener, Peer, Refusal};
 use crate::device_key::DeviceKey;
 use crate::entropy::OsEntropy;
+use crate::hardware_keys::SimulatedKeyStore;
 use crate::shm::DmaArea;
 #[cfg(feature = "aws-lc")]
 use casemate_crypto::Prefer;
@@ -16,8 +17,8 @@ use casemate_nvm::ObjectStore;
 use casemate_protocol::ClientId;
 use casemate_server::audit::Record;
 use casemate_server::{
-    Access, AddressRange, Affinity, CacheShape, ClientMemory, ClientWindow, CustomCallback, HeapCache,
-    MemoryError, Platform, Reply, Server, Session, ThreadSafe,
+    Access, AddressRange, Affinity, CacheShape, ClientMemory, ClientWindow, CustomCallback, HardwareKeyStore,
+    HeapCache, MemoryError, Platform, Reply, Server, Session, ThreadSafe,
 };
 use std::fmt;
 use std::io;
@@ -50,6 +51,7 @@ pub struct PosixPlatform<S> {
     driver: Accelerated,
     audit: Option<AuditFile>,
     device_key: Option<DeviceKey>,
+    hardware_keys: Option<SimulatedKeyStore>,
     callbacks: Vec<Option<Callback>>,
     store: PhantomData<fn() -> S>,
 }
@@ -66,7 +68,14 @@ impl<S> PosixPlatform<S> {
         let driver = Prefer::new(PreparedRsa::new(), Prefer::new(AwsLc, software));
         #[cfg(not(feature = "aws-lc"))]
         let driver = software;
-        Ok(Self { driver, audit: None, device_key: None, callbacks: Vec::new(), store: PhantomData })
+        Ok(Self {
+            driver,
+            audit: None,
+            device_key: None,
+            hardware_keys: None,
+            callbacks: Vec::new(),
+            store: PhantomData,
+        })
     }
 
     /// The same platform, which writes security records to a file.
@@ -85,6 +94,14 @@ impl<S> PosixPlatform<S> {
     #[must_use]
     pub fn with_device_key(mut self, device_key: Option<DeviceKey>) -> Self {
         self.device_key = device_key;
+        self
+    }
+
+    /// The same, with keys that stand in for a hardware key store. Clients can name them if the server's configuration
+    /// has [`IdFeatures::hardware_keys`](casemate_protocol::IdFeatures::hardware_keys).
+    #[must_use]
+    pub fn with_hardware_keys(mut self, hardware_keys: Option<SimulatedKeyStore>) -> Self {
+        self.hardware_keys = hardware_keys;
         self
     }
 
@@ -145,6 +162,10 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
         if let Some(audit) = &self.audit {
             audit.record(record);
         }
+    }
+
+    fn hardware_keys(&self) -> Option<&dyn HardwareKeyStore> {
+        self.hardware_keys.as_ref().map(|store| store as &dyn HardwareKeyStore)
     }
 
     fn device_key(&self) -> Option<DeviceKey> {

@@ -13,6 +13,7 @@ pub mod device_key;
 pub mod entropy;
 mod error;
 pub mod flash;
+pub mod hardware_keys;
 mod link;
 mod mapping;
 mod patient;

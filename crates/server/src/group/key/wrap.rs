@@ -8,6 +8,7 @@
 use crate::audit::Event;
 use crate::config::Isolation;
 use crate::error::crypto_status;
+use crate::hardware_keys::HardwareKeyFault;
 use crate::keys::{KeyStore, NewKey, Usage};
 use crate::server::{Affinity, Context, Platform};
 use casemate_protocol::message::key::{
@@ -36,7 +37,7 @@ impl<P: Platform> KeyStore<'_, P> {
     fn kek(&mut self, key: KeyId, must_be_trusted: bool) -> Result<Kek, Status> {
         let id = self.resolve(key, ObjectType::CRYPTO);
         if id.object_type() == ObjectType::HARDWARE {
-            return Err(Status::NOT_FOUND);
+            return self.hardware_kek(id);
         }
         let metadata = self.metadata(id)?;
         Usage::All(Flags::USAGE_WRAP).check(metadata.flags)?;
@@ -49,6 +50,20 @@ impl<P: Platform> KeyStore<'_, P> {
         let mut bytes = Zeroizing::new([0; 32]);
         let length = self.fetch(key, Usage::All(Flags::USAGE_WRAP), bytes.as_mut_slice())?;
         Ok((bytes, length))
+    }
+
+    /// A key-encryption key from hardware, which is trusted and needs no usage flag.
+    ///
+    /// # Errors
+    /// NOT_FOUND without a hardware key store; AUTH_PERMISSION; what the store answers; CRYPTO_ARGUMENT for a length that
+    /// AES does not know.
+    fn hardware_kek(&mut self, id: ObjectId) -> Result<Kek, Status> {
+        *self.subject = id;
+        self.permitted(id)?;
+        let store = self.recorder.platform().hardware_keys().ok_or(Status::NOT_FOUND)?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        let length = store.read(id, &mut bytes).map_err(HardwareKeyFault::status)?;
+        if matches!(length, 16 | 24 | 32) { Ok((bytes, length)) } else { Err(Status::CRYPTO_ARGUMENT) }
     }
 }
 
