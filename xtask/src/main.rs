@@ -4,6 +4,7 @@
 
 mod command;
 mod micropython;
+mod new_port;
 mod ports;
 mod record;
 mod steps;
@@ -80,6 +81,7 @@ Usage: cargo xtask test [STEP...]   run every step, or those named
        cargo xtask ci               as `test`, by CI's rules (as with CI=true in the environment):
                                     lock files are binding, and a skipped step is a failed one
        cargo xtask STEP             run one step
+       cargo xtask new-port NAME    make a port, ports/NAME, from the skeleton
        cargo xtask record PORT SERVER_PORT FILE
                                     write down the packets between a client that connects to PORT and the
                                     server at SERVER_PORT, both on this machine
@@ -113,6 +115,16 @@ fn main() -> ExitCode {
                 chosen.extend(STEPS);
             }
             run(&context, &chosen, &[])
+        }
+        Some((first, rest)) if first == "new-port" => {
+            let [name] = rest else { return usage("`new-port` takes the name of the port") };
+            match new_port::new_port(&context, name) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(fault) => {
+                    eprintln!("xtask: {fault}");
+                    ExitCode::FAILURE
+                }
+            }
         }
         Some((first, rest)) if first == "record" => {
             let ports = (

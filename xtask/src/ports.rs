@@ -40,16 +40,36 @@ struct Port {
 }
 
 /// Every port. Add a line here.
-const PORTS: &[Port] = &[Port { name: "skeleton", run: skeleton }];
+const PORTS: &[Port] = &[Port { name: "posix", run: posix }, Port { name: "skeleton", run: skeleton }];
+
+/// Ports that are not in the list, such as a new one: they run the conformance suite on this host.
+fn unlisted(context: &Context) -> Vec<String> {
+    let folders = std::fs::read_dir(context.root.join("ports")).into_iter().flatten().flatten();
+    let mut names: Vec<String> = folders
+        .filter(|folder| folder.path().join("Cargo.toml").is_file())
+        .filter_map(|folder| folder.file_name().into_string().ok())
+        .filter(|name| !PORTS.iter().any(|port| port.name == name))
+        .collect();
+    names.sort();
+    names
+}
 
 pub(crate) fn ports(context: &Context, arguments: &[String]) -> Outcome {
-    if let Some(unknown) = arguments.iter().find(|name| !PORTS.iter().any(|port| port.name == **name)) {
-        let names: Vec<_> = PORTS.iter().map(|port| port.name).collect();
+    let unlisted = unlisted(context);
+    let names: Vec<&str> =
+        PORTS.iter().map(|port| port.name).chain(unlisted.iter().map(String::as_str)).collect();
+    if let Some(unknown) = arguments.iter().find(|name| !names.contains(&name.as_str())) {
         return Outcome::Fail(format!("there is no port `{unknown}`; there are: {}", names.join(", ")));
     }
-    let chosen =
-        PORTS.iter().filter(|port| arguments.is_empty() || arguments.iter().any(|name| name == port.name));
-    let rows: Vec<_> = chosen.map(|port| (port.name, (port.run)(context))).collect();
+    let chosen = names
+        .into_iter()
+        .filter(|name| arguments.is_empty() || arguments.iter().any(|chosen| chosen == name));
+    let rows: Vec<_> = chosen
+        .map(|name| match PORTS.iter().find(|port| port.name == name) {
+            Some(port) => (name, (port.run)(context)),
+            None => (name, on_host(context, name)),
+        })
+        .collect();
 
     println!("\n{:<10} {:>9} {:>9} {:>9}  what runs", "port", "flash", "RAM", "stack");
     let number = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |value| value.to_string());
@@ -86,8 +106,8 @@ pub(crate) fn ports(context: &Context, arguments: &[String]) -> Outcome {
 /// # Errors
 /// If there is none, or it counts a failure.
 pub(crate) fn summary(output: &str) -> Result<String, Fault> {
-    let line = output.lines().rev().find_map(|line| line.trim().strip_prefix("summary: "));
-    match line {
+    let mut lines = output.lines().filter_map(|line| Some(line.split_once("summary: ")?.1));
+    match lines.clone().find(|line| !line.contains(" 0 failed")).or_else(|| lines.next_back()) {
         Some(line) if line.contains(" 0 failed") => Ok(line.to_owned()),
         Some(line) => Err(Fault::Failed(format!("conformance: {line}"))),
         None => Err(Fault::Failed("the conformance suite printed no summary".to_owned())),
@@ -114,9 +134,21 @@ pub(crate) fn conformance_on_host(context: &Context, package: &str) -> Result<St
     summary(&output)
 }
 
+/// A port without a function of its own: on this host, and built for a Cortex-M3.
+fn on_host(context: &Context, name: &str) -> Result<Row, Fault> {
+    let package = format!("casemate-{name}");
+    let conformance = conformance_on_host(context, &package)?;
+    build_for_cortex_m3(context, &package)?;
+    Ok(Row { runs: "on the host; builds for a Cortex-M3".to_owned(), conformance, ..Row::default() })
+}
+
 /// The skeleton lacks everything, which its own tests say; here it has to build, and to be said to lack it.
 fn skeleton(context: &Context) -> Result<Row, Fault> {
-    let conformance = conformance_on_host(context, "casemate-skeleton")?;
-    build_for_cortex_m3(context, "casemate-skeleton")?;
-    Ok(Row { runs: "on the host; builds for a Cortex-M3".to_owned(), conformance, ..Row::default() })
+    on_host(context, "skeleton")
+}
+
+/// The whole suite, with flash in RAM and in a file.
+fn posix(context: &Context) -> Result<Row, Fault> {
+    let conformance = conformance_on_host(context, "casemate-posix")?;
+    Ok(Row { runs: "on the host, flash in RAM and in a file".to_owned(), conformance, ..Row::default() })
 }

@@ -77,7 +77,7 @@ fn pattern(index: usize) -> u8 {
     u8::try_from(index.wrapping_mul(37) & 0x3F).unwrap_or_default() | 0x40
 }
 
-/// Checks flash, of which the first two sectors and the last one are erased. Whether it is fit for further checks.
+/// Checks flash, of which the first sectors and the last one are erased. Whether it is fit for further checks.
 pub fn check_flash<F: Flash>(report: &mut Report<'_>, flash: &mut F) -> bool {
     let (write, erase, capacity) = (F::WRITE_SIZE, F::ERASE_SIZE, flash.capacity());
     report.note(format_args!(
@@ -126,20 +126,26 @@ fn geometry<F: Flash>(capacity: usize) -> Outcome {
     ensure(multiple(F::ERASE_SIZE, F::WRITE_SIZE), "a sector is no multiple of the program unit")?;
     ensure(multiple(capacity, F::ERASE_SIZE), "the capacity is no multiple of the sector size")?;
     ensure(
-        capacity.checked_div(F::ERASE_SIZE).is_some_and(|sectors| sectors >= 2),
-        "there are fewer than two sectors",
+        block::<F>().checked_mul(2).is_some_and(|two| two <= capacity),
+        "there are fewer than two sectors, or eight program units",
     )
 }
 
 fn prepare<F: Flash>(flash: &mut F) -> Outcome {
     let (erase, capacity, blank) = (F::ERASE_SIZE, flash.capacity(), flash.erased_byte());
-    let (two, last) = (erase.saturating_mul(2), capacity.saturating_sub(erase));
+    let (two, last) = (block::<F>().saturating_mul(2), capacity.saturating_sub(erase));
     flash.unlock(0, at(capacity)).or_else(|_| failed("the flash cannot be unlocked"))?;
     flash.erase(0, at(two)).map_err(|error| refusal(&error, "erasing two sectors reports an error"))?;
     flash.erase(at(last), at(capacity)).or_else(|_| failed("erasing the last sector reports an error"))?;
     let erased =
         holds(flash, 0, two, |_| blank).and_then(|first| Ok(first && holds(flash, last, erase, |_| blank)?));
     ensure(erased.or_else(|_| failed("reading reports an error"))?, "a byte is not erased")
+}
+
+/// The piece of flash that most checks work on: whole sectors, at least four program units.
+fn block<F: Flash>() -> usize {
+    let sectors = F::WRITE_SIZE.saturating_mul(4).div_ceil(F::ERASE_SIZE.max(1));
+    F::ERASE_SIZE.saturating_mul(sectors)
 }
 
 /// What a driver's error means: one that is of no known kind may be that of a driver which is not written.
@@ -168,7 +174,7 @@ fn program<F: Flash>(flash: &mut F) -> Outcome {
 fn neighbours<F: Flash>(flash: &mut F) -> Outcome {
     let blank = flash.erased_byte();
     let (unit, after) = (F::WRITE_SIZE, F::WRITE_SIZE.saturating_mul(3));
-    let rest = F::ERASE_SIZE.saturating_mul(2).saturating_sub(after);
+    let rest = block::<F>().saturating_mul(2).saturating_sub(after);
     let erased = holds(flash, 0, unit, |_| blank)
         .and_then(|before| Ok(before && holds(flash, after, rest, |_| blank)?));
     ensure(erased.or_else(|_| failed("reading reports an error"))?, "a byte outside the range changed")
@@ -190,7 +196,7 @@ fn program_once<F: Flash>(flash: &mut F) -> Outcome {
 }
 
 fn erase_alone<F: Flash>(flash: &mut F) -> Outcome {
-    let (erase, unit, blank) = (F::ERASE_SIZE, F::WRITE_SIZE, flash.erased_byte());
+    let (erase, unit, blank) = (block::<F>(), F::WRITE_SIZE, flash.erased_byte());
     let mut bytes = [0; 2 * LARGEST_UNIT];
     let data = units::<F>(&mut bytes).get(..unit).unwrap_or_default();
     flash.write(at(erase), data).or_else(|_| failed("programming the second sector reports an error"))?;
@@ -216,19 +222,17 @@ fn unaligned_write<F: Flash>(flash: &mut F) -> Outcome {
 }
 
 fn unaligned_erase<F: Flash>(flash: &mut F) -> Outcome {
-    let (unit, erase) = (F::WRITE_SIZE, F::ERASE_SIZE);
-    if unit == erase {
+    let (unit, from) = (F::WRITE_SIZE, block::<F>());
+    if unit == F::ERASE_SIZE {
         return Err(Shortfall::NotApplicable("a sector is one program unit"));
     }
-    let kept =
-        |flash: &mut F| holds(flash, erase, unit, pattern).or_else(|_| failed("reading reports an error"));
-    let two = erase.saturating_mul(2);
-    ensure(flash.erase(at(unit), at(two)).is_err(), "a start inside a sector was accepted")?;
-    ensure(
-        flash.erase(at(erase), at(two.saturating_sub(unit))).is_err(),
-        "an end inside a sector was accepted",
-    )?;
-    ensure(kept(flash)?, "the flash has changed")
+    let end = from.saturating_add(F::ERASE_SIZE);
+    let inside = from.saturating_add(unit);
+    ensure(flash.erase(at(inside), at(end)).is_err(), "a start inside a sector was accepted")?;
+    let inside = end.saturating_sub(unit);
+    ensure(flash.erase(at(from), at(inside)).is_err(), "an end inside a sector was accepted")?;
+    let kept = holds(flash, from, unit, pattern).or_else(|_| failed("reading reports an error"))?;
+    ensure(kept, "the flash has changed")
 }
 
 fn bounds<F: Flash>(flash: &mut F) -> Outcome {
@@ -250,7 +254,7 @@ fn bounds<F: Flash>(flash: &mut F) -> Outcome {
     ensure(flash.erase(at(erase), 0).is_err(), "an erase whose end lies before its start was accepted")?;
     let highest = u32::MAX.wrapping_sub(at(erase)).wrapping_add(1);
     ensure(flash.write(highest, data).is_err(), "a write at the end of the 32 bits was accepted")?;
-    let kept = holds(flash, erase, unit, pattern).or_else(|_| failed("reading reports an error"))?;
+    let kept = holds(flash, block::<F>(), unit, pattern).or_else(|_| failed("reading reports an error"))?;
     ensure(kept, "what was refused has changed the flash")
 }
 
@@ -265,22 +269,22 @@ fn last_unit<F: Flash>(flash: &mut F) -> Outcome {
 }
 
 fn empty<F: Flash>(flash: &mut F) -> Outcome {
-    let erase = at(F::ERASE_SIZE);
+    let erase = at(block::<F>());
     flash.read(0, &mut []).or_else(|_| failed("an empty read reports an error"))?;
     flash.write(0, &[]).or_else(|_| failed("an empty write reports an error"))?;
     flash.erase(erase, erase).or_else(|_| failed("an empty erase reports an error"))?;
-    let kept = holds(flash, F::ERASE_SIZE, F::WRITE_SIZE, pattern);
+    let kept = holds(flash, block::<F>(), F::WRITE_SIZE, pattern);
     ensure(kept.or_else(|_| failed("reading reports an error"))?, "an empty erase erased a sector")
 }
 
 fn lock<F: Flash>(flash: &mut F) -> Outcome {
     let (capacity, unit, blank) = (at(flash.capacity()), F::WRITE_SIZE, flash.erased_byte());
-    flash.erase(0, at(F::ERASE_SIZE)).or_else(|_| failed("erasing reports an error"))?;
+    flash.erase(0, at(block::<F>())).or_else(|_| failed("erasing reports an error"))?;
     flash.lock(0, capacity).or_else(|_| failed("locking reports an error"))?;
     let data = [0x2A; LARGEST_UNIT];
     let data = data.get(..unit).unwrap_or_default();
     let written = flash.write(0, data);
-    let erased = flash.erase(at(F::ERASE_SIZE), at(F::ERASE_SIZE.saturating_mul(2)));
+    let erased = flash.erase(at(block::<F>()), at(block::<F>().saturating_mul(2)));
     flash.unlock(0, capacity).or_else(|_| failed("unlocking reports an error"))?;
     let reading = |_| Shortfall::Failed("reading reports an error");
     match (written, erased) {

@@ -1,7 +1,8 @@
 //! Casemate on POSIX systems: packets over TCP ([`tcp`]), Unix-domain sockets ([`unix`]), shared memory ([`shm`])
 //! and TLS (`tls`), flash in a file ([`flash`]), a device key in a file ([`device_key`]), entropy ([`entropy`]) and time
 //! from the operating system, security records in a file ([`audit`]), example callbacks ([`callbacks`]), a server
-//! application ([`daemon`]) that serves any number of listeners ([`connection`]) at once.
+//! application ([`daemon`]) that serves any number of listeners ([`connection`]) at once. The porting interface, for which one
+//! thread does, is in [`device`].
 #![deny(unsafe_code)]
 
 pub mod audit;
@@ -9,6 +10,7 @@ pub mod callbacks;
 mod clock;
 pub mod connection;
 pub mod daemon;
+pub mod device;
 pub mod device_key;
 pub mod entropy;
 mod error;
@@ -17,6 +19,7 @@ pub mod hardware_keys;
 mod link;
 mod mapping;
 mod patient;
+pub mod ram_flash;
 pub mod shm;
 mod socket;
 pub mod tcp;
