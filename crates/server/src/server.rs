@@ -291,23 +291,44 @@ impl<P: Platform> Server<P> {
     /// sessions live in static memory. `only` is the only client that this can be, as for [`Session::only_for`].
     pub fn renew(&self, session: &mut Session<P>, only: Option<ClientId>) {
         self.record_end(session);
-        session.client = None;
-        session.only = only;
-        session.cache.clear_all();
-        session.cmac_states = IssuedStates::new();
+        // By name, so that a new field is not forgotten here.
+        let Session {
+            client,
+            only: bound,
+            cache,
+            cmac_states,
+            #[cfg(feature = "certificates")]
+            verify_cache,
+            closing,
+            subject,
+            #[cfg(feature = "she")]
+            she,
+            #[cfg(feature = "authentication")]
+            login,
+            #[cfg(all(feature = "authentication", feature = "certificates"))]
+            certificate,
+        } = session;
+        *client = None;
+        *bound = only;
+        cache.clear_all();
+        *cmac_states = IssuedStates::new();
+        *closing = false;
+        *subject = ObjectId::INVALID;
         #[cfg(feature = "certificates")]
         {
-            session.verify_cache = VerifyCache::new();
+            *verify_cache = VerifyCache::new();
         }
-        session.closing = false;
-        session.subject = ObjectId::INVALID;
         #[cfg(feature = "she")]
         {
-            session.she = group::she::State::new();
+            *she = group::she::State::new();
         }
         #[cfg(feature = "authentication")]
         {
-            session.login = None;
+            *login = None;
+        }
+        #[cfg(all(feature = "authentication", feature = "certificates"))]
+        {
+            *certificate = None;
         }
     }
 
