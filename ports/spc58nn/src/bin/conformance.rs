@@ -1,0 +1,65 @@
+//! The conformance suite, run by the device itself: the port on the module's model, its clients in the memory of the bridge.
+//! The report goes to the second serial port of the emulated board, which is reset at the end.
+#![cfg_attr(all(target_arch = "powerpc", target_os = "none"), no_std, no_main)]
+
+#[cfg(not(all(target_arch = "powerpc", target_os = "none")))]
+fn main() {
+    eprintln!("this is firmware: build it with --target ports/spc58nn/powerpc-casemate-none-eabi.json");
+    std::process::exit(2);
+}
+
+#[cfg(all(target_arch = "powerpc", target_os = "none"))]
+mod device {
+    use casemate_spc58nn::bridge::BridgeBoard;
+    use casemate_spc58nn::conformance::OnModel;
+    use casemate_spc58nn::machine::{
+        self, EMULATED_FLASH, EmulatedNoise, Owned, SerialPort, bridge_memory, say,
+    };
+    use casemate_spc58nn::{Memory, Model, Spc58nn, Surroundings};
+
+    const LINKS: usize = 2;
+
+    #[derive(Debug)]
+    struct Noise(EmulatedNoise);
+
+    impl Surroundings for Noise {
+        fn noise(&self) -> Option<u32> {
+            self.0.word()
+        }
+    }
+
+    /// Memory for each time that the suite switches the device on; there is no other way to get back what was handed out.
+    static MEMORY: Owned<[Memory<LINKS>; 32]> = Owned::new([const { Memory::new() }; 32]);
+    static MODEL: Owned<Option<Model<'static, Noise>>> = Owned::new(None);
+
+    /// Whether the device conforms; `None` if the suite could not be put together.
+    pub(super) fn run() -> Option<bool> {
+        let flash = EMULATED_FLASH.take()?.start();
+        let model: &'static _ = MODEL.take()?.insert(Model::new(Noise(EmulatedNoise::new()), flash));
+        let mut memories = MEMORY.take()?.iter_mut();
+        let mut power_on = || -> OnModel<Noise, LINKS> {
+            let Some(memory) = memories.next() else {
+                say(format_args!(
+                    "FAULT the suite switches the device on more often than there is memory for\n"
+                ));
+                machine::reset()
+            };
+            model.reset();
+            Spc58nn::new(model, BridgeBoard::new(model, bridge_memory(), || ()), memory)
+        };
+        machine::paint_stack();
+        let summary = casemate_conformance::run::<_, LINKS>(&mut power_on, &mut SerialPort::second());
+        Some(summary.is_complete())
+    }
+}
+
+#[cfg(all(target_arch = "powerpc", target_os = "none"))]
+#[expect(unsafe_code, reason = "the name that the start code calls")]
+#[unsafe(no_mangle)]
+extern "C" fn spc58nn_main() -> ! {
+    use casemate_spc58nn::machine;
+    let complete = device::run() == Some(true);
+    let stack = machine::stack_used();
+    machine::say(format_args!("COMPLETE {complete} stack {stack}\n"));
+    machine::reset()
+}

@@ -1,0 +1,175 @@
+//! What joins the HSM and the application cores: the bells, and the cores' reset.
+
+use crate::memory_map::APPLICATION_CORES;
+use crate::port::{Board, PACKET};
+use crate::registers::{PATIENCE, Register, Registers};
+use casemate_port::{Core, Fault};
+use casemate_transport::{
+    CONTROL_SIZE, MemoryError, MemoryServer, ServerTransport, SharedMemory, SharedRegion, TransportError,
+};
+
+/// The bell between the HSM and one client: interrupts in both directions.
+#[derive(Debug, Clone, Copy)]
+pub struct Bell<R> {
+    registers: R,
+    bit: u32,
+}
+
+impl<R: Registers> Bell<R> {
+    /// The bell of client number `client`, 0 to 31.
+    pub const fn new(registers: R, client: u8) -> Self {
+        Self { registers, bit: 1_u32.wrapping_shl(client as u32) }
+    }
+
+    /// Whether the client has rung since the last call.
+    pub fn has_rung(&self) -> bool {
+        let rung = self.registers.read(Register::BellIn) & self.bit != 0;
+        if rung {
+            self.registers.write(Register::BellIn, self.bit);
+        }
+        rung
+    }
+
+    /// Interrupts the client.
+    pub fn ring(&self) {
+        self.registers.write(Register::BellOut, self.bit);
+    }
+}
+
+/// A client in memory that both sides reach (document 01, §12.3), with a bell: the client writes a request and rings; the
+/// server writes the response and rings.
+///
+/// The bell only tells when to look. A request whose ringing was lost is found at the next look all the same, and ringing
+/// without a request finds none.
+///
+/// The application cores have the byte order of the HSM core, so the words that announce packets need no translation.
+#[derive(Debug)]
+pub struct BridgeServer<M, R> {
+    memory: MemoryServer<M>,
+    bell: Bell<R>,
+}
+
+impl<M: SharedMemory, R: Registers> BridgeServer<M, R> {
+    /// The server's end of a client's memory.
+    pub const fn new(memory: MemoryServer<M>, bell: Bell<R>) -> Self {
+        Self { memory, bell }
+    }
+}
+
+impl<M: SharedMemory, R: Registers> ServerTransport for BridgeServer<M, R> {
+    type Error = MemoryError;
+
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<MemoryError>> {
+        // Silenced before the look: a request that comes after it rings again.
+        self.bell.has_rung();
+        self.memory.receive(buffer)
+    }
+
+    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<MemoryError>> {
+        self.memory.send(packet)?;
+        self.bell.ring();
+        Ok(())
+    }
+}
+
+/// Bytes of bridge memory for one direction of one client.
+pub const BLOCK: usize = (PACKET + CONTROL_SIZE).next_multiple_of(4);
+
+/// A board whose clients are the application cores, in the memory of the bridge: client `n` has the blocks `2n` for its
+/// requests and `2n + 1` for its responses, and bell `n`.
+#[derive(Debug)]
+pub struct BridgeBoard<R> {
+    registers: R,
+    memory: SharedRegion<'static>,
+    wait: fn(),
+}
+
+impl<R: Registers + Copy> BridgeBoard<R> {
+    /// A board on `memory`; `wait` sleeps until an interrupt.
+    pub const fn new(registers: R, memory: SharedRegion<'static>, wait: fn()) -> Self {
+        Self { registers, memory, wait }
+    }
+
+    /// The memory of the bridge.
+    pub const fn memory(&self) -> SharedRegion<'static> {
+        self.memory
+    }
+}
+
+impl<R: Registers + Copy> Board for BridgeBoard<R> {
+    type Transport = BridgeServer<SharedRegion<'static>, R>;
+
+    fn open(&mut self, link: usize) -> Option<Self::Transport> {
+        let start = link.checked_mul(2 * BLOCK)?;
+        let request = self.memory.part(start, BLOCK)?;
+        let response = self.memory.part(start.checked_add(BLOCK)?, BLOCK)?;
+        let memory = MemoryServer::new(request, response).ok()?;
+        Some(BridgeServer::new(memory, Bell::new(self.registers, u8::try_from(link).ok()?)))
+    }
+
+    fn sleep(&mut self) {
+        (self.wait)();
+    }
+}
+
+/// The application cores, as far as the HSM governs them: each can be held in reset and released.
+#[derive(Debug, Clone, Copy)]
+pub struct Host<R>(R);
+
+impl<R: Registers> Host<R> {
+    /// The application cores behind `registers`.
+    pub const fn new(registers: R) -> Self {
+        Self(registers)
+    }
+
+    /// Whether a core is held in reset.
+    pub fn is_held(&self, core: Core) -> bool {
+        self.0.read(Register::HostHold) & bit(core) != 0
+    }
+
+    /// Lets a core run.
+    ///
+    /// # Errors
+    /// [`Fault::NoSuchPart`] if there is no such core, [`Fault::Device`] if it stays in reset.
+    pub fn release(&self, core: Core) -> Result<(), Fault> {
+        exists(core)?;
+        let held = self.0.read(Register::HostHold);
+        self.0.write(Register::HostHold, held & !bit(core));
+        self.until(core, false)
+    }
+
+    /// Resets a core and holds it. One that is held already stays so.
+    ///
+    /// # Errors
+    /// [`Fault::NoSuchPart`] if there is no such core, [`Fault::Device`] if it goes on running.
+    pub fn hold(&self, core: Core) -> Result<(), Fault> {
+        exists(core)?;
+        let held = self.0.read(Register::HostHold);
+        if held & bit(core) == 0 {
+            self.0.write(Register::HostHold, held | bit(core));
+        }
+        self.until(core, true)
+    }
+
+    /// Whether a core has reset by itself since the last call for it.
+    pub fn has_restarted(&self, core: Core) -> bool {
+        let restarted = self.0.read(Register::HostRestarted) & bit(core) != 0;
+        if restarted {
+            self.0.write(Register::HostRestarted, bit(core));
+        }
+        restarted
+    }
+
+    fn until(&self, core: Core, held: bool) -> Result<(), Fault> {
+        let done = (0..PATIENCE).any(|_| self.is_held(core) == held);
+        done.then_some(()).ok_or_else(|| Fault::Device(self.0.read(Register::HostHold)))
+    }
+}
+
+const fn exists(core: Core) -> Result<(), Fault> {
+    if core.0 < APPLICATION_CORES { Ok(()) } else { Err(Fault::NoSuchPart) }
+}
+
+const fn bit(core: Core) -> u32 {
+    1_u32.wrapping_shl(core.0 as u32)
+}

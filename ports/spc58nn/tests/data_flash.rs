@@ -1,0 +1,221 @@
+//! The data flash's driver on the module's model.
+
+use casemate_nvm::{DirectoryEntry, Error, Flash, FlashOptions, FlashStore, ObjectStore};
+use casemate_protocol::{Flags, Label, Metadata, ObjectId};
+use casemate_spc58nn::data_flash::{BLOCK_SIZE, DOUBLE_WORD, DataFlashError, UNREADABLE};
+use casemate_spc58nn::registers::{ERASE, GOOD, HIGH_VOLTAGE, PROGRAM, Register};
+use casemate_spc58nn::{DataFlash, FlashArray, FlashCells, Model, Registers, Surroundings};
+use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
+
+struct Nothing;
+impl Surroundings for Nothing {
+    fn noise(&self) -> Option<u32> {
+        None
+    }
+}
+
+const SIZE: u32 = 2 * BLOCK_SIZE as u32;
+
+fn array() -> Box<FlashArray<2>> {
+    let mut array = Box::new(FlashArray::new());
+    array.start();
+    array
+}
+
+#[test]
+fn double_words_are_programmed_once_and_blocks_erased() {
+    let mut array = array();
+    let model = Model::new(Nothing, &mut *array);
+    let mut flash = DataFlash::new(&model);
+    assert_eq!((flash.capacity(), flash.erased_byte()), (SIZE as usize, 0xFF));
+    assert_eq!(flash.write(0, &[1; 8]), Err(DataFlashError::Locked));
+    assert_eq!(flash.erase(0, SIZE), Err(DataFlashError::Locked));
+    flash.unlock(0, SIZE).unwrap();
+    // Across a page's end, not from its start.
+    let bytes: Vec<u8> = (1..=56).collect();
+    flash.write(24, &bytes).unwrap();
+    let mut read = [0; 56];
+    flash.read(24, &mut read).unwrap();
+    assert_eq!(read, *bytes);
+    let mut part = [0; 11];
+    flash.read(22, &mut part).unwrap();
+    assert_eq!(part, [0xFF, 0xFF, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    // The second double word is not free, so the first is not written either.
+    assert_eq!(flash.write(16, &[0x55; 16]), Err(DataFlashError::NotBlank));
+    flash.read(16, &mut part).unwrap();
+    assert_eq!(part[..8], [0xFF; 8]);
+    flash.write(BLOCK_SIZE as u32, &[9; 8]).unwrap();
+    flash.erase(0, BLOCK_SIZE as u32).unwrap();
+    flash.read(24, &mut read).unwrap();
+    assert_eq!(read, [0xFF; 56]);
+    flash.read(BLOCK_SIZE as u32, &mut part[..8]).unwrap();
+    assert_eq!(part[..8], [9; 8], "the other block stays");
+    // Erased bytes take no programming, and their double words stay free.
+    let mut mixed = [0xFF; 32];
+    mixed[8..16].fill(7);
+    flash.write(64, &mixed).unwrap();
+    flash.write(64, &[3; 8]).unwrap();
+    assert_eq!(flash.write(72, &[3; 8]), Err(DataFlashError::NotBlank));
+}
+
+#[test]
+fn ranges_and_locks() {
+    let mut array = array();
+    let model = Model::new(Nothing, &mut *array);
+    let mut flash = DataFlash::new(&model);
+    flash.unlock(0, SIZE).unwrap();
+    let block = BLOCK_SIZE as u32;
+    assert_eq!(flash.write(4, &[0; 8]), Err(DataFlashError::NotAligned));
+    assert_eq!(flash.write(0, &[0; 4]), Err(DataFlashError::NotAligned));
+    assert_eq!(flash.write(SIZE, &[0; 8]), Err(DataFlashError::OutOfBounds));
+    assert_eq!(flash.write(u32::MAX - 7, &[0; 8]), Err(DataFlashError::OutOfBounds));
+    assert_eq!(flash.erase(0, 4096), Err(DataFlashError::NotAligned));
+    assert_eq!(flash.erase(block, 0), Err(DataFlashError::OutOfBounds));
+    assert_eq!(flash.erase(0, SIZE + block), Err(DataFlashError::OutOfBounds));
+    assert_eq!(flash.read(SIZE - 1, &mut [0; 2]), Err(DataFlashError::OutOfBounds));
+    assert_eq!(flash.write(SIZE, &[]), Ok(()));
+    flash.lock(0, SIZE).unwrap();
+    flash.unlock(block, SIZE).unwrap();
+    assert_eq!(flash.write(0, &[0; 8]), Err(DataFlashError::Locked));
+    assert_eq!(flash.write(block - 8, &[0; 16]), Err(DataFlashError::Locked));
+    flash.write(block, &[0; 8]).unwrap();
+    assert_eq!(flash.erase(0, SIZE), Err(DataFlashError::Locked));
+}
+
+#[test]
+fn blocks_without_a_bit_are_not_there() {
+    let mut array = Box::new(FlashArray::<33>::new());
+    array.start();
+    let model = Model::new(Nothing, &mut *array);
+    let mut flash = DataFlash::new(&model);
+    let end = 32 * BLOCK_SIZE as u32;
+    assert_eq!(flash.capacity(), end as usize);
+    flash.unlock(0, end).unwrap();
+    flash.write(end - 8, &[1; 8]).unwrap();
+    flash.erase(end - BLOCK_SIZE as u32, end).unwrap();
+    assert_eq!(flash.write(end, &[1; 8]), Err(DataFlashError::OutOfBounds));
+}
+
+#[test]
+fn a_flash_that_is_not_good_is_a_fault() {
+    /// Says of one kind of operation that it was no success.
+    struct Aged<'a, 'b>(&'a Model<'b, Nothing>, u32);
+    impl Registers for Aged<'_, '_> {
+        fn read(&self, register: Register) -> u32 {
+            let value = self.0.read(register);
+            if register == Register::FlashControl && value & self.1 != 0 { value & !GOOD } else { value }
+        }
+        fn write(&self, register: Register, value: u32) {
+            self.0.write(register, value);
+        }
+        fn data_flash_length(&self) -> usize {
+            self.0.data_flash_length()
+        }
+        fn read_data_flash(&self, offset: usize) -> Option<[u8; 8]> {
+            self.0.read_data_flash(offset)
+        }
+        fn write_data_flash(&self, offset: usize, word: [u8; 4]) {
+            self.0.write_data_flash(offset, word);
+        }
+    }
+    let mut array = array();
+    let model = Model::new(Nothing, &mut *array);
+    let mut flash = DataFlash::new(Aged(&model, PROGRAM));
+    flash.unlock(0, SIZE).unwrap();
+    assert_eq!(flash.write(0, &[1; 8]), Err(DataFlashError::Fault));
+    assert_eq!(model.read(Register::FlashControl) & (PROGRAM | HIGH_VOLTAGE), 0, "the sequence was ended");
+    flash.erase(0, SIZE).unwrap();
+    let mut flash = DataFlash::new(Aged(&model, ERASE));
+    flash.unlock(0, SIZE).unwrap();
+    assert_eq!(flash.erase(0, SIZE), Err(DataFlashError::Fault));
+}
+
+#[test]
+fn a_double_word_that_was_programmed_twice_can_no_longer_be_read() {
+    let mut array = array();
+    assert!(array.program(8, [0x0F; DOUBLE_WORD]));
+    assert!(!array.program(8, [0xF0; DOUBLE_WORD]));
+    assert_eq!(array.get(8), None);
+    let model = Model::new(Nothing, &mut *array);
+    let mut read = [1; 24];
+    DataFlash::new(&model).read(0, &mut read).unwrap();
+    assert_eq!(read[..8], [0xFF; 8]);
+    assert_eq!(read[8..16], [UNREADABLE; 8]);
+    assert_eq!(read[16..], [0xFF; 8]);
+}
+
+fn metadata(id: u16, length: usize) -> Metadata {
+    Metadata {
+        id: ObjectId(id),
+        access: 0xFFFF,
+        flags: Flags::NONE,
+        length: length as u16,
+        label: Label::from_bytes(b"object"),
+    }
+}
+
+/// Two objects, one of them replaced again and again so that partitions change, with a power cut at each fifth operation of
+/// the flash: afterwards the store mounts, and holds of each object what was acknowledged last or what was being written.
+#[test]
+fn power_cuts() {
+    let mut cut_everywhere = false;
+    for cut in (0..2000).step_by(5) {
+        let mut array = array();
+        let (mut kept, mut writing) = (0, 0);
+        let finished;
+        {
+            let model = Model::new(Nothing, &mut *array);
+            let mut entries = [DirectoryEntry::EMPTY; 8];
+            let options = FlashOptions::new().with_checksums(true);
+            let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
+            store.add(&metadata(1, 40), &[1; 40]).unwrap();
+            model.cut_power_after(cut);
+            let mut work = || -> Result<(), Error<DataFlashError>> {
+                for value in 1..=7 {
+                    writing = value;
+                    store.add_with_reclaim(&metadata(2, 3000), &[value; 3000])?;
+                    kept = value;
+                }
+                Ok(())
+            };
+            finished = work().is_ok();
+        }
+        let model = Model::new(Nothing, &mut *array);
+        let mut entries = [DirectoryEntry::EMPTY; 8];
+        let options = FlashOptions::new().with_checksums(true);
+        let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options)
+            .unwrap_or_else(|error| panic!("cut at operation {cut}: {error}"));
+        let mut one = [0; 40];
+        store.read(ObjectId(1), 0, &mut one).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+        assert_eq!(one, [1; 40]);
+        let mut two = [0; 3000];
+        match store.read(ObjectId(2), 0, &mut two) {
+            Ok(()) => assert!(two == [kept; 3000] || two == [writing; 3000], "cut at {cut}: {}", two[0]),
+            Err(_) => assert_eq!(kept, 0, "cut at {cut}: an acknowledged object is gone"),
+        }
+        if finished {
+            cut_everywhere = true;
+            break;
+        }
+    }
+    assert!(cut_everywhere, "there are more operations than were tried");
+}
+
+#[test]
+fn data_that_has_aged_is_found() {
+    let mut array = array();
+    {
+        let model = Model::new(Nothing, &mut *array);
+        let mut entries = [DirectoryEntry::EMPTY; 8];
+        let options = FlashOptions::new().with_checksums(true);
+        let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
+        store.add(&metadata(1, 32), &[1; 32]).unwrap();
+    }
+    let place = (0..BLOCK_SIZE).step_by(8).find(|&at| array.get(at) == Some([1; 8])).unwrap();
+    array.spoil(place);
+    let model = Model::new(Nothing, &mut *array);
+    let mut entries = [DirectoryEntry::EMPTY; 8];
+    let options = FlashOptions::new().with_checksums(true);
+    let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
+    assert!(store.read(ObjectId(1), 0, &mut [0; 32]).is_err(), "zeros are not given out as the key");
+}
