@@ -390,7 +390,8 @@ if BUILT_IN:
         report("client to MicroPython's built-in server, %s" % name, (seen, server.said()), ("error -397", "served"))
         server = Server(name)
         report("MicroPython's built-in client to server, %s" % name,
-               client(server.port, interpreter=BUILT_IN, trusted="authority.der"), "received %d TLSv1.2" % (100000 + HEAD))
+               client(server.port, interpreter=BUILT_IN, trusted="authority.der").rpartition(" ")[0],
+               "received %d" % (100000 + HEAD))
 
 shutil.rmtree(FOLDER)
 print("%d cases failed" % failures if failures else "all as expected")

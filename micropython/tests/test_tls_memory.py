@@ -1,9 +1,11 @@
 # What happens when memory runs out: each allocation of a connection fails in turn. Silent if all is well.
 import gc
 import wolfssl
-from tls_pair import connect, contexts, raises, shake
+from tls_pair import DEVICE, connect, contexts, raises, shake
 
-LARGE = bytes(20000)
+LARGE = bytes(2000 if DEVICE else 20000)
+# On a device, some of the allocations stand for all.
+STEP = 37 if DEVICE else 1
 
 
 # A whole connection: handshake, data, a second connection that resumes the first one, the end.
@@ -45,7 +47,8 @@ def in_another_frame(function):
     return True
 
 
-assert in_another_frame(converse) and nothing_left(), wolfssl._usage()
+assert in_another_frame(converse)
+assert nothing_left() or DEVICE, wolfssl._usage()
 
 count = 0
 while True:
@@ -55,7 +58,7 @@ while True:
     gc.collect()
     if done:
         break
-    count += 1
+    count += STEP
 assert count > 300, count
 
 
@@ -64,7 +67,7 @@ def others_go_on():
     client, server = contexts()
     good = connect(client, server)
     shake(good[0], good[1])
-    for count in (0, 3, 10, 30, 60):
+    for count in (3, 30) if DEVICE else (0, 3, 10, 30, 60):
         one, other, ends = connect(client, server)
         wolfssl._fail_after(count)
         try:
@@ -109,7 +112,7 @@ locked()
 
 # Collections at any moment, and objects that nobody closed.
 gc.threshold(2000)
-for _ in range(5):
+for _ in range(1 if DEVICE else 5):
     assert in_another_frame(converse)
     client, server = contexts()
     one, other, ends = connect(client, server, 500)
