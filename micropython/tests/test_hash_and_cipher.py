@@ -1,6 +1,7 @@
 # The behaviour of wolfhashlib and wolfcryptolib that MicroPython's own tests do not cover. Silent if all is well.
 import gc
 import array
+from binascii import hexlify, unhexlify
 import wolfhashlib
 import wolfcryptolib
 
@@ -51,7 +52,7 @@ for name, size, block, start in (
 for name, start in (("shake_128", "5881092dd818bf5c"), ("shake_256", "483366601360a877")):
     kind = getattr(wolfhashlib, name)
     assert kind(b"abc").hexdigest(8) == start
-    assert kind(b"abc").digest(1000)[:8] == bytes.fromhex(start)
+    assert kind(b"abc").digest(1000)[:8] == unhexlify(start)
     assert kind(b"abc").digest(0) == b""
     raises(TypeError, "length required", kind().digest)
     raises(ValueError, "output length", kind().digest, -1)
@@ -102,34 +103,34 @@ for mode in (ECB, CBC, CTR):
             assert b"".join(cipher.encrypt(plain[i : i + 1]) for i in range(64)) == secret
 
 # Authenticated encryption: NIST GCM specification, test case 4, and RFC 3610, packet vector 1.
-gcm = wolfcryptolib.aes_gcm(bytes.fromhex("feffe9928665731c6d6a8f9467308308"))
-nonce = bytes.fromhex("cafebabefacedbaddecaf888")
-aad = bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2")
-plain = bytes.fromhex(
+gcm = wolfcryptolib.aes_gcm(unhexlify("feffe9928665731c6d6a8f9467308308"))
+nonce = unhexlify("cafebabefacedbaddecaf888")
+aad = unhexlify("feedfacedeadbeeffeedfacedeadbeefabaddad2")
+plain = unhexlify(
     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
     "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"
 )
 secret = gcm.encrypt(nonce, plain, aad)
-assert secret.hex().endswith("3d58e0915bc94fbc3221a5db94fae95ae7121a47")
+assert hexlify(secret).decode().endswith("3d58e0915bc94fbc3221a5db94fae95ae7121a47")
 assert gcm.decrypt(nonce, secret, aad) == plain
 raises(ValueError, "authentication failed", gcm.decrypt, nonce, secret)
 raises(ValueError, "authentication failed", gcm.decrypt, nonce, secret[:-1], aad)
 raises(ValueError, "authentication failed", gcm.decrypt, nonce, b"short", aad)
 raises(ValueError, "IV", gcm.encrypt, b"", plain)
-ccm = wolfcryptolib.aes_ccm(bytes.fromhex("c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"), 8)
-nonce = bytes.fromhex("00000003020100a0a1a2a3a4a5")
+ccm = wolfcryptolib.aes_ccm(unhexlify("c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"), 8)
+nonce = unhexlify("00000003020100a0a1a2a3a4a5")
 secret = ccm.encrypt(nonce, bytes(range(8, 31)), bytes(range(8)))
-assert secret.hex() == "588c979a61c663d2f066d0c2c0f989806d5f6b61dac38417e8d12cfdf926e0"
+assert hexlify(secret).decode() == "588c979a61c663d2f066d0c2c0f989806d5f6b61dac38417e8d12cfdf926e0"
 assert ccm.decrypt(nonce, secret, bytes(range(8))) == bytes(range(8, 31))
 raises(ValueError, "key", wolfcryptolib.aes_gcm, b"k" * 15)
 raises(ValueError, "tag length", wolfcryptolib.aes_gcm, key, 3)
 raises(ValueError, "tag length", wolfcryptolib.aes_ccm, key, 5)
 
 # RFC 4231, RFC 4493, RFC 5869, RFC 6070.
-assert wolfcryptolib.hmac("sha256", b"Jefe", b"what do ya want for nothing?").hex()[:16] == "5bdcc146bf60754e"
-assert wolfcryptolib.cmac(bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c"), b"").hex() == "bb1d6929e95937287fa37d129b756746"
-assert wolfcryptolib.hkdf("sha256", b"\x0b" * 22, b"", b"", 42).hex()[:16] == "8da4e775a563c18f"
-assert wolfcryptolib.pbkdf2_hmac("sha1", b"password", b"salt", 2).hex() == "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957"
+assert hexlify(wolfcryptolib.hmac("sha256", b"Jefe", b"what do ya want for nothing?")).decode()[:16] == "5bdcc146bf60754e"
+assert hexlify(wolfcryptolib.cmac(unhexlify("2b7e151628aed2a6abf7158809cf4f3c"), b"")).decode() == "bb1d6929e95937287fa37d129b756746"
+assert hexlify(wolfcryptolib.hkdf("sha256", b"\x0b" * 22, b"", b"", 42)).decode()[:16] == "8da4e775a563c18f"
+assert hexlify(wolfcryptolib.pbkdf2_hmac("sha1", b"password", b"salt", 2)).decode() == "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957"
 assert len(wolfcryptolib.pbkdf2_hmac("sha256", b"password", b"salt", 1, 100)) == 100
 raises(ValueError, "unsupported algorithm", wolfcryptolib.hmac, "sha999", b"", b"")
 raises(ValueError, "output length", wolfcryptolib.hkdf, "sha256", b"", b"", b"", 255 * 32 + 1)

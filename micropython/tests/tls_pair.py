@@ -1,13 +1,18 @@
 # Two ends of a connection in memory, and a certificate for tests: for board.local, signed by itself, until 2046.
 import io
 import sys
+from binascii import unhexlify
 
-import wolfssl
+try:
+    import wolfssl
+except ImportError:
+    # The benchmark runs with MicroPython's own modules, too.
+    import tls as wolfssl
 
 # An emulated device has a hundredth of this machine's speed and memory, and MicroPython's runner gives it ten seconds.
 DEVICE = sys.platform != "linux"
 
-CERTIFICATE = bytes.fromhex(
+CERTIFICATE = unhexlify(
     "3082019a3082013fa0030201020214134e91cbd7efa7a4f8cd6ba13679aacb68f95c6c300a06082a8648ce3d040302301631"
     "14301206035504030c0b626f6172642e6c6f63616c301e170d3236313132323034323734335a170d34363131313730343237"
     "34335a30163114301206035504030c0b626f6172642e6c6f63616c3059301306072a8648ce3d020106082a8648ce3d030107"
@@ -18,7 +23,7 @@ CERTIFICATE = bytes.fromhex(
     "e3f5dbca835939e098e813f12a239ab15463d5d469b1965820c1272aab022100ecfdec3dd17c95f6922450afe054cbf25ab0"
     "bbd0eefea3162698825c24d6a495"
 )
-KEY = bytes.fromhex(
+KEY = unhexlify(
     "307702010104209a0ac5efae0b6c29160187358c4c30195d221725799a7eae2d7f51e82b0be54fa00a06082a8648ce3d0301"
     "07a14403420004f3621340ffa2003cdfc45a7d7284859c61d3f547bbef24a2b62378e87ed83b563e49dc7281810036c66673"
     "c98e5f2a56b44395f3e0bcf83e9f681f1fc0a56713"
