@@ -37,18 +37,38 @@ const NOT_APPLICABLE: &[(&str, &str)] = &[
 /// Why a test of its skips itself, where that is known.
 const SKIPS: &[(&str, &str)] = &[("extmod/ssl_sslcontext.py", "needs sockets")];
 
+/// The emulated Cortex-M3, whose console is a pseudo-terminal.
+const EMULATOR: &str =
+    "qemu-system-arm -machine mps2-an385 -nographic -monitor null -semihosting -serial pty";
+
 /// How long a build or a run of tests may take.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 pub(crate) fn micropython(context: &Context, arguments: &[String]) -> Outcome {
-    match run(context, arguments.iter().any(|argument| argument == "build")) {
+    let goal = match arguments.first().map(String::as_str) {
+        None => Goal::Test,
+        Some("build") => Goal::Build,
+        Some("bench") => Goal::Measure,
+        Some(other) => return Outcome::Fail(format!("`{other}`: pass build, bench or nothing")),
+    };
+    match run(context, goal) {
         Ok(outcome) => outcome,
         Err(fault) => Outcome::Fail(fault),
     }
 }
 
-/// Builds and tests; with `only_build`, builds MicroPython for this machine and says where it is.
-fn run(context: &Context, only_build: bool) -> Result<Outcome, String> {
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// Build both ports and run every test.
+    Test,
+    /// Build MicroPython for this machine and say where it is.
+    Build,
+    /// Print figures.
+    Measure,
+}
+
+fn run(context: &Context, goal: Goal) -> Result<Outcome, String> {
     let folder = context.target.join("xtask-micropython");
     fs::create_dir_all(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
     if let Err(reason) = tools::programs(&["make", "gcc", "xz"], &["make", "gcc", "libc6-dev", "xz-utils"]) {
@@ -62,8 +82,10 @@ fn run(context: &Context, only_build: bool) -> Result<Outcome, String> {
 
     build_compiler(&source, &folder)?;
     let unix = build(context, &source, &folder, Port::Unix)?;
-    if only_build {
-        return Ok(Outcome::Pass(format!("built {}", unix.display())));
+    match goal {
+        Goal::Test => {}
+        Goal::Build => return Ok(Outcome::Pass(format!("built {}", unix.display()))),
+        Goal::Measure => return measure(context, &source, &folder, &unix),
     }
     let mut tests = tests(&source, UPSTREAM)?;
     tests.retain(|test| test != DIRECT);
@@ -346,9 +368,7 @@ fn run_tests(
         .variable("MICROPY_MICROPYTHON", unix)
         .variable("MICROPY_CPYTHON3", "/usr/bin/python3");
     if let Some(firmware) = firmware {
-        let emulator =
-            "qemu-system-arm -machine mps2-an385 -nographic -monitor null -semihosting -serial pty -kernel";
-        task = task.arguments(["-t", &format!("execpty:{emulator} {}", firmware.display())]);
+        task = task.arguments(["-t", &format!("execpty:{EMULATOR} -kernel {}", firmware.display())]);
     }
     let (output, result) = task.arguments(tests).run_reading_output();
     let rows: Vec<Row> = tests
@@ -481,4 +501,58 @@ fn interoperate(context: &Context, unix: &Path) -> Result<Row, String> {
     let result = task.limit(LIMIT).run();
     let result = if result.is_ok() { Verdict::Pass } else { Verdict::Fail };
     Ok(Row { build: "unix", test: test.into(), result })
+}
+
+/// Figures of this machine's build beside those of MicroPython's own modules, and of the emulated device.
+/// `MICROPYTHON_BUILT_IN` names a MicroPython that has its own modules; Debian's package has, from trixie on.
+fn measure(context: &Context, source: &Path, folder: &Path, unix: &Path) -> Result<Outcome, String> {
+    let tests = context.root.join("micropython/tests");
+    let figures = |program: &Path| {
+        let task = Task::new(program).directory(&tests).arguments(["bench.py"]);
+        task.variable("BENCH_MICROPYTHON", program).limit(LIMIT).query().unwrap_or_default()
+    };
+    let built_in = std::env::var_os("MICROPYTHON_BUILT_IN").unwrap_or_else(|| "micropython".into());
+    let (ours, theirs) = (figures(unix), figures(Path::new(&built_in)));
+    if ours.is_empty() {
+        return Err("the benchmark did not run".to_owned());
+    }
+    println!("\n{:<28} {:>10} {:>10} {:<6} {:>6}", "this machine", "ours", "built-in", "", "ratio");
+    for line in ours.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(figure), Some(unit)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
+        let other = theirs
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .find(|words| words.first() == Some(&name))
+            .and_then(|words| words.get(1).map(|figure| (*figure).to_owned()));
+        let ratio = other.as_ref().and_then(|other| {
+            let (ours, theirs) = (figure.parse::<f64>().ok()?, other.parse::<f64>().ok()?);
+            Some(if unit == "ms" { theirs / ours } else { ours / theirs })
+        });
+        println!(
+            "{name:<28} {figure:>10} {:>10} {unit:<6} {:>6}",
+            other.unwrap_or_else(|| "-".to_owned()),
+            ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}")),
+        );
+    }
+    let compiler = match device_tools(context) {
+        Ok(compiler) => compiler,
+        Err(reason) => return Ok(Outcome::Pass(format!("this machine only; Cortex-M3: {reason}"))),
+    };
+    let firmware = build(context, source, folder, Port::Qemu(compiler))?;
+    println!("\nCortex-M3, emulated");
+    Task::new("arm-none-eabi-size").arguments([&firmware]).run()?;
+    Task::new("/usr/bin/python3")
+        .directory(&tests)
+        .arguments([source.join("tools/pyboard.py")])
+        .arguments([
+            "-d".to_owned(),
+            format!("execpty:{EMULATOR} -icount shift=0 -kernel {}", firmware.display()),
+        ])
+        .arguments(["bench_device.py"])
+        .limit(LIMIT)
+        .run()?;
+    Ok(Outcome::Pass("figures above".to_owned()))
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common.h"
 #include "heap.h"
+#include "py/builtin.h"
 #include "py/gc.h"
 #include "py/mperrno.h"
 #include "py/mphal.h"
@@ -846,21 +847,63 @@ static void context_add_anchors(context_object_t *self, mp_obj_t data) {
     raise_load(with_context(self->family, add_anchors, &call));
 }
 
+static mp_obj_t contents(mp_obj_t path) {
+    #if MICROPY_VFS
+    mp_obj_t arguments[] = { path, MP_OBJ_NEW_QSTR(MP_QSTR_rb) };
+    mp_obj_t file = mp_call_function_n_kw(MP_OBJ_FROM_PTR(&mp_builtin_open_obj), 2, 0, arguments);
+    mp_obj_t method[2];
+    mp_load_method(file, MP_QSTR_read, method);
+    mp_obj_t data = mp_call_method_n_kw(0, 0, method);
+    mp_load_method(file, MP_QSTR_close, method);
+    mp_call_method_n_kw(0, 0, method);
+    return data;
+    #else
+    (void)path;
+    mp_raise_NotImplementedError(MP_ERROR_TEXT("files"));
+    #endif
+}
+
+// MicroPython 1.21 and 1.22 take a str for the name of a file; later versions leave that to the module ssl.
+static mp_obj_t data_or_contents(mp_obj_t object) {
+    #if CASEMATE_MICROPYTHON < 123
+    if (mp_obj_is_str(object)) {
+        return contents(object);
+    }
+    #endif
+    return object;
+}
+
 static mp_obj_t context_load_cert_chain(mp_obj_t self_in, mp_obj_t certificate, mp_obj_t key) {
     context_object_t *self = MP_OBJ_TO_PTR(self_in);
     context_check(self);
-    context_load_key(self, certificate, key);
+    context_load_key(self, data_or_contents(certificate), data_or_contents(key));
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(context_load_cert_chain_object, context_load_cert_chain);
 
-static mp_obj_t context_load_verify_locations(mp_obj_t self_in, mp_obj_t data_in) {
-    context_object_t *self = MP_OBJ_TO_PTR(self_in);
+static mp_obj_t context_load_verify_locations(size_t count, const mp_obj_t *positional, mp_map_t *keywords) {
+    enum { ARG_anchors, ARG_cadata, ARG_cafile };
+    static const mp_arg_t allowed[] = {
+        { MP_QSTR_, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE} },
+        { MP_QSTR_cadata, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE} },
+        { MP_QSTR_cafile, MP_ARG_KW_ONLY | MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE} },
+    };
+    context_object_t *self = MP_OBJ_TO_PTR(positional[0]);
+    mp_arg_val_t arguments[MP_ARRAY_SIZE(allowed)];
+    mp_arg_parse_all(count - 1, positional + 1, keywords, MP_ARRAY_SIZE(allowed), allowed, arguments);
     context_check(self);
-    context_add_anchors(self, data_in);
+    if (arguments[ARG_cafile].u_obj != mp_const_none) {
+        context_add_anchors(self, contents(arguments[ARG_cafile].u_obj));
+    }
+    if (arguments[ARG_cadata].u_obj != mp_const_none) {
+        context_add_anchors(self, arguments[ARG_cadata].u_obj);
+    }
+    if (count > 1) {
+        context_add_anchors(self, data_or_contents(arguments[ARG_anchors].u_obj));
+    }
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_2(context_load_verify_locations_object, context_load_verify_locations);
+static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_verify_locations_object, 1, context_load_verify_locations);
 
 static mp_obj_t context_get_ciphers(mp_obj_t self_in) {
     (void)self_in;
