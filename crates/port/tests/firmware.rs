@@ -2,12 +2,15 @@
 //! state that every fault leads to.
 
 use casemate_client::{Client, Direction, Key, NewKey};
-use casemate_crypto::Error as CryptoError;
-use casemate_nvm::{Error as StoreError, Unusable};
-use casemate_port::{Cause, Core, Ended, Fault, Firmware, Progress, Reason, Step, StoreFault};
+use casemate_crypto::{Error as CryptoError, Software, cmac};
+use casemate_nvm::{Error as StoreError, ObjectStore, Unusable};
+use casemate_port::{
+    Cause, Core, Ended, Fault, Firmware, NoHardware, Progress, Reason, SelfTest, Step, StoreFault,
+};
 use casemate_protocol::{ClientId, Flags, KeyId, Metadata, ObjectId};
-use casemate_testkit::faults::{FlashLie, LinkFault, NoiseFault};
-use casemate_testkit::port::{Call, VirtualClient, VirtualDevice, VirtualPort};
+use casemate_server::ConfigError;
+use casemate_testkit::faults::{EngineFault, FlashLie, LinkFault, NoiseFault};
+use casemate_testkit::port::{Call, IMAGE_KEY, IMAGE_MAC, VirtualClient, VirtualDevice, VirtualPort};
 use casemate_transport::{ClientTransport, TransportError};
 use std::convert::Infallible;
 
@@ -477,4 +480,101 @@ fn buffers_smaller_than_a_packet_are_found_at_boot() {
     assert_eq!(firmware.boot_all(), Err(reason));
     assert_eq!(reason.to_string(), "step server: a packet buffer has 1288 bytes; a packet needs 2008");
     assert_safe(&device, &mut firmware, reason);
+}
+
+#[test]
+fn a_configuration_out_of_range_is_found_at_boot() {
+    let device = VirtualDevice::new();
+    device.set_data_length(3);
+    let mut firmware = Device::new(device.port());
+    let reason = Reason { step: Step::Server, cause: Cause::Config(ConfigError::DataLength(3)) };
+    assert_eq!(firmware.boot_all(), Err(reason));
+    assert_safe(&device, &mut firmware, reason);
+}
+
+#[test]
+fn an_engine_that_computes_wrongly_ends_in_the_safe_state() {
+    for (fault, test) in [
+        (EngineFault::AesDoesNothing, SelfTest::Aes128),
+        (EngineFault::HashIsConstant, SelfTest::Sha256),
+        (EngineFault::Fails, SelfTest::Sha256),
+    ] {
+        let device = VirtualDevice::new();
+        device.engine_fault().set(Some(fault));
+        let mut firmware = Device::new(device.port());
+        let reason = Reason { step: Step::Crypto, cause: Cause::SelfTest(test) };
+        assert_eq!(firmware.boot_all(), Err(reason), "{fault:?}");
+        assert_safe(&device, &mut firmware, reason);
+    }
+}
+
+#[test]
+fn cores_are_released_for_a_good_image_only() {
+    let device = VirtualDevice::new();
+    let image = [0x42; 64];
+    device.set_image(Some(&image));
+    // No key, no image.
+    let refused = Reason { step: Step::Images, cause: Cause::Image(0) };
+    let mut firmware = Device::new(device.port());
+    assert_eq!(firmware.boot_all(), Err(refused));
+    assert_safe(&device, &mut firmware, refused);
+    assert!(!device.calls().iter().any(|call| matches!(call, Call::Release(_))));
+
+    device.set_image(None);
+    let firmware = booted(&device);
+    let key = [7; 16];
+    let mut mac = [0; 16];
+    cmac(&Software::new(NoHardware), &key, &[&image], &mut mac).unwrap();
+    let stored = firmware.server().unwrap().with_store(|store| {
+        let key_metadata = Metadata { flags: Flags::USAGE_VERIFY, ..object(IMAGE_KEY.0) };
+        store.add(&key_metadata, &key)?;
+        store.add(&object(IMAGE_MAC.0), &mac)
+    });
+    stored.unwrap().unwrap();
+
+    device.set_image(Some(&image));
+    booted(&device);
+    assert!(device.is_running(0) && device.is_running(1));
+
+    let mut changed = image;
+    changed[63] ^= 1;
+    device.set_image(Some(&changed));
+    let mut firmware = Device::new(device.port());
+    assert_eq!(firmware.boot_all(), Err(refused));
+    assert_safe(&device, &mut firmware, refused);
+}
+
+#[test]
+fn a_port_may_live_with_a_fault_of_its_flash() {
+    let device = VirtualDevice::new();
+    device.tolerate(Some(StoreFault::NotVerified));
+    let mut firmware = booted(&device);
+    let mut client = client(&device, &mut firmware, 0);
+    device.flash_lie().set(Some(FlashLie::WritesAreLost));
+    client.nvm_add(&object(2), b"lost").unwrap_err();
+    device.flash_lie().set(None);
+    client.nvm_add(&object(3), b"kept").unwrap();
+    let mut out = [0; 4];
+    client.nvm_read(ObjectId(3), &mut out).unwrap();
+    assert_eq!(&out, b"kept");
+    drop(client);
+    assert_eq!(firmware.safe_state(), None);
+}
+
+#[test]
+fn a_link_whose_client_is_known_takes_no_other() {
+    let device = VirtualDevice::new();
+    device.set_known_client(ClientId::new(12));
+    let mut firmware = booted(&device);
+    let mut other = INIT;
+    other[8] = 11;
+    let mut client = device.connect(0);
+    let refused = exchange(&mut firmware, &mut client, &other);
+    assert!(refused.is_none_or(|response| response.len() < 16));
+    assert_eq!(firmware.client(0), None);
+    let mut client = device.connect(0);
+    assert_eq!(exchange(&mut firmware, &mut client, &INIT).unwrap().len(), 16);
+    // Link 1 is not bound.
+    let mut client = device.connect(1);
+    assert_eq!(exchange(&mut firmware, &mut client, &other).unwrap().len(), 16);
 }

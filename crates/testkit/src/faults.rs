@@ -1,8 +1,12 @@
-//! Parts of a port that misbehave as told: flash that lies, a noise source that sticks, a server's transport that
+//! Parts of a port that misbehave as told: flash that lies, a noise source that sticks, an engine that computes wrongly, a
+//! server's transport that
 //! repeats, truncates or breaks off. Each wraps a real part, and a handle that the test keeps says what goes wrong and
 //! when.
 
-use casemate_crypto::{Entropy, Error};
+use casemate_crypto::{
+    Aead, Cipher, Curve25519, Direction, EllipticCurve, Entropy, Error, Hash, HashAlgorithm, Mac, MlDsa,
+    MlKem, Random, Rsa,
+};
 use casemate_nvm::Flash;
 use casemate_transport::{ServerTransport, TransportError};
 use core::fmt;
@@ -240,6 +244,59 @@ impl<E: Entropy> Entropy for FaultyNoise<E> {
         if self.fault.get() == Some(NoiseFault::Fails) { Err(Error::Entropy) } else { Ok(()) }
     }
 }
+
+/// How crypto hardware fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineFault {
+    /// The AES engine leaves the data as it is.
+    AesDoesNothing,
+    /// The hash engine gives the same digest for everything.
+    HashIsConstant,
+    /// Every operation reports a fault.
+    Fails,
+}
+
+/// Crypto hardware that declines everything, unless its switch says otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct FaultyEngine(Switch<EngineFault>);
+
+impl FaultyEngine {
+    /// Hardware that `fault` spoils.
+    pub const fn new(fault: Switch<EngineFault>) -> Self {
+        Self(fault)
+    }
+
+    fn answer(&self, faulty: EngineFault) -> Result<(), Error> {
+        match self.0.get() {
+            Some(EngineFault::Fails) => Err(Error::Hardware),
+            Some(fault) if fault == faulty => Ok(()),
+            _ => Err(Error::Unsupported),
+        }
+    }
+}
+
+impl Cipher for FaultyEngine {
+    fn ecb(&self, _: Direction, _: &[u8], _: &mut [u8]) -> Result<(), Error> {
+        self.answer(EngineFault::AesDoesNothing)
+    }
+}
+
+impl Hash for FaultyEngine {
+    fn digest(&self, _: HashAlgorithm, _: &[&[u8]], output: &mut [u8]) -> Result<(), Error> {
+        self.answer(EngineFault::HashIsConstant)?;
+        output.fill(0x77);
+        Ok(())
+    }
+}
+
+impl Random for FaultyEngine {}
+impl Mac for FaultyEngine {}
+impl Aead for FaultyEngine {}
+impl EllipticCurve for FaultyEngine {}
+impl Curve25519 for FaultyEngine {}
+impl Rsa for FaultyEngine {}
+impl MlDsa for FaultyEngine {}
+impl MlKem for FaultyEngine {}
 
 /// How a server's transport misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

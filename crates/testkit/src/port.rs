@@ -20,15 +20,17 @@
 //! ```
 
 use crate::faults::{
-    FaultyLink, FaultyNoise, FlashLie, LinkFault, LyingFlash, LyingFlashError, NoiseFault, Switch,
+    EngineFault, FaultyEngine, FaultyLink, FaultyNoise, FlashLie, LinkFault, LyingFlash, LyingFlashError,
+    NoiseFault, Switch,
 };
 use crate::flash::{Effect, PowerCutError, PowerCutFlash};
 use casemate_crypto::{Entropy, Error, Software};
 use casemate_nvm::{DirectoryEntry, Error as StoreError, Flash, FlashOptions, FlashStore};
 use casemate_port::{
-    BufferPurpose, CacheOwner, Core, Fault, Generator, NoHardware, NoServices, Port, Reason,
+    BootImages, BufferPurpose, CacheOwner, Core, Fault, Generator, NoServices, Port, Reason, StoreFault,
 };
-use casemate_protocol::Header;
+use casemate_protocol::{ClientId, Header, ObjectId};
+use casemate_server::image::{AesCmac, Image, ImageKind, ImageMemory, ImageReadError, NoAction, Region};
 use casemate_server::{ArrayCache, Config, SingleThread};
 use casemate_transport::{ClientTransport, ServerTransport, TransportError};
 use core::convert::Infallible;
@@ -38,6 +40,13 @@ use std::rc::Rc;
 
 /// Packet data length of a virtual device in bytes.
 pub const DATA_LENGTH: usize = 1280;
+
+/// The object with the key of the image that is verified at boot.
+pub const IMAGE_KEY: ObjectId = ObjectId(0x1001);
+/// The object with the image's MAC.
+pub const IMAGE_MAC: ObjectId = ObjectId(0x0100);
+/// Size of the image in bytes.
+pub const IMAGE_SIZE: usize = 64;
 
 /// The most links that a virtual device has.
 pub const LINKS: usize = 8;
@@ -92,6 +101,10 @@ struct Inner {
     flash_lie: Switch<FlashLie>,
     noise_fault: Switch<NoiseFault>,
     link_fault: Switch<LinkFault>,
+    engine_fault: Switch<EngineFault>,
+    image: RefCell<Option<Vec<u8>>>,
+    tolerates: Cell<Option<StoreFault>>,
+    known_client: Cell<Option<ClientId>>,
     seed: Cell<u64>,
     data_length: Cell<usize>,
 }
@@ -120,6 +133,10 @@ impl VirtualDevice {
             flash_lie: Switch::default(),
             noise_fault: Switch::default(),
             link_fault: Switch::default(),
+            engine_fault: Switch::default(),
+            image: RefCell::default(),
+            tolerates: Cell::new(None),
+            known_client: Cell::new(None),
             seed: Cell::new(1),
             data_length: Cell::new(DATA_LENGTH),
         }))
@@ -131,7 +148,8 @@ impl VirtualDevice {
         self.0.resets.borrow_mut().fill(false);
         self.0.calls.borrow_mut().clear();
         self.0.wires.borrow_mut().clear();
-        VirtualPort { device: self.clone(), is_flash_out: false }
+        let image = self.0.image.borrow().clone();
+        VirtualPort { device: self.clone(), is_flash_out: false, image: image.map(ImageFlash) }
     }
 
     /// The calls since the device was switched on.
@@ -172,6 +190,27 @@ impl VirtualDevice {
     /// What goes wrong with the noise source.
     pub fn noise_fault(&self) -> &Switch<NoiseFault> {
         &self.0.noise_fault
+    }
+
+    /// What goes wrong with the crypto hardware, which else declines everything.
+    pub fn engine_fault(&self) -> &Switch<EngineFault> {
+        &self.0.engine_fault
+    }
+
+    /// The image that is verified before the application cores are released: by AES-CMAC, with the key in the object
+    /// [`IMAGE_KEY`] and the MAC in the object [`IMAGE_MAC`]. `None` verifies nothing.
+    pub fn set_image(&self, image: Option<&[u8; IMAGE_SIZE]>) {
+        *self.0.image.borrow_mut() = image.map(|image| image.to_vec());
+    }
+
+    /// The fault of the flash that does not lead to the safe state, if there is one.
+    pub fn tolerate(&self, fault: Option<StoreFault>) {
+        self.0.tolerates.set(fault);
+    }
+
+    /// The only client that the other end of link 0 can be.
+    pub fn set_known_client(&self, client: Option<ClientId>) {
+        self.0.known_client.set(client);
     }
 
     /// What goes wrong with every link.
@@ -377,7 +416,26 @@ pub type DeviceFlash = LyingFlash<VirtualFlash>;
 pub struct VirtualPort {
     device: VirtualDevice,
     is_flash_out: bool,
+    image: Option<ImageFlash>,
 }
+
+/// Memory that an image lies in.
+#[derive(Debug)]
+struct ImageFlash(Vec<u8>);
+
+impl ImageMemory for ImageFlash {
+    fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), ImageReadError> {
+        self.0.as_slice().read(address, out)
+    }
+}
+
+const IMAGES: &[Image<'static>] = &[Image {
+    number: 0,
+    kind: ImageKind::Raw { key: IMAGE_KEY, signature: IMAGE_MAC },
+    payload: Region { address: 0, size: 64 },
+    method: &AesCmac,
+    action: &NoAction,
+}];
 
 impl VirtualPort {
     /// The device.
@@ -405,7 +463,7 @@ impl Port for VirtualPort {
     const CORES: u8 = 2;
 
     type Entropy = FaultyNoise<EvenNoise>;
-    type Crypto = NoHardware;
+    type Crypto = FaultyEngine;
     type Software = Software<Generator<Self::Entropy>>;
     type Flash = DeviceFlash;
     type Store = FlashStore<DeviceFlash, [DirectoryEntry; 16]>;
@@ -435,9 +493,9 @@ impl Port for VirtualPort {
         8
     }
 
-    fn crypto(&mut self) -> Result<NoHardware, Fault> {
+    fn crypto(&mut self) -> Result<FaultyEngine, Fault> {
         self.called(Call::Crypto)?;
-        Ok(NoHardware)
+        Ok(FaultyEngine::new(self.device.0.engine_fault.clone()))
     }
 
     fn software(&mut self, generator: Generator<Self::Entropy>) -> Self::Software {
@@ -482,6 +540,18 @@ impl Port for VirtualPort {
 
     fn prepare(&mut self, _: &casemate_port::PortServer<Self>) -> Result<(), Fault> {
         self.called(Call::Prepare)
+    }
+
+    fn images(&mut self) -> Option<BootImages<'_>> {
+        Some(BootImages { images: IMAGES, memory: self.image.as_mut()? })
+    }
+
+    fn is_fatal(&self, fault: StoreFault) -> bool {
+        self.device.0.tolerates.get() != Some(fault)
+    }
+
+    fn known_client(&self, link: usize) -> Option<ClientId> {
+        self.device.0.known_client.get().filter(|_| link == 0)
     }
 
     fn release(&mut self, core: Core) -> Result<(), Fault> {
