@@ -2,6 +2,7 @@
 //!
 //! Only the standard library is used, so that the checks start on a fresh clone without a download.
 
+mod c_library;
 mod command;
 mod micropython;
 mod new_port;
@@ -64,6 +65,11 @@ const STEPS: &[Step] = &[
         run: micropython::micropython,
     },
     Step {
+        name: "c-library",
+        description: "installs the C library, finds it with pkg-config and CMake, runs programs with it",
+        run: c_library::step,
+    },
+    Step {
         name: "ports",
         description: "builds every port, runs what can run here through the conformance suite; ports NAME... some",
         run: ports::ports,
@@ -82,6 +88,9 @@ Usage: cargo xtask test [STEP...]   run every step, or those named
                                     lock files are binding, and a skipped step is a failed one
        cargo xtask STEP             run one step
        cargo xtask new-port NAME    make a port, ports/NAME, from the skeleton
+       cargo xtask install [--prefix DIR] [--debug]
+                                    build the client library for C; install header, libraries, pkg-config file
+                                    and CMake package below DIR (/usr/local)
        cargo xtask record PORT SERVER_PORT FILE
                                     write down the packets between a client that connects to PORT and the
                                     server at SERVER_PORT, both on this machine
@@ -126,6 +135,13 @@ fn main() -> ExitCode {
                 }
             }
         }
+        Some((first, rest)) if first == "install" => match c_library::install(&context, rest) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(fault) => {
+                eprintln!("xtask: {fault}");
+                ExitCode::FAILURE
+            }
+        },
         Some((first, rest)) if first == "record" => {
             let ports = (
                 rest.first().and_then(|port| port.parse().ok()),

@@ -40,7 +40,11 @@ struct Port {
 }
 
 /// Every port. Add a line here.
-const PORTS: &[Port] = &[Port { name: "posix", run: posix }, Port { name: "skeleton", run: skeleton }];
+const PORTS: &[Port] = &[
+    Port { name: "posix", run: posix },
+    Port { name: "skeleton", run: skeleton },
+    Port { name: "c-client", run: crate::c_library::cortex_m3 },
+];
 
 /// Ports that are not in the list, such as a new one: they run the conformance suite on this host.
 fn unlisted(context: &Context) -> Vec<String> {

@@ -119,8 +119,6 @@ pub(crate) fn embedded(context: &Context, _: &[String]) -> Outcome {
         .build(context)
         .arguments(["--lib", "--no-default-features"])
         .arguments(C_LIBRARY)
-        // A static library is linked to what unwinds nothing.
-        .variable("CARGO_PROFILE_DEV_PANIC", "abort")
         .locked(context)
         .run();
     if c_library.is_err() {

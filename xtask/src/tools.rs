@@ -160,6 +160,14 @@ impl DeviceCompiler {
         }
     }
 
+    /// Where [`build`](Self::build) leaves what it makes: the folder of the profiles' folders.
+    pub(crate) fn artifacts(&self, context: &Context) -> PathBuf {
+        match self {
+            Self::Installed => context.target.join(DEVICE_TARGET),
+            Self::Debian => context.target.join("xtask-debian").join(DEVICE_TARGET),
+        }
+    }
+
     /// A `cargo build` for the device.
     pub(crate) fn build(&self, context: &Context) -> Task {
         match self {

@@ -359,6 +359,13 @@ enum {
     CASEMATE_OBJECT_WRAPPED = 4 /* a key that entered the cache wrapped */
 };
 
+/** A family of stateful signatures. */
+typedef uint32_t casemate_stateful;
+enum {
+    CASEMATE_LMS = 1, /* LMS and HSS */
+    CASEMATE_XMSS = 2 /* XMSS and XMSS^MT */
+};
+
 /** How a user proves who it is. */
 typedef uint32_t casemate_credential;
 enum {
@@ -1451,6 +1458,40 @@ casemate_status casemate_dma_ml_kem_encapsulate(casemate_client *client, casemat
 /** casemate_ml_kem_decapsulate with the ciphertext in shared memory. */
 casemate_status casemate_dma_ml_kem_decapsulate(casemate_client *client, casemate_key_id key,
     casemate_ml_kem parameters, casemate_dma_buffer ciphertext, uint8_t secret[32]);
+
+/* ----- Stateful hash-based signatures ----- */
+
+/** Generates an LMS or HSS key pair (RFC 8554) with SHA-256, which the server stores: 1 to 4 `levels` of trees of
+ *  `height` 5, 10, 15, 20 or 25 with the Winternitz parameter 1, 2, 4 or 8. The public key goes to shared memory. The
+ *  time doubles with each unit of the height. */
+casemate_status casemate_dma_lms_generate(casemate_client *client, uint32_t levels, uint32_t height,
+    uint32_t winternitz, const casemate_new_key *what, casemate_dma_buffer to, uint16_t *id, size_t *key_length);
+
+/** Generates an XMSS or XMSS^MT key pair (RFC 8391), which the server stores, by the name of its parameter set, such
+ *  as XMSS-SHA2_10_256. The public key goes to shared memory. */
+casemate_status casemate_dma_xmss_generate(casemate_client *client, const char *name, const casemate_new_key *what,
+    casemate_dma_buffer to, uint16_t *id, size_t *key_length);
+
+/** Signs a message in shared memory, which takes one of the key's signatures. CASEMATE_SERVER_BAD_STATE (LMS) or
+ *  CASEMATE_SERVER_KEY_EXHAUSTED (XMSS) if none is left. */
+casemate_status casemate_dma_stateful_sign(casemate_client *client, casemate_key_id key, casemate_stateful family,
+    casemate_dma_buffer message, casemate_dma_buffer signature, size_t *signature_length);
+
+/** Verifies a signature of a message, both in shared memory: CASEMATE_SIGNATURE_INVALID if it is not valid. */
+casemate_status casemate_dma_stateful_verify(casemate_client *client, casemate_key_id key, casemate_stateful family,
+    casemate_dma_buffer message, casemate_dma_buffer signature);
+
+/** Whether a key can still sign: 1 or 0. How often, no message says. */
+casemate_status casemate_stateful_remaining(casemate_client *client, casemate_key_id key, casemate_stateful family,
+    int32_t *remaining);
+
+/** Caches an LMS public key of 60 bytes, to verify with. */
+casemate_status casemate_lms_import_public(casemate_client *client, uint32_t levels, uint32_t height,
+    uint32_t winternitz, const casemate_new_key *what, const uint8_t *key, size_t length, uint16_t *id);
+
+/** Caches an XMSS public key, to verify with. */
+casemate_status casemate_xmss_import_public(casemate_client *client, const char *name, const casemate_new_key *what,
+    const uint8_t *key, size_t length, uint16_t *id);
 
 /* ----- Custom callbacks ----- */
 

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::ffi::{Parameter, Span, StateOf};
 use crate::status::Own;
 use casemate_client::she::SlotFlags;
+use casemate_client::stateful::Stateful;
 use casemate_client::{
     Affinity, Curve, Direction, Endianness, Hash, HashAlgorithm, Hmac, MlDsa, MlKem, Prehash, RsaOperation,
 };
@@ -255,7 +256,8 @@ macro_rules! choices {
                 type Third = ();
                 type Value<'a> = $value;
 
-                fn spans(_: u32, (): (), (): ()) -> [Span; 2] {
+                #[allow(unsafe_code, reason = "the trait's function is; this one asks for nothing")]
+                unsafe fn spans(_: u32, (): (), (): ()) -> [Span; 2] {
                     [Span::NONE; 2]
                 }
 
@@ -387,6 +389,11 @@ choices! {
         "CASEMATE_OBJECT_SHE" = 2 => ObjectType::SHE, "a SHE key";
         "CASEMATE_OBJECT_COUNTER" = 3 => ObjectType::COUNTER, "a monotonic counter";
         "CASEMATE_OBJECT_WRAPPED" = 4 => ObjectType::WRAPPED, "a key that entered the cache wrapped";
+    }
+    /// A family of stateful signatures.
+    StatefulName = "casemate_stateful" => Stateful {
+        "CASEMATE_LMS" = 1 => Stateful::Lms, "LMS and HSS";
+        "CASEMATE_XMSS" = 2 => Stateful::Xmss, "XMSS and XMSS^MT";
     }
     /// How a user proves who it is.
     CredentialName = "casemate_credential" => CredentialKind {

@@ -42,10 +42,15 @@ fn libraries() -> &'static Path {
 /// Compiles a program, and links it with the static library or the shared one.
 fn compile(compiler: &str, source: &Path, output: &Path, arguments: &[&str], shared: bool) {
     let folder = libraries();
+    let place = output.parent().unwrap();
     let mut command = Command::new(compiler);
     command.args(arguments).arg("-g").arg("-I").arg(root().join("include")).arg(source).arg("-o").arg(output);
     if shared {
-        command.arg("-L").arg(folder).arg("-lcasemate").arg(format!("-Wl,-rpath,{}", folder.display()));
+        // Under the name that it gives itself, and the one that the linker looks for.
+        for name in ["libcasemate.so", "libcasemate.so.0"] {
+            std::fs::copy(folder.join("libcasemate.so"), place.join(name)).unwrap();
+        }
+        command.arg("-L").arg(place).arg("-lcasemate").arg(format!("-Wl,-rpath,{}", place.display()));
     } else {
         command.arg(folder.join("libcasemate.a")).args(["-lpthread", "-ldl", "-lm"]);
     }

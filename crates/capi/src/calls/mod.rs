@@ -14,6 +14,7 @@ mod nvm;
 mod opening;
 mod public_key;
 mod she;
+mod stateful;
 
 #[cfg(test)]
 pub(crate) use opening::VERSION;
@@ -35,5 +36,6 @@ pub(crate) const GROUPS: &[(&str, &[crate::ffi::Call])] = &[
     certificate::GROUP,
     she::GROUP,
     dma::GROUP,
+    stateful::GROUP,
     custom::GROUP,
 ];

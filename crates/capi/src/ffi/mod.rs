@@ -106,9 +106,10 @@ macro_rules! call {
                 $(, $second: <$kind as $crate::ffi::Parameter>::Second
                     $(, $third: <$kind as $crate::ffi::Parameter>::Third)?)?),*
         ) -> i32 {
-            let spans = [$(
+            // SAFETY: as below; nothing is kept of what is looked at.
+            let spans: [[$crate::ffi::Span; 2]; _] = unsafe { [$(
                 <$kind as $crate::ffi::Parameter>::spans($p, $crate::ffi::optional!($($second)?), $crate::ffi::optional!($($($third)?)?))
-            ),*];
+            ),*] };
             $crate::ffi::guard(&spans, || {
                 // SAFETY: the caller's pointers are null or point to as much memory as C was told to give, and nothing
                 // that is written overlaps anything else: `guard` has seen to it. The values live in this closure only.
@@ -147,9 +148,10 @@ macro_rules! call {
                 $(, $second: <$kind as $crate::ffi::Parameter>::Second
                     $(, $third: <$kind as $crate::ffi::Parameter>::Third)?)?),*
         ) -> i32 {
-            let spans = [$(
+            // SAFETY: as below; nothing is kept of what is looked at.
+            let spans: [[$crate::ffi::Span; 2]; _] = unsafe { [$(
                 <$kind as $crate::ffi::Parameter>::spans($p, $crate::ffi::optional!($($second)?), $crate::ffi::optional!($($($third)?)?))
-            ),*];
+            ),*] };
             // SAFETY: `client` is null or points to the memory of a client: the caller's word. The other pointers are
             // null or point to as much memory as C was told to give, and nothing that is written overlaps anything else:
             // `enter` has seen to it. The values live in the closure only.

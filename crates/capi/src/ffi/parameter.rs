@@ -64,7 +64,10 @@ pub(crate) trait Parameter {
     type Value<'a>;
 
     /// The memory that it names.
-    fn spans(first: Self::Raw, second: Self::Second, third: Self::Third) -> [Span; 2];
+    ///
+    /// # Safety
+    /// As [`take`](Self::take): some kinds look into the memory to see how long it is.
+    unsafe fn spans(first: Self::Raw, second: Self::Second, third: Self::Third) -> [Span; 2];
 
     /// Checks it.
     ///
@@ -168,7 +171,7 @@ macro_rules! values {
             type Third = ();
             type Value<'a> = $value;
 
-            fn spans(_: $raw, (): (), (): ()) -> [Span; 2] {
+            unsafe fn spans(_: $raw, (): (), (): ()) -> [Span; 2] {
                 [Span::NONE; 2]
             }
 
@@ -227,7 +230,7 @@ impl Parameter for Key<'_> {
     type Third = ();
     type Value<'a> = Key<'a>;
 
-    fn spans(key: KeyArgument, (): (), (): ()) -> [Span; 2] {
+    unsafe fn spans(key: KeyArgument, (): (), (): ()) -> [Span; 2] {
         [Span::read(key.bytes, key.length), Span::NONE]
     }
 
@@ -257,7 +260,7 @@ macro_rules! by_value {
             type Third = ();
             type Value<'a> = $value;
 
-            fn spans(_: $type, (): (), (): ()) -> [Span; 2] {
+            unsafe fn spans(_: $type, (): (), (): ()) -> [Span; 2] {
                 [Span::NONE; 2]
             }
 
@@ -287,7 +290,7 @@ impl Parameter for Bytes {
     type Third = ();
     type Value<'a> = &'a [u8];
 
-    fn spans(start: *const u8, length: usize, (): ()) -> [Span; 2] {
+    unsafe fn spans(start: *const u8, length: usize, (): ()) -> [Span; 2] {
         [Span::read(start, length), Span::NONE]
     }
 
@@ -311,7 +314,7 @@ impl Parameter for Buffer {
     type Third = ();
     type Value<'a> = &'a mut [u8];
 
-    fn spans(start: *mut u8, length: usize, (): ()) -> [Span; 2] {
+    unsafe fn spans(start: *mut u8, length: usize, (): ()) -> [Span; 2] {
         [Span::written(start, length), Span::NONE]
     }
 
@@ -373,7 +376,7 @@ impl Parameter for Output<'_> {
     type Third = ();
     type Value<'a> = Output<'a>;
 
-    fn spans(start: *mut u8, length: *mut usize, (): ()) -> [Span; 2] {
+    unsafe fn spans(start: *mut u8, length: *mut usize, (): ()) -> [Span; 2] {
         // How long it is stands in the caller's memory, which is read once here.
         let size = if length.is_null() || !length.is_aligned() {
             0
@@ -422,7 +425,7 @@ impl Parameter for Transform<'_> {
     type Third = usize;
     type Value<'a> = Transform<'a>;
 
-    fn spans(input: *const u8, output: *mut u8, length: usize) -> [Span; 2] {
+    unsafe fn spans(input: *const u8, output: *mut u8, length: usize) -> [Span; 2] {
         [Span::read(input, length), Span::written(output, length)]
     }
 
@@ -464,7 +467,7 @@ macro_rules! pointers {
             type Third = ();
             type Value<'a> = $value;
 
-            fn spans(at: $pointer, (): (), (): ()) -> [Span; 2] {
+            unsafe fn spans(at: $pointer, (): (), (): ()) -> [Span; 2] {
                 let length = length_behind(at);
                 [Span::$span(at, length), Span::NONE]
             }
@@ -543,7 +546,7 @@ macro_rules! number_lists {
             type Third = ();
             type Value<'a> = &'a [$number];
 
-            fn spans(start: *const $number, count: usize, (): ()) -> [Span; 2] {
+            unsafe fn spans(start: *const $number, count: usize, (): ()) -> [Span; 2] {
                 [Span::read(start, count.saturating_mul(size_of::<$number>())), Span::NONE]
             }
 
@@ -597,9 +600,10 @@ impl Parameter for Text {
     type Third = ();
     type Value<'a> = &'a [u8];
 
-    fn spans(_: *const c_char, (): (), (): ()) -> [Span; 2] {
-        // Its length is not known yet; it is read before anything is written.
-        [Span::NONE; 2]
+    unsafe fn spans(start: *const c_char, (): (), (): ()) -> [Span; 2] {
+        // SAFETY: the caller's word.
+        let length = unsafe { Self::read(start) }.map_or(0, |text| text.len().saturating_add(1));
+        [Span::read(start, length), Span::NONE]
     }
 
     unsafe fn take<'a>(start: *const c_char, (): (), (): ()) -> Result<Self::Value<'a>, Failure> {
@@ -622,7 +626,7 @@ impl Parameter for TextOut {
     type Third = ();
     type Value<'a> = &'a mut [u8];
 
-    fn spans(start: *mut c_char, length: usize, (): ()) -> [Span; 2] {
+    unsafe fn spans(start: *mut c_char, length: usize, (): ()) -> [Span; 2] {
         [Span::written(start, length), Span::NONE]
     }
 
@@ -646,7 +650,7 @@ impl Parameter for Memory {
     type Third = ();
     type Value<'a> = (*mut u8, usize);
 
-    fn spans(start: *mut u8, length: usize, (): ()) -> [Span; 2] {
+    unsafe fn spans(start: *mut u8, length: usize, (): ()) -> [Span; 2] {
         [Span::written(start, length), Span::NONE]
     }
 
@@ -708,7 +712,7 @@ impl<T: StateOf + 'static> Parameter for Fresh<T> {
     type Third = ();
     type Value<'a> = Vacant<'a, T>;
 
-    fn spans(at: Self::Raw, (): (), (): ()) -> [Span; 2] {
+    unsafe fn spans(at: Self::Raw, (): (), (): ()) -> [Span; 2] {
         const { assert!(size_of::<Held<T>>() <= 8 * T::WORDS, "the header promises too little memory") };
         [Span::written(at, size_of::<Held<T>>()), Span::NONE]
     }
@@ -753,7 +757,7 @@ impl<T: StateOf + 'static> Parameter for State<T> {
     type Third = ();
     type Value<'a> = Present<'a, T>;
 
-    fn spans(at: Self::Raw, (): (), (): ()) -> [Span; 2] {
+    unsafe fn spans(at: Self::Raw, (): (), (): ()) -> [Span; 2] {
         [Span::written(at, size_of::<Held<T>>()), Span::NONE]
     }
 

@@ -679,6 +679,41 @@ static void shared_memory(void)
     CHECK(casemate_certificate_erase(&client, 0x61), CASEMATE_OK);
 }
 
+static void stateful(void)
+{
+    casemate_key_id id = 0, public_id = 0;
+    uint8_t public_key[100];
+    size_t public_length = 0, length = 0;
+    int32_t left = 0;
+
+    what.id = 0;
+    what.flags = CASEMATE_FLAG_SIGN | CASEMATE_FLAG_VERIFY;
+    CHECK(casemate_dma_lms_generate(&client, 1, 6, 8, &what, part(0, 60), &id, &public_length), CASEMATE_BAD_ARGUMENT);
+    CHECK(casemate_dma_lms_generate(&client, 1, 5, 8, &what, part(0, 60), &id, &public_length), CASEMATE_OK);
+    CHECK((long)public_length, 60);
+    CHECK(casemate_stateful_remaining(&client, id, CASEMATE_LMS, &left), CASEMATE_OK);
+    CHECK(left, 1);
+    CHECK(casemate_shared_read(&client, 0, public_key, 60), CASEMATE_OK);
+    CHECK(casemate_shared_write(&client, 128, aes_key, 16), CASEMATE_OK);
+    CHECK(casemate_dma_stateful_sign(&client, id, CASEMATE_LMS, part(128, 16), part(256, 2000), &length), CASEMATE_OK);
+    CHECK((long)length, 1296);
+    what.flags = CASEMATE_FLAG_VERIFY;
+    CHECK(casemate_lms_import_public(&client, 1, 5, 8, &what, public_key, 60, &public_id), CASEMATE_OK);
+    CHECK(casemate_dma_stateful_verify(&client, public_id, CASEMATE_LMS, part(128, 16), part(256, 1296)), CASEMATE_OK);
+    CHECK(casemate_dma_stateful_verify(&client, public_id, CASEMATE_LMS, part(128, 15), part(256, 1296)),
+          CASEMATE_SIGNATURE_INVALID);
+    CHECK(casemate_key_erase(&client, id), CASEMATE_OK);
+    CHECK(casemate_key_evict(&client, public_id), CASEMATE_OK);
+    CHECK(casemate_dma_xmss_generate(&client, "XMSS-NONE_10_256", &what, part(0, 68), &id, &length),
+          CASEMATE_BAD_ARGUMENT);
+    memset(public_key, 1, sizeof public_key);
+    CHECK(casemate_xmss_import_public(&client, "XMSS-SHA2_10_256", &what, public_key, 67, &public_id),
+          CASEMATE_BAD_ARGUMENT);
+    CHECK(casemate_xmss_import_public(&client, "XMSS-SHA2_10_256", &what, public_key, 68, &public_id), CASEMATE_OK);
+    CHECK_NOT(casemate_dma_stateful_verify(&client, public_id, CASEMATE_XMSS, part(128, 16), part(256, 2500)),
+              CASEMATE_OK);
+}
+
 static void no_shared_memory(void)
 {
     static uint32_t memory[64];
@@ -721,7 +756,7 @@ int main(int count, char **words)
     lattices();
     certificates();
     if (count > 2 && strcmp(words[2], "shared") == 0)
-        shared_memory();
+        shared_memory(), stateful();
     else
         no_shared_memory();
     she();
