@@ -99,7 +99,7 @@ macro_rules! call {
         ///
         /// # Safety
         /// As `casemate.h` says: pointers are null or point to memory of the length given.
-        #[allow(unsafe_code, clippy::too_many_arguments, reason = "the one place that C enters by")]
+        #[allow(unsafe_code, unused_unsafe, clippy::too_many_arguments, reason = "the one place that C enters by")]
         #[unsafe(no_mangle)]
         pub(crate) unsafe extern "C" fn $name(
             $($p: <$kind as $crate::ffi::Parameter>::Raw
@@ -140,7 +140,7 @@ macro_rules! call {
         ///
         /// # Safety
         /// As `casemate.h` says: pointers are null or point to memory of the length given.
-        #[allow(unsafe_code, clippy::too_many_arguments, reason = "the one place that C enters by")]
+        #[allow(unsafe_code, unused_unsafe, clippy::too_many_arguments, reason = "the one place that C enters by")]
         #[unsafe(no_mangle)]
         pub(crate) unsafe extern "C" fn $name(
             client: *mut $crate::ffi::Object,
@@ -208,7 +208,7 @@ macro_rules! openings {
             ///
             /// # Safety
             /// As `casemate.h` says: pointers are null or point to memory of the length given.
-            #[allow(unsafe_code, clippy::too_many_arguments, reason = "the one place that C enters by")]
+            #[allow(unsafe_code, unused_unsafe, clippy::too_many_arguments, reason = "the one place that C enters by")]
             #[unsafe(no_mangle)]
             pub(crate) unsafe extern "C" fn $name(
                 client: *mut $crate::ffi::Object,
