@@ -71,7 +71,7 @@ impl<H, C: EcdsaCurve + CurveArithmetic> Keypair for EcdsaKey<H, C> {
     type VerifyingKey = VerifyingKey<C>;
 
     fn verifying_key(&self) -> VerifyingKey<C> {
-        self.public.clone()
+        self.public
     }
 }
 

@@ -46,7 +46,7 @@ impl<H: Connection, P: MlDsaParameters> MlDsaKey<H, P> {
     /// [`Error`]: the server has no such key, or it is of another parameter set.
     pub fn open(connection: H, id: KeyId) -> Result<Self, Error> {
         let bytes = public_key(&connection, id, KeyAlgorithm::ML_DSA)?;
-        let read = spki::SubjectPublicKeyInfoRef::try_from(bytes.as_slice()).map_err(spki::Error::from);
+        let read = spki::SubjectPublicKeyInfoRef::try_from(bytes.as_slice());
         let public =
             read.and_then(VerifyingKey::try_from).map_err(|error| Error::public_key("ML-DSA", error))?;
         Ok(Self { connection, id, public })
