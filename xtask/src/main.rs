@@ -60,6 +60,11 @@ const STEPS: &[Step] = &[
     },
     Step { name: "demo", description: "cargo run --release -- demo", run: steps::demo },
     Step {
+        name: "tls-psk",
+        description: "TLS with pre-shared keys, which needs the system's OpenSSL: lints and tests",
+        run: steps::tls_psk,
+    },
+    Step {
         name: "micropython",
         description: "the MicroPython modules: unix and Cortex-M3 builds, MicroPython's own tests",
         run: micropython::micropython,

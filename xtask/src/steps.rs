@@ -96,6 +96,36 @@ pub(crate) fn unit(context: &Context, _: &[String]) -> Outcome {
     judge(tests.and(examples))
 }
 
+/// The part of the POSIX port and of the program that is off by default.
+pub(crate) fn tls_psk(context: &Context, _: &[String]) -> Outcome {
+    if !tools::installed("libssl-dev")
+        && let Err(reason) = tools::install(&["libssl-dev", "pkg-config"])
+    {
+        return Outcome::Skip(reason);
+    }
+    let features = ["--features", "casemate-posix/tls-psk,casemate-cli/tls-psk"];
+    let packages = ["--package", "casemate-posix", "--package", "casemate-cli"];
+    let lints = Task::cargo(context)
+        .arguments(["clippy", "--all-targets"])
+        .arguments(packages)
+        .arguments(features)
+        .locked(context)
+        .arguments(["--", "-D", "warnings"])
+        .run();
+    let tests = |package: &str, more: &[&str]| {
+        Task::cargo(context)
+            .arguments(["test", "--features", "tls-psk", "--package", package])
+            .arguments(more)
+            .locked(context)
+            .run()
+    };
+    judge(
+        lints
+            .and_then(|()| tests("casemate-posix", &["--test", "psk"]))
+            .and_then(|()| tests("casemate-cli", &["--bins", "pre_shared"])),
+    )
+}
+
 pub(crate) fn embedded(context: &Context, _: &[String]) -> Outcome {
     let compiler = match tools::device_compiler(context) {
         Ok(compiler) => compiler,

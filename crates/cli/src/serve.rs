@@ -7,11 +7,13 @@ use anyhow::{Context, Result, bail};
 use casemate_nvm::ObjectStore;
 use casemate_posix::audit::AuditOptions;
 pub(crate) use casemate_posix::audit::timestamp;
-#[cfg(feature = "tls")]
+#[cfg(any(feature = "tls", feature = "tls-psk"))]
 use casemate_posix::connection::ConnectionOptions;
 use casemate_posix::connection::Listener;
 use casemate_posix::daemon::{self, Event};
 use casemate_posix::hardware_keys::SimulatedKeyStore;
+#[cfg(feature = "tls-psk")]
+use casemate_posix::psk::{PskKey, PskServer, PskServerOptions};
 use casemate_posix::shm::ShmServer;
 use casemate_posix::tcp::TcpServer;
 #[cfg(feature = "tls")]
@@ -168,6 +170,48 @@ struct Others {
     #[cfg(feature = "tls")]
     #[command(flatten)]
     tls: Tls,
+    #[cfg(feature = "tls-psk")]
+    #[command(flatten)]
+    psk: Psk,
+}
+
+#[cfg(feature = "tls-psk")]
+#[derive(Args)]
+struct Psk {
+    /// Listen for TLS 1.2 and 1.3 connections with pre-shared keys
+    #[arg(long, value_name = "HOST:PORT", requires = "tls_psk_keys")]
+    tls_psk: Vec<String>,
+    /// The keys, one on each line: IDENTITY:KEY, with 32 or more hexadecimal digits. IDENTITY:KEY:CLIENT lets whoever
+    /// has the key be this client and no other
+    #[arg(long, value_name = "FILE", requires = "tls_psk")]
+    tls_psk_keys: Option<PathBuf>,
+}
+
+#[cfg(feature = "tls-psk")]
+impl Psk {
+    fn listen(&self, address: &str, options: ConnectionOptions) -> Result<PskServer> {
+        let Some(path) = &self.tls_psk_keys else { bail!("--tls-psk needs --tls-psk-keys") };
+        let text = read_file(path)?;
+        let text = std::str::from_utf8(&text).with_context(|| format!("{} is no text", path.display()))?;
+        let mut keys = Vec::new();
+        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+            let place = || format!("{}, line {number}", path.display());
+            keys.push(psk_key(line.trim()).with_context(place)?);
+        }
+        Ok(PskServer::bind(address, PskServerOptions { keys }, options)?)
+    }
+}
+
+/// `IDENTITY:KEY` or `IDENTITY:KEY:CLIENT`.
+#[cfg(feature = "tls-psk")]
+fn psk_key(line: &str) -> Result<(PskKey, Option<ClientId>)> {
+    let mut parts = line.splitn(3, ':');
+    let (Some(identity), Some(digits), client) = (parts.next(), parts.next(), parts.next()) else {
+        bail!("write IDENTITY:KEY or IDENTITY:KEY:CLIENT");
+    };
+    let Ok(key) = hex::decode(digits).map(Zeroizing::new) else { bail!("the key is not hexadecimal") };
+    let client = client.map(|text| client_id(text).map_err(anyhow::Error::msg)).transpose()?;
+    Ok((PskKey::new(identity.as_bytes(), &key)?, client))
 }
 
 #[cfg(feature = "tls")]
@@ -531,6 +575,10 @@ impl Serve {
         for address in &others.tls.tls {
             listeners.push(Box::new(others.tls.listen(address, options.clone())?));
         }
+        #[cfg(feature = "tls-psk")]
+        for address in &others.psk.tls_psk {
+            listeners.push(Box::new(others.psk.listen(address, options.clone())?));
+        }
         if listeners.is_empty() {
             listeners.push(add_tcp("127.0.0.1:23456")?);
         }
@@ -578,6 +626,19 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00.000Z"),
         ] {
             assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[cfg(feature = "tls-psk")]
+    #[test]
+    fn pre_shared_keys_stand_on_lines() {
+        let digits = "5a".repeat(16);
+        assert_eq!(psk_key(&format!("device:{digits}")).unwrap().1, None);
+        assert_eq!(psk_key(&format!("device:{digits}:3")).unwrap().1, ClientId::new(3));
+        for wrong in
+            ["device", "device:5a", ":5a", &format!("device:{digits}:16"), &format!("device:{digits}x")]
+        {
+            assert!(psk_key(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -19,6 +19,8 @@ pub mod hardware_keys;
 mod link;
 mod mapping;
 mod patient;
+#[cfg(feature = "tls-psk")]
+pub mod psk;
 pub mod ram_flash;
 pub mod shm;
 mod socket;

@@ -5,7 +5,7 @@
 //! neither dates nor names in them are looked at. A server can bind certificates to client identifiers, so that nobody
 //! else can claim those. Sessions are not resumed: each connection proves anew who it is.
 //!
-//! Pre-shared keys are not offered, because the TLS library (rustls) has none for use by applications.
+//! Pre-shared keys are in the module `psk`, with another TLS library: this one (rustls) has none for use by applications.
 //!
 //! Clients of the original, as they are configured by default, do not say which curves they know. TLS 1.2 servers may
 //! assume one; rustls does not, but takes such clients with finite-field Diffie-Hellman (RFC 7919, 2048 bits) if the
