@@ -4,42 +4,25 @@
 
 #![no_main]
 
-use arbitrary::Arbitrary;
-use casemate_transport::{
-    ClientTransport, FrameDecoder, LENGTH_PREFIX_SIZE, MemoryClient, MemoryServer, ServerTransport,
-    SharedMemory, SharedRegion, TransportError,
-};
+#[path = "../../crates/transport/tests/common/hostile.rs"]
+mod hostile;
+
+use arbitrary::{Arbitrary, Unstructured};
+use casemate_transport::{FrameDecoder, LENGTH_PREFIX_SIZE};
+use hostile::{CAPACITY, Step, memory};
 use libfuzzer_sys::fuzz_target;
-use std::sync::atomic::AtomicU32;
 
-/// Two blocks of so many bytes.
-const BLOCK: usize = 64;
-const CAPACITY: usize = BLOCK - 8;
-
-#[derive(Arbitrary, Debug)]
-enum Step {
-    /// The peer writes somewhere into both blocks.
-    Write {
-        offset: u8,
-        bytes: Vec<u8>,
-    },
-    /// The peer announces something in the request block, or in the response block.
-    Announce {
-        response: bool,
-        word: u32,
-    },
-    ServerReceives {
-        space: u8,
-    },
-    ServerSends {
-        length: u8,
-    },
-    ClientSends {
-        length: u8,
-    },
-    ClientReceives {
-        space: u8,
-    },
+impl<'a> Arbitrary<'a> for Step {
+    fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        Ok(match input.int_in_range(0..=5)? {
+            0 => Self::Write { offset: input.arbitrary()?, bytes: input.arbitrary()? },
+            1 => Self::Announce { response: input.arbitrary()?, word: input.arbitrary()? },
+            2 => Self::ServerReceives { space: input.arbitrary()? },
+            3 => Self::ServerSends { length: input.arbitrary()? },
+            4 => Self::ClientSends { length: input.arbitrary()? },
+            _ => Self::ClientReceives { space: input.arbitrary()? },
+        })
+    }
 }
 
 #[derive(Arbitrary, Debug)]
@@ -47,58 +30,6 @@ struct Input {
     steps: Vec<Step>,
     stream: Vec<u8>,
     pieces: Vec<u8>,
-}
-
-fn memory(steps: &[Step]) {
-    let words: [AtomicU32; 2 * BLOCK / 4] = std::array::from_fn(|_| AtomicU32::new(0));
-    let all = SharedRegion::new(&words);
-    let (request, response) = (all.part(0, BLOCK).unwrap(), all.part(BLOCK, BLOCK).unwrap());
-    let mut client = MemoryClient::new(request, response).unwrap();
-    let mut server = MemoryServer::new(request, response).unwrap();
-    let check = |result: Result<usize, TransportError<_>>, space: usize, buffer: &[u8; 256]| {
-        match result {
-            Ok(length) => assert!((8..=CAPACITY.min(space)).contains(&length)),
-            Err(TransportError::NotReady | TransportError::BadLength) => {}
-            Err(error) => panic!("{error}"),
-        }
-        assert!(buffer[space..].iter().all(|byte| *byte == 0xC3), "bytes outside the space");
-    };
-    for step in steps {
-        let mut buffer = [0xC3; 256];
-        match step {
-            Step::Write { offset, bytes } => {
-                let _ = all.write(usize::from(*offset), bytes);
-            }
-            Step::Announce { response: true, word } => response.store(0, *word).unwrap(),
-            Step::Announce { response: false, word } => request.store(0, *word).unwrap(),
-            Step::ServerReceives { space } => {
-                let space = usize::from(*space);
-                check(server.receive(&mut buffer[..space]), space, &buffer);
-            }
-            Step::ClientReceives { space } => {
-                let space = usize::from(*space);
-                check(client.receive(&mut buffer[..space]), space, &buffer);
-            }
-            Step::ServerSends { length } => {
-                let _ = server.send(&buffer[..usize::from(*length)]);
-            }
-            Step::ClientSends { length } => {
-                let _ = client.send(&buffer[..usize::from(*length)]);
-            }
-        }
-    }
-    // A new client on the same blocks; the server may have a request of the old one in hand.
-    let mut buffer = [0; CAPACITY];
-    let _ = server.send(&[0; 8]);
-    let mut client = MemoryClient::new(request, response).unwrap();
-    for round in 1..4_u8 {
-        client.send(&[round; 20]).unwrap();
-        assert_eq!(server.receive(&mut buffer), Ok(20));
-        assert_eq!(buffer[..20], [round; 20]);
-        server.send(&[!round; 30]).unwrap();
-        assert_eq!(client.receive(&mut buffer), Ok(30));
-        assert_eq!(buffer[..30], [!round; 30]);
-    }
 }
 
 /// The packets of a stream, up to the first bad length, however it is cut.

@@ -16,8 +16,15 @@ fn the_demonstration_succeeds() {
         "Counters",
         "AES",
         "Key derivation",
+        "Certificates",
+        "AUTOSAR SHE",
         "Two clients at once",
         "Transports",
+        "Direct memory access",
+        "Custom callbacks",
+        "Users",
+        "Images, verified before they run",
+        "Security records",
         "Restart",
     ] {
         assert!(text.contains(&format!("\n{group}")), "{group}: {text}");

@@ -12,6 +12,7 @@ use crate::hash::State;
 use crate::key::named;
 use crate::operation::{PlainCrypto, demand, length_u32, tail};
 use crate::public_key::curve25519::Ed25519Mode;
+use crate::public_key::signature_verdict;
 use crate::{
     Argument, Client, Cmac, CtrState, Direction, Error, Hash, Key, MlDsa, MlKem, NewKey, Operation,
     RequestWriter, Response, ResponseFault,
@@ -29,9 +30,7 @@ use casemate_protocol::message::key::{
 };
 use casemate_protocol::message::nvm::{AddDmaRequest, ReadDmaRequest};
 use casemate_protocol::message::public_key::{algorithm, sub_algorithm};
-use casemate_protocol::{
-    ByteOrder, DmaBuffer, Flags, KeyId, Kind, Label, Metadata, ObjectId, Status, Writer,
-};
+use casemate_protocol::{ByteOrder, DmaBuffer, Flags, KeyId, Kind, Label, Metadata, ObjectId, Writer};
 use casemate_transport::{ClientTransport, Clock};
 use core::fmt;
 
@@ -167,6 +166,16 @@ fn context(mode: Ed25519Mode<'_>) -> Result<&[u8], Argument> {
         Ed25519Mode::Context(context) | Ed25519Mode::Prehashed(context) => context,
     };
     if context.len() > 255 { Err(Argument::ContextLength) } else { Ok(context) }
+}
+
+/// What a verification came to, read as in messages that carry their data.
+fn verdict<E>(outcome: Result<u32, Error<E>>) -> Result<bool, Error<E>> {
+    let outcome = match outcome {
+        Ok(valid) => Ok(valid),
+        Err(Error::Remote(status)) => Err(ResponseFault::Remote(status)),
+        Err(error) => return Err(error),
+    };
+    Ok(signature_verdict(outcome)?)
 }
 
 /// What a generated key shall be, in the fields of a message.
@@ -525,11 +534,8 @@ where
             mode: mode.code(),
             context_length: length_u32(context.len()),
         };
-        match self.run_crypto(algorithm::ED25519_VERIFY, 0, &request, &[context]) {
-            Ok((response, _)) => Ok(response.valid == 1),
-            Err(Error::Remote(Status::SIGNATURE_VERIFICATION)) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let outcome = self.run_crypto(algorithm::ED25519_VERIFY, 0, &request, &[context]);
+        verdict(outcome.map(|(response, _)| response.valid))
     }
 
     /// Generates an ML-DSA key pair. With the flag `EPHEMERAL` the private key goes to `out` and the identifier is
@@ -598,11 +604,8 @@ where
             prehash: 0,
         };
         let number = algorithm::SIGNATURE_VERIFY;
-        match self.run_crypto(number, sub_algorithm::ML_DSA, &request, &[context]) {
-            Ok((response, _)) => Ok(response.valid == 1),
-            Err(Error::Remote(Status::SIGNATURE_VERIFICATION)) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let outcome = self.run_crypto(number, sub_algorithm::ML_DSA, &request, &[context]);
+        verdict(outcome.map(|(response, _)| response.valid))
     }
 
     /// Generates an ML-KEM key pair, as [`dma_ml_dsa_generate`](Self::dma_ml_dsa_generate).

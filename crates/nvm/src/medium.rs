@@ -109,7 +109,7 @@ impl<F: Flash> Medium<F> {
     /// Whether every byte of the range is erased.
     pub(crate) fn is_blank(&mut self, side: Side, offset: u32, length: u32) -> Result<bool, Error<F::Error>> {
         let erased = self.flash.erased_byte();
-        self.scan(side, offset, length, |_, piece| piece.iter().all(|&byte| byte == erased))
+        self.scan(side, offset, length, |_, piece| is_filled(piece, erased))
     }
 
     /// Whether every byte of the partition is erased.
@@ -132,7 +132,7 @@ impl<F: Flash> Medium<F> {
             let mut end = at;
             for part in piece.chunks(to_usize(unit)) {
                 end = end.saturating_add(unit);
-                if part.iter().any(|&byte| byte != erased) {
+                if !is_filled(part, erased) {
                     last = Some(end);
                 }
             }
@@ -186,6 +186,14 @@ impl<F: Flash> Medium<F> {
     pub(crate) fn lock(&mut self) -> Result<(), Error<F::Error>> {
         Ok(self.flash.lock(0, self.partition.saturating_mul(2))?)
     }
+}
+
+/// Whether every byte of `bytes` is `value`. Word by word: whole partitions are looked through.
+fn is_filled(bytes: &[u8], value: u8) -> bool {
+    let expected = u32::from_ne_bytes([value; 4]);
+    let (words, rest) = bytes.as_chunks::<4>();
+    let differences = words.iter().fold(0, |all, word| all | (u32::from_ne_bytes(*word) ^ expected));
+    differences == 0 && rest.iter().all(|&byte| byte == value)
 }
 
 /// Whether `byte` may be what an interrupted write of `written` over `erased` leaves.

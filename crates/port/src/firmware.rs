@@ -225,6 +225,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
     }
 
     /// Enters the safe state.
+    #[inline(never)]
     fn hold(&mut self, reason: Reason) -> Progress {
         self.state = State::Safe(reason);
         for core in 0..P::CORES {
@@ -244,6 +245,8 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
         Progress::Safe(reason)
     }
 
+    // Not inlined: what it needs of the stack would be taken while clients are served, too.
+    #[inline(never)]
     fn boot(&mut self, step: Step) -> Result<(), Cause> {
         match step {
             Step::Hardware => {
@@ -283,6 +286,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
         }
     }
 
+    #[inline(never)]
     fn make_server(&mut self) -> Result<(), Cause> {
         let Self { port, parts, service, .. } = self;
         let (Some(driver), Some(store)) = (parts.driver.take(), parts.store.take()) else {

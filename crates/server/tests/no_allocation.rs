@@ -90,6 +90,62 @@ fn no_message_allocates() {
     }
 }
 
+/// The messages about users, on a server that has them: logins by PIN and by certificate, and what administrators do.
+#[test]
+fn no_message_about_users_allocates() {
+    use casemate_protocol::message::authentication::{Permissions, UserName};
+    use casemate_server::{CertificateLogin, Config, UserPolicy};
+    use casemate_testkit::server::VirtualOptions;
+    let certificates = CertificateLogin::Replayable;
+    let users = Some(UserPolicy { pin_iterations: 2, certificates, ..UserPolicy::default() });
+    let config = Config { users, ..Config::default() };
+    let options = VirtualOptions { config, device_key: Some([7; 32]), ..VirtualOptions::default() };
+    let server = VirtualServer::new(options);
+    server.server().load_users().unwrap();
+    let admin = UserName::new(b"admin").unwrap();
+    server.server().provision_user(admin, &Permissions::all(), b"1234").unwrap();
+    let mut response = vec![0; server.server().packet_size()];
+    let mut sessions = [server.session(), server.session()];
+    let mut handle = |session: usize, group: u8, action: u8, payload: &[u8]| {
+        let packet = [&[1, 0xA5, action, group, 0, 0, 0, 0][..], payload].concat();
+        let before = ALLOCATIONS.get();
+        let reply = server.handle(&mut sessions[session], &packet, &mut response);
+        let allocations = ALLOCATIONS.get() - before;
+        assert_eq!(allocations, 0, "group {group}, action {action}");
+        i32::from_le_bytes(response[8..reply.unwrap().length][..4].try_into().unwrap())
+    };
+    let named = |name: &str| [name.as_bytes(), &vec![0; 32 - name.len()]].concat();
+    let (_, _, root, _) = MESSAGES.iter().find(|message| (message.0, message.1) == (12, 2)).unwrap();
+    let certificate = bytes(root).split_off(36);
+    let length = u16::try_from(certificate.len()).unwrap().to_le_bytes();
+    for session in 0..2 {
+        handle(session, 1, 1, &[3, 0, 0, 0]);
+        assert_eq!(handle(session, 2, 5, &[0; 6]), -2301);
+    }
+    let by_pin = |name: &str, pin: &[u8]| [&[1, 0], &named(name)[..], &[pin.len() as u8, 0], pin].concat();
+    let by_certificate = [&[2, 0], &named("robot")[..], &length, &certificate].concat();
+    assert_eq!(handle(0, 13, 0, &by_pin("admin", b"12345")), -2300);
+    assert_eq!(handle(0, 13, 0, &by_pin("nobody", b"12345")), -2300);
+    assert_eq!(handle(0, 13, 0, &by_pin("admin", b"1234")), 0);
+    let add = |name: &str, method: u8, credential: &[u8]| {
+        let length = u16::try_from(credential.len()).unwrap().to_le_bytes();
+        [&named(name), &[1; 473][..], &[0], &[method, 0], &length, credential].concat()
+    };
+    assert_eq!(handle(0, 13, 2, &add("worker", 1, b"4711")), 0);
+    assert_eq!(handle(0, 13, 2, &add("robot", 2, &certificate)), 0);
+    assert_eq!(handle(0, 13, 4, &[&named("robot")[..], &[0; 2]].concat()), 0);
+    assert_eq!(handle(0, 13, 5, &[&[3, 0], &[1; 473][..], &[0]].concat()), 0);
+    assert_eq!(handle(1, 13, 0, &by_certificate), 0);
+    assert_eq!(handle(1, 13, 1, &[3, 0, 0, 0]), 0);
+    let set = [&[3, 0, 2, 0], &length[..], &length, &certificate, &certificate].concat();
+    assert_eq!(handle(0, 13, 6, &set), 0);
+    assert_eq!(handle(0, 13, 6, &[&[2, 0, 1, 0, 4, 0, 4, 0][..], b"47110815"].concat()), 0);
+    assert_eq!(handle(1, 13, 0, &by_pin("worker", b"0815")), 0);
+    assert_eq!(handle(0, 13, 3, &[2, 0, 0, 0]), 0);
+    assert_eq!(handle(0, 13, 3, &[3, 0, 0, 0]), 0);
+    assert_eq!(handle(0, 13, 1, &[1, 0, 0, 0]), 0);
+}
+
 /// The public-key messages: a key of each family is generated, used and exported.
 #[test]
 fn no_public_key_message_allocates() {

@@ -154,6 +154,13 @@ pub fn stack_used() -> usize {
     top.addr().saturating_sub(at.addr())
 }
 
+/// Bytes of stack above the caller: what it and its callers take.
+#[inline(never)]
+#[must_use]
+pub fn stack_above() -> usize {
+    (&raw const __stack_top).addr().saturating_sub(stack_pointer().addr())
+}
+
 /// A variable that one owner takes for good.
 #[derive(Debug)]
 pub struct Owned<T> {
@@ -161,8 +168,8 @@ pub struct Owned<T> {
     taken: AtomicBool,
 }
 
-// SAFETY: `take` hands the only reference out once.
-unsafe impl<T: Send> Sync for Owned<T> {}
+// SAFETY: `take` hands the only reference out once, and there is one thread: one core, which takes no interrupts.
+unsafe impl<T> Sync for Owned<T> {}
 
 impl<T> Owned<T> {
     /// A variable that begins with `value`.

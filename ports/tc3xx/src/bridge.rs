@@ -1,7 +1,9 @@
 //! What joins the HSM and the application cores: the bells, and the cores' reset.
 
+use crate::Engine;
 use crate::port::{Board, PACKET};
 use crate::registers::{HELD, PATIENCE, RELEASE, RESET, RESTARTED, Register, Registers};
+use casemate_device::Aes128Driver;
 use casemate_transport::{
     CONTROL_SIZE, MemoryError, MemoryServer, ServerTransport, SharedMemory, SharedRegion, TransportError,
 };
@@ -89,6 +91,11 @@ impl<R: Registers + Copy> BridgeBoard<R> {
 
 impl<R: Registers + Copy> Board for BridgeBoard<R> {
     type Transport = BridgeServer<SharedRegion<'static>, R>;
+    type Engines = Aes128Driver<Engine<R>>;
+
+    fn engines(&mut self) -> Self::Engines {
+        Aes128Driver::new(Engine::new(self.registers))
+    }
 
     fn open(&mut self, link: usize) -> Option<Self::Transport> {
         let start = link.checked_mul(2 * BLOCK)?;

@@ -212,7 +212,7 @@ impl<S: Surroundings> Registers for Model<'_, S> {
         let Some(from) = offset.checked_add(bytes.len()).and_then(|end| flash.get(offset..end)) else {
             return false;
         };
-        bytes.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        bytes.copy_from_slice(from);
         true
     }
 }

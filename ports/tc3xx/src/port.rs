@@ -1,9 +1,8 @@
 //! The porting interface, implemented: everything of [`casemate_port::Port`] but where the clients come from.
 
 use crate::registers::Registers;
-use crate::{DataFlash, Engine, Host, Noise};
-use casemate_crypto::Software;
-use casemate_device::Aes128Driver;
+use crate::{DataFlash, Host, Noise};
+use casemate_crypto::{Driver, Software};
 use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore};
 use casemate_port::{
     BufferPurpose, CacheOwner, Core, Fault, Generator, MemoryLimits, NoServices, Port, Reason,
@@ -64,10 +63,16 @@ impl<const LINKS: usize> Default for Memory<LINKS> {
     }
 }
 
-/// What differs between boards: where clients come from, and how the core sleeps.
+/// What differs between boards: the engines, where clients come from, and how the core sleeps.
 pub trait Board {
     /// The server's end of a client's link.
     type Transport: ServerTransport;
+    /// The engines: [`Aes128Driver`](casemate_device::Aes128Driver) over [`Engine`](crate::Engine), with others before it
+    /// where they are known.
+    type Engines: Driver;
+
+    /// Switches the engines on.
+    fn engines(&mut self) -> Self::Engines;
 
     /// Opens a link, the first time it is asked to.
     fn open(&mut self, link: usize) -> Option<Self::Transport>;
@@ -131,7 +136,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
     const CORES: u8 = 1;
 
     type Entropy = Noise<R>;
-    type Crypto = Aes128Driver<Engine<R>>;
+    type Crypto = B::Engines;
     type Software = Software<Generator<Noise<R>>>;
     type Flash = DataFlash<R>;
     type Store = FlashStore<DataFlash<R>, &'static mut [DirectoryEntry]>;
@@ -168,7 +173,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
     }
 
     fn crypto(&mut self) -> Result<Self::Crypto, Fault> {
-        Ok(Aes128Driver::new(Engine::new(self.registers)))
+        Ok(self.board.engines())
     }
 
     fn software(&mut self, generator: Generator<Self::Entropy>) -> Self::Software {

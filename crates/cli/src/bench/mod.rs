@@ -37,7 +37,7 @@ use std::time::{Duration, Instant, SystemTime};
 ///
 /// A time is that of a whole call: the client encodes, the server works, the client decodes. Calls per second are the
 /// median of turns of about 20 ms, so that another program that runs for a moment does not count. On a server that is
-/// named, the benchmark uses object 0x0be7, counter 190 and the key cache of its client, and cleans up after itself.
+/// named, the benchmark uses objects 0x0be7 and 0x0be8, counter 190 and the key cache of its client, and cleans up after itself.
 #[derive(Args)]
 pub(crate) struct Bench {
     /// Measure this server instead of one of our own: HOST:PORT, unix:///PATH, shm://NAME, tls://HOST:PORT

@@ -1,7 +1,9 @@
 //! What is measured.
 
 use crate::connection::Hsm;
+use crate::demo::certificate as demo;
 use anyhow::{Result, bail};
+use casemate_client::certificate::Root;
 use casemate_client::{
     CmacKdfInput, CtrState, Curve, Direction, Ed25519, Ed25519Mode, Endianness, Error, HashAlgorithm,
     HkdfInput, Key, KeyPair, MlDsa, MlDsaMessage, MlKem, NewKey, Rsa, RsaOperation, X25519,
@@ -12,6 +14,8 @@ use casemate_protocol::{Flags, KeyId, Label, Metadata, ObjectId, Status};
 /// The object and the counter that exist while the benchmark runs.
 const OBJECT: ObjectId = ObjectId(0x0BE7);
 const COUNTER: u8 = 0xBE;
+/// So does this trusted root.
+const ROOT: ObjectId = ObjectId(0x0BE8);
 const KILOBYTE: usize = 1024;
 
 type Call = Result<(), Error<LinkError>>;
@@ -94,6 +98,7 @@ pub(crate) fn all() -> Vec<Operation> {
     derivations(&mut all);
     public_keys(&mut all);
     post_quantum(&mut all);
+    certificates(&mut all);
     all
 }
 
@@ -398,5 +403,27 @@ fn post_quantum(all: &mut Vec<Operation>) {
             hsm.ml_kem_encapsulate(key, parameters, &mut ciphertext, &mut [0; 32])?;
             Ok(move |hsm: &mut Hsm| hsm.ml_kem_decapsulate(key, parameters, &ciphertext, &mut [0; 32]))
         });
+    }
+}
+
+/// A chain below a root with the verify cache off, which verifies two signatures, and with it, which verifies none.
+fn certificates(all: &mut Vec<Operation>) {
+    for (remembers, what) in [(false, "new"), (true, "remembered")] {
+        let name = format!("verify a chain of two (P-256), signatures {what}");
+        all.push(operation("Certificates", name, 0, move |hsm| {
+            let mut present = [0; 16];
+            if !matches!(hsm.nvm_read(ROOT, &mut present), Err(Error::Remote(Status::NOT_FOUND))) {
+                bail!("object {ROOT} exists; destroy it first");
+            }
+            let chain = demo::certificates(&["intermediate", "leaf"])?;
+            hsm.certificate_add(Root::new(ROOT), &demo::certificates(&["root"])?)?;
+            hsm.certificate_set_cache(remembers)?;
+            hsm.certificate_verify(ROOT, &chain)?;
+            let undo = |hsm: &mut Hsm| {
+                hsm.certificate_set_cache(true)?;
+                hsm.certificate_erase(ROOT)
+            };
+            Ok(Prepared::new(move |hsm| hsm.certificate_verify(ROOT, &chain), undo))
+        }));
     }
 }

@@ -11,7 +11,7 @@ const ROOT: ObjectId = ObjectId(0x0061);
 const OTHER_ROOT: ObjectId = ObjectId(0x0062);
 
 /// Certificates by name, one after the other.
-fn certificates(names: &[&str]) -> Result<Vec<u8>> {
+pub(crate) fn certificates(names: &[&str]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for name in names {
         let mut lines = include_str!("certificates.txt").lines().filter_map(|line| line.split_once(' '));

@@ -1,7 +1,7 @@
 //! `casemate demo`: every feature once, checked.
 
 mod audit;
-mod certificate;
+pub(crate) mod certificate;
 mod custom;
 mod dma;
 mod image;

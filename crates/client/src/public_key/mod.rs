@@ -156,7 +156,7 @@ fn verdict(valid: u32) -> Result<bool, ResponseFault> {
 }
 
 /// Takes the status for a wrong signature as the verdict that it is.
-fn signature_verdict(outcome: Result<u32, ResponseFault>) -> Result<bool, ResponseFault> {
+pub(crate) fn signature_verdict(outcome: Result<u32, ResponseFault>) -> Result<bool, ResponseFault> {
     match outcome {
         Err(ResponseFault::Remote(Status::SIGNATURE_VERIFICATION)) => Ok(false),
         Err(fault) => Err(fault),

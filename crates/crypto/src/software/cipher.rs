@@ -11,13 +11,41 @@ fn whole_blocks(data: &mut [u8]) -> Result<&mut [[u8; AES_BLOCK]], Error> {
     }
 }
 
+type Blocks<'a> = Result<&'a mut [[u8; AES_BLOCK]], Error>;
+
+// One function for each direction, not inlined: the two key schedules would share a stack frame otherwise.
+
+#[inline(never)]
+fn encrypt_ecb(key: &[u8], blocks: Blocks<'_>) -> Result<(), Error> {
+    Encryptor::new(key)?.blocks(blocks?);
+    Ok(())
+}
+
+#[inline(never)]
+fn decrypt_ecb(key: &[u8], blocks: Blocks<'_>) -> Result<(), Error> {
+    Decryptor::new(key)?.blocks(blocks?);
+    Ok(())
+}
+
+#[inline(never)]
+fn encrypt_cbc(key: &[u8], iv: &mut [u8; AES_BLOCK], blocks: Blocks<'_>) -> Result<(), Error> {
+    Encryptor::new(key)?.cbc(iv, blocks?);
+    Ok(())
+}
+
+#[inline(never)]
+fn decrypt_cbc(key: &[u8], iv: &mut [u8; AES_BLOCK], blocks: Blocks<'_>) -> Result<(), Error> {
+    Decryptor::new(key)?.cbc(iv, blocks?);
+    Ok(())
+}
+
 impl<R> Cipher for Software<R> {
     fn ecb(&self, direction: Direction, key: &[u8], data: &mut [u8]) -> Result<(), Error> {
+        let blocks = whole_blocks(data);
         match direction {
-            Direction::Encrypt => Encryptor::new(key)?.blocks(whole_blocks(data)?),
-            Direction::Decrypt => Decryptor::new(key)?.blocks(whole_blocks(data)?),
+            Direction::Encrypt => encrypt_ecb(key, blocks),
+            Direction::Decrypt => decrypt_ecb(key, blocks),
         }
-        Ok(())
     }
 
     fn cbc(
@@ -27,11 +55,11 @@ impl<R> Cipher for Software<R> {
         iv: &mut [u8; AES_BLOCK],
         data: &mut [u8],
     ) -> Result<(), Error> {
+        let blocks = whole_blocks(data);
         match direction {
-            Direction::Encrypt => Encryptor::new(key)?.cbc(iv, whole_blocks(data)?),
-            Direction::Decrypt => Decryptor::new(key)?.cbc(iv, whole_blocks(data)?),
+            Direction::Encrypt => encrypt_cbc(key, iv, blocks),
+            Direction::Decrypt => decrypt_cbc(key, iv, blocks),
         }
-        Ok(())
     }
 
     fn ctr(&self, key: &[u8], state: &mut CtrState, data: &mut [u8]) -> Result<(), Error> {

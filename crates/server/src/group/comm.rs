@@ -7,6 +7,7 @@ use casemate_nvm::ObjectStore;
 use casemate_protocol::message::comm::{InfoResponse, InitRequest, InitResponse, action};
 use casemate_protocol::{ClientId, Layout, ObjectId};
 
+#[inline(never)]
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,

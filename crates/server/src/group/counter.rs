@@ -10,6 +10,7 @@ use casemate_protocol::message::counter::{
 use casemate_protocol::message::nvm::{counter_value, with_counter_value};
 use casemate_protocol::{Flags, Label, Layout, Metadata, ObjectId, Status};
 
+#[inline(never)]
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,

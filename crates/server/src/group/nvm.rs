@@ -16,6 +16,7 @@ use core::ops::ControlFlow;
 #[cfg(feature = "dma")]
 mod dma;
 
+#[inline(never)]
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,

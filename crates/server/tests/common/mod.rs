@@ -19,6 +19,17 @@ pub fn bytes(text: &str) -> Vec<u8> {
     bytes
 }
 
+/// A certificate with an Ed25519 key that has signed itself, made with Python's `cryptography`; valid in 2029 and 2030.
+macro_rules! certificate {
+    () => {
+        "3081c33077a003020102020107300506032b6570300c310a300806035504030c0161301e170d32393031303130303030 \
+         30305a170d3331303130313030303030305a300c310a300806035504030c0161302a300506032b6570032100c859c825 \
+         8f386363b7b53cdf3e112899fdf10bd0b5c56a47108bf02ac6ca774e300506032b6570034100abbe0e1cf6807f5dc5fb \
+         601cb1c0a26a36d0ab4ffd76418c0be39b71504341e56990b4bac50118bb9ae4affe6bbe67968e94ede54717e9e94845 \
+         3dea709a0105"
+    };
+}
+
 /// One message of each kind that succeeds, in an order in which it does: group, action, payload, offset of the status.
 pub const MESSAGES: &[(u8, u8, &str, Option<usize>)] = &[
     (1, 1, "03000000", None),
@@ -99,6 +110,19 @@ pub const MESSAGES: &[(u8, u8, &str, Option<usize>)] = &[
     (7, 14, "20000000 0E 00*3 44*16 33*32", None),
     (7, 15, "0E000000 21000000 55*33", None),
     (7, 16, "0E000000 21000000 10000000 00*4 55*33 66*16", None),
+    // Certificates: INIT, ADD, READ, VERIFY (the leaf's key becomes key 0x0A), several roots, the verify cache, an attribute
+    // certificate that is none, ERASE.
+    (12, 1, "", Some(0)),
+    (12, 2, concat!("C6000000 0300 FFFF 0000 00*24 0000 ", certificate!()), Some(0)),
+    (12, 4, "0300 00*6", Some(0)),
+    (12, 5, concat!("C6000000 0300 0100 E007 0A00 ", certificate!()), Some(0)),
+    (12, 6, concat!("C6000000 0200 0000 0000 0000 00*4 0300 0900 ", certificate!()), Some(0)),
+    (12, 7, "", Some(0)),
+    (12, 8, "01 00*7", Some(0)),
+    (12, 0x26, concat!("C6000000 0300 0000 ", certificate!()), None),
+    (12, 3, "0300 00*6", Some(0)),
+    // A custom callback, of which there are none.
+    (10, 0, "00*264", None),
     // No such group, and the end.
     (5, 0, "00*10", None),
     (13, 0, "00*10", None),

@@ -18,27 +18,29 @@ pub(crate) struct Meter {
     start: Cell<u32>,
     /// Group, action, first word of the payload (the algorithm of a cryptographic request), length of the request.
     request: Cell<[u32; 4]>,
-    has_answered: Cell<bool>,
 }
 
 impl Meter {
     pub(crate) const fn new() -> Self {
-        Self {
-            console: Cell::new(None),
-            start: Cell::new(0),
-            request: Cell::new([0; 4]),
-            has_answered: Cell::new(false),
-        }
+        Self { console: Cell::new(None), start: Cell::new(0), request: Cell::new([0; 4]) }
     }
 
     pub(crate) fn attach(&self, console: Option<File>) {
         self.console.set(console);
     }
 
-    /// Prints the sizes of the program, and what the firmware's own object takes.
-    pub(crate) fn sizes(&self, firmware: usize) {
+    /// Prints the sizes of the program: flash, variables, room for the stack.
+    pub(crate) fn sizes(&self) {
         let Sizes { flash, variables, stack } = bare_metal::sizes();
-        self.print(b"sizes", &[flash, variables, firmware, stack].map(|size| size as u32));
+        self.print(b"sizes", &[flash, variables, stack].map(|size| size as u32));
+    }
+
+    /// The boot is over: instructions since the start, and the deepest stack.
+    pub(crate) fn booted(&self) {
+        // The counter was started by the first instructions of the program, and has not gone round.
+        let ticks = 0x00FF_FFFF_u32.wrapping_sub(bare_metal::cycle_counter());
+        let stack = bare_metal::stack_used().wrapping_add(bare_metal::stack_above());
+        self.print(b"boot", &[ticks.wrapping_mul(INSTRUCTIONS_PER_TICK), stack as u32]);
     }
 
     /// A request was handed over.
@@ -57,18 +59,13 @@ impl Meter {
 
     /// The response is there.
     pub(crate) fn end(&self, length: usize) {
-        if !self.has_answered.replace(true) {
-            // The counter was started by the first instructions of the program.
-            let ticks = 0x00FF_FFFF_u32.wrapping_sub(bare_metal::cycle_counter());
-            self.print(b"boot", &[ticks.wrapping_mul(INSTRUCTIONS_PER_TICK)]);
-        }
         if !cfg!(feature = "figures") {
             return;
         }
         let now = bare_metal::cycle_counter();
         let passed = if bare_metal::cycle_counter_passed_zero() { COUNTER_PERIOD } else { 0 };
         let ticks = self.start.get().wrapping_add(passed).wrapping_sub(now);
-        let stack = bare_metal::stack_used() as u32;
+        let stack = bare_metal::stack_used().wrapping_add(bare_metal::stack_above()) as u32;
         let [group, action, word, request] = self.request.get();
         let instructions = ticks.wrapping_mul(INSTRUCTIONS_PER_TICK);
         self.print(b"request", &[group, action, word, request, length as u32, instructions, stack]);

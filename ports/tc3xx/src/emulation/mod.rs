@@ -4,7 +4,7 @@ mod measure;
 mod uart;
 
 use casemate_device::SerialServer;
-use casemate_port::{Firmware, Progress, Reason};
+use casemate_port::{Firmware, Progress, Reason, Step};
 use casemate_tc3xx::bare_metal::semihosting::{self, File};
 use casemate_tc3xx::bare_metal::{self, Owned, UART0, UART1};
 use casemate_tc3xx::port::{Board, Memory, PACKET, Tc3xx};
@@ -52,6 +52,7 @@ static MEMORY: Owned<Memory<LINKS>> = Owned::new(Memory::new());
 static FRAMES: Owned<[[[u8; FRAME]; 2]; LINKS]> = Owned::new([[[0; FRAME]; 2]; LINKS]);
 static SERIALS: Owned<[Option<RefCell<Serial>>; LINKS]> = Owned::new([const { None }; LINKS]);
 static MODEL: Owned<Option<Model<'static, Noise>>> = Owned::new(None);
+static FIRMWARE: Owned<Option<Hsm>> = Owned::new(None);
 static METER: Owned<Meter> = Owned::new(Meter::new());
 
 /// A client's line, as long as a session lasts.
@@ -75,7 +76,17 @@ impl ServerTransport for Link {
     }
 }
 
+/// The engine, unless what is measured is the software: the figures of the engine would be those of its model.
+#[cfg(not(feature = "figures"))]
+type Engines = casemate_device::Aes128Driver<casemate_tc3xx::Engine<Registers>>;
+#[cfg(feature = "figures")]
+type Engines = casemate_port::NoHardware;
+
+type Hsm = Firmware<Tc3xx<Registers, Emulated, LINKS>, LINKS>;
+
 struct Emulated {
+    #[cfg_attr(feature = "figures", expect(dead_code, reason = "no engine"))]
+    model: Registers,
     serials: &'static [Option<RefCell<Serial>>; LINKS],
     meter: &'static Meter,
     console: Option<File>,
@@ -83,6 +94,14 @@ struct Emulated {
 
 impl Board for Emulated {
     type Transport = Link;
+    type Engines = Engines;
+
+    fn engines(&mut self) -> Engines {
+        #[cfg(feature = "figures")]
+        return casemate_port::NoHardware;
+        #[cfg(not(feature = "figures"))]
+        casemate_device::Aes128Driver::new(casemate_tc3xx::Engine::new(self.model))
+    }
 
     fn open(&mut self, link: usize) -> Option<Link> {
         let serial = self.serials.get(link)?.as_ref()?;
@@ -106,12 +125,15 @@ impl Board for Emulated {
 /// Called by the start-up code, once.
 #[unsafe(no_mangle)]
 extern "C" fn tc3xx_main() -> ! {
-    run();
+    if let Some((firmware, meter)) = assemble() {
+        serve(firmware, meter)
+    }
     semihosting::exit(false)
 }
 
-/// Serves for ever; comes back only if the firmware cannot be put together.
-fn run() -> Option<()> {
+/// Puts the firmware together. Not inlined: what it needs of the stack is given back before anything is served.
+#[inline(never)]
+fn assemble() -> Option<(&'static mut Hsm, &'static Meter)> {
     bare_metal::start_cycle_counter();
     let console = File::console();
     let noise = Noise { source: File::read_only(c"/dev/urandom"), pieces: RefCell::new(([0; 32], 32)) };
@@ -123,12 +145,19 @@ fn run() -> Option<()> {
     }
     let meter: &'static Meter = METER.take()?;
     meter.attach(console);
-    let board = Emulated { serials, meter, console };
-    let mut firmware = Firmware::<_, LINKS>::new(Tc3xx::new(model, board, MEMORY.take()?));
-    meter.sizes(size_of_val(&firmware));
+    let board = Emulated { model, serials, meter, console };
+    let firmware = FIRMWARE.take()?.insert(Firmware::new(Tc3xx::new(model, board, MEMORY.take()?)));
+    Some((firmware, meter))
+}
+
+#[inline(never)]
+fn serve(firmware: &mut Hsm, meter: &Meter) -> ! {
+    meter.sizes();
     loop {
-        if let Progress::Safe(_) = firmware.poll() {
-            bare_metal::sleep();
+        match firmware.poll() {
+            Progress::Booted(Step::Release) => meter.booted(),
+            Progress::Safe(_) => bare_metal::sleep(),
+            _ => {}
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) struct Operation<'a> {
     out: &'a mut [u8],
 }
 
+#[inline(never)]
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,

@@ -16,6 +16,7 @@ mod dma;
 #[cfg(feature = "key-wrap")]
 mod wrap;
 
+#[inline(never)]
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,

@@ -163,6 +163,7 @@ fn empty(payload: &[u8]) -> Result<(), Status> {
     if payload.is_empty() { Ok(()) } else { Err(Status::SHE_GENERAL_ERROR) }
 }
 
+#[inline(never)]
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,
