@@ -87,6 +87,11 @@ impl<R: Registers + Copy> BridgeBoard<R> {
     pub const fn new(registers: R, memory: SharedRegion<'static>, wait: fn()) -> Self {
         Self { registers, memory, wait }
     }
+
+    /// The memory that application cores reach.
+    pub const fn memory(&self) -> SharedRegion<'static> {
+        self.memory
+    }
 }
 
 impl<R: Registers + Copy> Board for BridgeBoard<R> {

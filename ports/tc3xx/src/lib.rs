@@ -32,6 +32,8 @@ extern crate std;
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 pub mod bare_metal;
 pub mod bridge;
+#[cfg(feature = "conformance")]
+mod conformance;
 pub mod data_flash;
 pub mod engine;
 pub mod memory_map;

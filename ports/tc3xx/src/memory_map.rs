@@ -99,6 +99,7 @@ pub const EMULATED_LARGE: MemoryMap = MemoryMap {
 };
 
 /// The map of this build.
-pub const CURRENT: MemoryMap = if cfg!(feature = "everything") { EMULATED_LARGE } else { EMULATED };
+pub const CURRENT: MemoryMap =
+    if cfg!(any(feature = "everything", feature = "conformance")) { EMULATED_LARGE } else { EMULATED };
 
 const _: () = assert!(TC39X.is_consistent() && EMULATED.is_consistent() && EMULATED_LARGE.is_consistent());

@@ -35,6 +35,10 @@ pub struct Model<'a, S> {
     page_mode: Cell<bool>,
     flash_address: Cell<u32>,
     flash_fault: Cell<bool>,
+    /// Writes and erasures until the power fails.
+    power: Cell<Option<u32>>,
+    /// Whether the power has failed in the middle of one.
+    half: Cell<bool>,
     aes_fault: Cell<bool>,
     bells: Cell<u32>,
     held: Cell<bool>,
@@ -57,6 +61,8 @@ impl<'a, S: Surroundings> Model<'a, S> {
             page_mode: Cell::new(false),
             flash_address: Cell::new(0),
             flash_fault: Cell::new(false),
+            power: Cell::new(None),
+            half: Cell::new(false),
             aes_fault: Cell::new(false),
             bells: Cell::new(0),
             held: Cell::new(true),
@@ -67,6 +73,37 @@ impl<'a, S: Surroundings> Model<'a, S> {
     /// Rings bells, as application cores do: one bit for each client.
     pub fn ring(&self, clients: u32) {
         self.bells.set(self.bells.get() | clients);
+    }
+
+    /// Cuts the power of the data flash at the write or erasure after so many more of them: that one stops half way, and
+    /// later ones do nothing and fail.
+    pub fn cut_power_after(&self, operations: u32) {
+        self.power.set(Some(operations));
+        self.half.set(false);
+    }
+
+    /// Switches the power of the data flash on again.
+    pub fn restore_power(&self) {
+        self.power.set(None);
+        self.half.set(false);
+        self.flash_fault.set(false);
+        self.page_mode.set(false);
+    }
+
+    /// How much of an operation on `length` bytes is done, and whether it succeeds.
+    fn powered(&self, length: usize) -> (usize, Option<()>) {
+        match self.power.get() {
+            None => (length, Some(())),
+            Some(left) => match left.checked_sub(1) {
+                Some(left) => {
+                    self.power.set(Some(left));
+                    (length, Some(()))
+                }
+                // The next one finds the counter where it was, and `half` taken.
+                None if self.half.replace(true) => (0, None),
+                None => (length / 2, None),
+            },
+        }
     }
 
     /// The application cores reset by themselves.
@@ -119,15 +156,18 @@ impl<'a, S: Surroundings> Model<'a, S> {
         if *page != [ERASED; PAGE_SIZE] {
             return None;
         }
-        *page = *self.page.borrow();
-        Some(())
+        let (length, done) = self.powered(PAGE_SIZE);
+        page.iter_mut().zip(&*self.page.borrow()).take(length).for_each(|(to, from)| *to = *from);
+        done
     }
 
     fn erase_sector(&self) -> Option<()> {
         let offset = self.aligned(SECTOR_SIZE)?;
         let mut flash = self.data_flash.borrow_mut();
-        flash.get_mut(offset..)?.get_mut(..SECTOR_SIZE)?.fill(ERASED);
-        Some(())
+        let sector = flash.get_mut(offset..)?.get_mut(..SECTOR_SIZE)?;
+        let (length, done) = self.powered(SECTOR_SIZE);
+        sector.get_mut(..length)?.fill(ERASED);
+        done
     }
 
     fn aligned(&self, unit: usize) -> Option<usize> {

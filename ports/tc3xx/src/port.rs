@@ -93,6 +93,7 @@ pub trait Board {
 pub struct Tc3xx<R: 'static, B, const LINKS: usize> {
     registers: R,
     board: B,
+    parts: Parts,
     directory: Option<&'static mut [DirectoryEntry; OBJECTS]>,
     global_keys: Option<&'static mut Cache>,
     session_keys: core::slice::IterMut<'static, Cache>,
@@ -108,6 +109,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Tc3xx<R, B, LINKS> {
         Self {
             registers,
             board,
+            parts: Parts::default(),
             directory: Some(directory),
             global_keys: Some(global_keys),
             session_keys: session_keys.iter_mut(),
@@ -121,6 +123,29 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Tc3xx<R, B, LINKS> {
     pub const fn board(&self) -> &B {
         &self.board
     }
+
+    /// The module's registers.
+    pub const fn registers(&self) -> R {
+        self.registers
+    }
+}
+
+/// Which parts were handed out.
+#[derive(Debug, Default)]
+struct Parts {
+    entropy: bool,
+    engines: bool,
+    flash: bool,
+}
+
+/// Marks a part as handed out.
+fn once(taken: &mut bool) -> Result<(), Fault> {
+    if core::mem::replace(taken, true) { Err(Fault::Taken) } else { Ok(()) }
+}
+
+/// To the firmware there is one application core.
+fn exists(core: Core) -> Result<(), Fault> {
+    if core == Core(0) { Ok(()) } else { Err(Fault::NoSuchPart) }
 }
 
 /// A buffer; an empty one if it was handed out before.
@@ -156,7 +181,8 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
         Ok(())
     }
 
-    fn hold(&mut self, _: Core) -> Result<(), Fault> {
+    fn hold(&mut self, core: Core) -> Result<(), Fault> {
+        exists(core)?;
         let host = Host::new(self.registers);
         if host.is_held() {
             return Ok(());
@@ -165,6 +191,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
     }
 
     fn entropy(&mut self) -> Result<Self::Entropy, Fault> {
+        once(&mut self.parts.entropy)?;
         Ok(Noise::new(self.registers))
     }
 
@@ -173,6 +200,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
     }
 
     fn crypto(&mut self) -> Result<Self::Crypto, Fault> {
+        once(&mut self.parts.engines)?;
         Ok(self.board.engines())
     }
 
@@ -181,6 +209,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
     }
 
     fn flash(&mut self) -> Result<Self::Flash, Fault> {
+        once(&mut self.parts.flash)?;
         Ok(DataFlash::new(self.registers))
     }
 
@@ -219,12 +248,13 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
         }
     }
 
-    fn release(&mut self, _: Core) -> Result<(), Fault> {
+    fn release(&mut self, core: Core) -> Result<(), Fault> {
+        exists(core)?;
         Host::new(self.registers).release().map_err(|_| Fault::Device(1))
     }
 
     fn open(&mut self, link: usize) -> Result<Option<B::Transport>, Fault> {
-        Ok(self.board.open(link))
+        if link < LINKS { Ok(self.board.open(link)) } else { Err(Fault::NoSuchPart) }
     }
 
     fn link_core(&self, _: usize) -> Option<Core> {
