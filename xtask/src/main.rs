@@ -86,6 +86,13 @@ const STEPS: &[Step] = &[
     },
 ];
 
+/// A measurement, no check: not among the steps of `test`.
+const FOOTPRINT: Step = Step {
+    name: "footprint",
+    description: "flash, RAM, stack and instructions of firmware on a Cortex-M3",
+    run: ports::tc3xx::footprint,
+};
+
 const HELP: &str = "\
 Usage: cargo xtask test [STEP...]   run every step, or those named
        cargo xtask test --list      list the steps
@@ -96,6 +103,9 @@ Usage: cargo xtask test [STEP...]   run every step, or those named
        cargo xtask install [--prefix DIR] [--debug]
                                     build the client library for C; install header, libraries, pkg-config file
                                     and CMake package below DIR (/usr/local)
+       cargo xtask footprint [a] [b] [c] [d]
+                                    measure firmware of these configurations on an emulated Cortex-M3:
+                                    flash, RAM, stack, instructions; XTASK_FIRMWARE_LEVEL=z|s|2|3 optimizes
        cargo xtask record PORT SERVER_PORT FILE
                                     write down the packets between a client that connects to PORT and the
                                     server at SERVER_PORT, both on this machine
@@ -147,6 +157,7 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Some((first, rest)) if first == FOOTPRINT.name => run(&context, &[&FOOTPRINT], rest),
         Some((first, rest)) if first == "record" => {
             let ports = (
                 rest.first().and_then(|port| port.parse().ok()),

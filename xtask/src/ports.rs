@@ -1,6 +1,8 @@
 //! `cargo xtask ports`: builds every port, runs the conformance suite of each that can run here, and prints what it
 //! found. A port's own file or function makes its row; the list is [`PORTS`].
 
+pub(crate) mod tc3xx;
+
 use crate::command::Task;
 use crate::{Context, Outcome, tools};
 
@@ -44,6 +46,7 @@ const PORTS: &[Port] = &[
     Port { name: "posix", run: posix },
     Port { name: "skeleton", run: skeleton },
     Port { name: "c-client", run: crate::c_library::cortex_m3 },
+    Port { name: "tc3xx", run: tc3xx::row },
 ];
 
 /// Ports that are not in the list, such as a new one: they run the conformance suite on this host.

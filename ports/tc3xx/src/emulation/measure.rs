@@ -29,10 +29,11 @@ impl Meter {
         self.console.set(console);
     }
 
-    /// Prints the sizes of the program: flash, variables, room for the stack.
-    pub(crate) fn sizes(&self) {
+    /// Prints the sizes of the program: flash, variables, room for the stack; and what a server with one client takes
+    /// of the variables, and a key cache of that.
+    pub(crate) fn sizes(&self, one_client: usize, cache: usize) {
         let Sizes { flash, variables, stack } = bare_metal::sizes();
-        self.print(b"sizes", &[flash, variables, stack].map(|size| size as u32));
+        self.print(b"sizes", &[flash, variables, stack, one_client, cache].map(|size| size as u32));
     }
 
     /// The boot is over: instructions since the start, and the deepest stack.

@@ -7,7 +7,7 @@ use casemate_device::SerialServer;
 use casemate_port::{Firmware, Progress, Reason, Step};
 use casemate_tc3xx::bare_metal::semihosting::{self, File};
 use casemate_tc3xx::bare_metal::{self, Owned, UART0, UART1};
-use casemate_tc3xx::port::{Board, Memory, PACKET, Tc3xx};
+use casemate_tc3xx::port::{Board, Cache, Memory, PACKET, Tc3xx};
 use casemate_tc3xx::{Model, Surroundings};
 use casemate_transport::{FrameError, LENGTH_PREFIX_SIZE, ServerTransport, TransportError};
 use core::cell::RefCell;
@@ -152,7 +152,8 @@ fn assemble() -> Option<(&'static mut Hsm, &'static Meter)> {
 
 #[inline(never)]
 fn serve(firmware: &mut Hsm, meter: &Meter) -> ! {
-    meter.sizes();
+    let one_client = size_of::<Memory<1>>() + size_of::<Firmware<Tc3xx<Registers, Emulated, 1>, 1>>();
+    meter.sizes(one_client, size_of::<Cache>());
     loop {
         match firmware.poll() {
             Progress::Booted(Step::Release) => meter.booted(),

@@ -44,6 +44,7 @@ pub(super) const fn check_ecb_length(length: usize) -> Result<(), Status> {
     if length.is_multiple_of(AES_BLOCK) { Ok(()) } else { Err(Status::BAD_LENGTH) }
 }
 
+#[inline(never)]
 pub(super) fn cbc<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -62,6 +63,7 @@ pub(super) fn cbc<P: Platform>(
     Ok(fixed.saturating_add(tails.input.len()).saturating_add(iv.len()))
 }
 
+#[inline(never)]
 pub(super) fn ecb<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -94,6 +96,7 @@ pub(super) fn ctr_state(
 
 /// Both directions are the same computation. (The original computes something else for "decrypt", which its own
 /// clients therefore never ask for.)
+#[inline(never)]
 pub(super) fn ctr<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -121,6 +124,7 @@ pub(super) fn check_gcm_lengths(iv: &[u8], tag_length: usize) -> Result<(), Stat
     if iv.is_empty() || !is_tag { Err(Status::CRYPTO_ARGUMENT) } else { Ok(()) }
 }
 
+#[inline(never)]
 pub(super) fn gcm<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,

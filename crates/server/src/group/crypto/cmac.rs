@@ -98,6 +98,7 @@ pub(super) fn suspend<P: Platform>(
 }
 
 /// Data and a MAC length: one shot. No MAC length: absorb. A MAC length alone: finish.
+#[inline(never)]
 pub(super) fn cmac<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,

@@ -40,6 +40,7 @@ struct Output {
     length: u32,
 }
 
+#[inline(never)]
 pub(super) fn hkdf<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -64,6 +65,7 @@ pub(super) fn hkdf<P: Platform>(
     })
 }
 
+#[inline(never)]
 pub(super) fn cmac_kdf<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,

@@ -110,6 +110,7 @@ fn digest_response(digest: [u8; 64], variant: u32) -> Sha2DigestResponse {
     Sha2DigestResponse { length_high: 0, length_low: 0, digest, variant }
 }
 
+#[inline(never)]
 fn sha256<P: Platform>(
     context: &Context<'_, P>,
     operation: Operation<'_>,
@@ -127,6 +128,7 @@ fn sha256<P: Platform>(
     Ok(context.put(&Sha256StateResponse { length_high, length_low, state: words, variant }, operation.out))
 }
 
+#[inline(never)]
 fn sha512<P: Platform>(
     context: &Context<'_, P>,
     operation: Operation<'_>,
@@ -144,6 +146,7 @@ fn sha512<P: Platform>(
     Ok(context.put(&Sha512StateResponse { length_high, length_low, state: words, variant }, operation.out))
 }
 
+#[inline(never)]
 fn sha3<P: Platform>(
     context: &Context<'_, P>,
     operation: Operation<'_>,

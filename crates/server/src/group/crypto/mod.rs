@@ -2,6 +2,9 @@
 //! header alone.
 //!
 //! A key named by identifier is copied out of the key store under the lock; the computation runs without it.
+//!
+//! The handlers are not inlined into each other: each keeps a key and a state on the stack, and a session should pay for
+//! the one that runs, not for all.
 
 use crate::keys::Usage;
 use crate::server::{Affinity, Context, Platform};

@@ -7,6 +7,7 @@ use casemate_protocol::message::crypto::{RandomRequest, RandomResponse};
 use casemate_protocol::{Layout, Status};
 
 /// As many bytes as asked for, or as fit.
+#[inline(never)]
 pub(super) fn random<P: Platform>(
     context: &Context<'_, P>,
     operation: Operation<'_>,

@@ -1,0 +1,294 @@
+//! The AURIX TC3xx in emulation: the row of `cargo xtask ports`, and the figures of `cargo xtask footprint`.
+
+use super::{Fault, Row, summary};
+use crate::command::Task;
+use crate::{Context, Outcome, tools};
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PACKAGE: &str = "casemate-tc3xx";
+/// The libraries' back ends for small flash.
+const RUSTFLAGS: &str = "--cfg aes_backend_soft=\"compact\" --cfg sha2_backend_soft=\"compact\"";
+/// How long one emulation may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What the driving program measured in one configuration.
+struct Figures {
+    flash: u64,
+    ram: u64,
+    /// What a server with one client, without global keys, takes of the RAM.
+    ram_one_client: u64,
+    /// Deepest stack of a served request.
+    stack: u64,
+    /// The request with that stack.
+    deepest: String,
+    boot: u64,
+    boot_stack: u64,
+    /// Name, instructions, stack.
+    operations: Vec<(String, u64, u64)>,
+}
+
+/// Builds the conformance suite and a firmware, runs both, and drives the firmware as two clients.
+pub(super) fn row(context: &Context) -> Result<Row, Fault> {
+    let compiler = ready().and_then(|()| tools::device_compiler(context)).map_err(Fault::Missing)?;
+    let suite = build(context, &compiler, "tc3xx-conformance", "conformance,config-b", "s")?;
+    let (output, result) = emulator(&suite).limit(LIMIT).run_reading_output();
+    let conformance = summary(&output)?;
+    result?;
+    let figures = drive(context, &compiler, "c", "s")?;
+    Ok(Row {
+        runs: format!(
+            "boots, serves two clients on an emulated Cortex-M3 (configuration c): {} operations checked",
+            figures.operations.len()
+        ),
+        conformance,
+        flash: Some(figures.flash),
+        ram: Some(figures.ram),
+        stack: Some(figures.stack),
+    })
+}
+
+fn ready() -> Result<(), String> {
+    tools::programs(&["qemu-system-arm"], &["qemu-system-arm"])
+}
+
+/// Builds a program for the core.
+fn build(
+    context: &Context,
+    compiler: &tools::DeviceCompiler,
+    program: &str,
+    features: &str,
+    level: &str,
+) -> Result<PathBuf, String> {
+    let task = compiler
+        .build(context)
+        .locked(context)
+        .arguments(["--package", PACKAGE, "--bin", program, "--profile", "firmware"])
+        .arguments(["--features", &format!("firmware,{features}")])
+        .variable("RUSTFLAGS", RUSTFLAGS)
+        .variable("CARGO_PROFILE_FIRMWARE_OPT_LEVEL", level);
+    let (task, target) = match compiler {
+        tools::DeviceCompiler::Installed => (task, context.target.clone()),
+        // Debian's compiler brings no linker of its own.
+        tools::DeviceCompiler::Debian => {
+            tools::programs(&["arm-none-eabi-ld"], &["binutils-arm-none-eabi"])?;
+            let linked = task.variable("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", "arm-none-eabi-ld");
+            (linked, context.target.join("xtask-debian"))
+        }
+    };
+    task.run()?;
+    Ok(target.join(tools::DEVICE_TARGET).join("firmware").join(program))
+}
+
+fn machine() -> [&'static str; 10] {
+    [
+        "-M",
+        "mps2-an385",
+        "-cpu",
+        "cortex-m3",
+        "-display",
+        "none",
+        "-monitor",
+        "none",
+        "-semihosting-config",
+        "enable=on,target=native",
+    ]
+}
+
+fn emulator(program: &Path) -> Task {
+    Task::new("qemu-system-arm")
+        .arguments(machine())
+        .arguments(["-serial", "none", "-kernel"])
+        .arguments([program])
+}
+
+/// An emulator that is ended when this is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone after `wait`.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Builds the firmware of a configuration, runs it with counted instructions, and drives it.
+fn drive(
+    context: &Context,
+    compiler: &tools::DeviceCompiler,
+    configuration: &str,
+    level: &str,
+) -> Result<Figures, String> {
+    let firmware =
+        build(context, compiler, "tc3xx-firmware", &format!("figures,config-{configuration}"), level)?;
+    // Built before the emulator starts: it waits for nobody.
+    Task::cargo(context)
+        .arguments(["build", "--package", PACKAGE, "--example", "drive"])
+        .locked(context)
+        .run()?;
+    let console = context.target.join("tc3xx-console.txt");
+    let output = File::create(&console).map_err(|error| format!("{}: {error}", console.display()))?;
+    let addresses = [free_address()?, free_address()?];
+    let mut command = Command::new("qemu-system-arm");
+    command.args(machine()).args(["-icount", "shift=0"]);
+    for address in &addresses {
+        command.args(["-serial", &format!("tcp:{address},server,nowait")]);
+    }
+    let child = command
+        .arg("-kernel")
+        .arg(&firmware)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .spawn()
+        .map_err(|error| format!("qemu-system-arm did not start: {error}"))?;
+    let running = Running(child);
+    let start = Instant::now();
+    while TcpStream::connect(&addresses[0]).is_err() {
+        if start.elapsed() > Duration::from_secs(20) {
+            return Err("the emulator opens no serial line".to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (operations, result) = Task::cargo(context)
+        .arguments(["run", "--quiet", "--package", PACKAGE, "--example", "drive", "--", configuration])
+        .arguments(&addresses)
+        .limit(LIMIT)
+        .run_reading_output();
+    drop(running);
+    result?;
+    let console = std::fs::read_to_string(&console).map_err(|error| error.to_string())?;
+    figures(&console, &operations)
+}
+
+/// An address on this machine that nobody listens at.
+fn free_address() -> Result<String, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    listener.local_addr().map(|address| address.to_string()).map_err(|error| error.to_string())
+}
+
+/// Brings together what the firmware printed of each request and which requests an operation took.
+fn figures(console: &str, operations: &str) -> Result<Figures, String> {
+    let numbers = |line: &str| -> Vec<u64> {
+        line.split_whitespace().skip(1).filter_map(|word| u64::from_str_radix(word, 16).ok()).collect()
+    };
+    let lines = |name: &str| -> Vec<Vec<u64>> {
+        console.lines().filter(|line| line.split_whitespace().next() == Some(name)).map(numbers).collect()
+    };
+    let one = |name: &str, index: usize| {
+        lines(name)
+            .first()
+            .and_then(|numbers| numbers.get(index).copied())
+            .ok_or_else(|| format!("the firmware printed no line `{name}`"))
+    };
+    let requests = lines("request");
+    let mut found = Vec::new();
+    for line in operations.lines() {
+        let mut words = line.splitn(4, ' ');
+        let (Some("op"), Some(first), Some(count), Some(name)) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let first: usize = first.parse().map_err(|_| format!("not understood: {line}"))?;
+        let count: usize = count.parse().map_err(|_| format!("not understood: {line}"))?;
+        let taken = requests.get(first..first + count).ok_or_else(|| format!("not measured: {name}"))?;
+        // The operation itself is the dearest of its requests; others bring its keys.
+        let largest = |index: usize| taken.iter().filter_map(|request| request.get(index).copied()).max();
+        found.push((name.to_owned(), largest(5).unwrap_or(0), largest(6).unwrap_or(0)));
+    }
+    let (deepest, stack) = found
+        .iter()
+        .max_by_key(|(_, _, stack)| *stack)
+        .map(|(name, _, stack)| (name.clone(), *stack))
+        .ok_or("nothing was measured")?;
+    Ok(Figures {
+        flash: one("sizes", 0)?,
+        ram: one("sizes", 1)?,
+        ram_one_client: one("sizes", 3)?.saturating_sub(one("sizes", 4)?),
+        stack,
+        deepest,
+        boot: one("boot", 0)?,
+        boot_stack: one("boot", 1)?,
+        operations: found,
+    })
+}
+
+/// The original in its small build, from the measurements in docs/footprint.md: flash, static RAM, stack.
+const ORIGINAL: [(&str, [u64; 3]); 4] = [
+    ("a", [32_008, 9_424, 1_640]),
+    ("b", [40_300, 12_828, 1_640]),
+    ("c", [85_620, 12_828, 4_640]),
+    ("d", [142_664, 33_976, 11_128]),
+];
+
+/// `cargo xtask footprint [CONFIGURATION...]`: figures of every configuration, or of those named.
+pub(crate) fn footprint(context: &Context, arguments: &[String]) -> Outcome {
+    let compiler = match ready().and_then(|()| tools::device_compiler(context)) {
+        Ok(compiler) => compiler,
+        Err(reason) => return Outcome::Skip(reason),
+    };
+    let level = std::env::var("XTASK_FIRMWARE_LEVEL").unwrap_or_else(|_| "s".to_owned());
+    let mut all = Vec::new();
+    let mut faults = Vec::new();
+    for (name, original) in ORIGINAL {
+        if !arguments.is_empty() && !arguments.iter().any(|argument| argument == name) {
+            continue;
+        }
+        match drive(context, &compiler, name, &level) {
+            Ok(figures) => all.push((name, original, figures)),
+            Err(fault) => faults.push(format!("configuration {name}: {fault}")),
+        }
+    }
+    println!("\nopt-level {level}, {}, in bytes; in parentheses the original's small build", compiler.name());
+    println!(
+        "\n| | flash | static RAM, one client | all of it | stack, serving | deepest | boot: kI, stack |\n\
+         |---|---|---|---|---|---|---|"
+    );
+    for (name, [flash, ram, stack], figures) in &all {
+        println!(
+            "| {name} | {} ({flash}) | {} ({ram}) | {} | {} ({stack}) | {} | {}, {} |",
+            figures.flash,
+            figures.ram_one_client,
+            figures.ram,
+            figures.stack,
+            figures.deepest,
+            figures.boot / 1000,
+            figures.boot_stack,
+        );
+    }
+    if let Some((name, _, figures)) = all.last() {
+        println!("\n| operation, configuration {name} | kI | stack |\n|---|---|---|");
+        for (operation, instructions, stack) in &figures.operations {
+            println!("| {operation} | {}.{} | {stack} |", instructions / 1000, instructions % 1000 / 100);
+        }
+    }
+    if faults.is_empty() {
+        Outcome::Pass(format!("{} configurations", all.len()))
+    } else {
+        Outcome::Fail(faults.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_brought_together() {
+        let console = "sizes 00001000 00000200 00000300 000000f0 00000020\nboot 000003e8 00000040\n\
+                       request 00000001 00000001 0 0000000c 00000010 00000064 00000010\n\
+                       request 00000003 00000001 0 0000000c 00000010 000000c8 00000020\n\
+                       request 00000003 00000002 0 0000000c 00000010 00000032 00000008\n";
+        let found = figures(console, "op 0 1 comm init\nother\nop 1 2 key cache 16 B\n").unwrap();
+        assert_eq!((found.flash, found.ram, found.boot, found.boot_stack), (4096, 512, 1000, 64));
+        assert_eq!(found.ram_one_client, 0xD0);
+        assert_eq!((found.stack, found.deepest.as_str()), (32, "key cache 16 B"));
+        assert_eq!(found.operations[1], ("key cache 16 B".to_owned(), 200, 32));
+        assert!(figures(console, "op 2 2 too many\n").is_err());
+        assert!(figures("", "op 0 0 nothing\n").is_err());
+    }
+}
