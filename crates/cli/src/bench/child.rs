@@ -29,11 +29,12 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    pub(crate) fn start() -> Result<Self> {
+    /// Several at once have different numbers.
+    pub(crate) fn start(number: usize) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find this program's file")?;
         let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
         let socket = directory.path().join("socket");
-        let name = format!("casemate-bench-{}", std::process::id());
+        let name = format!("casemate-bench-{}-{number}", std::process::id());
         let mut child = Command::new(program)
             .args(["serve", "--quiet", "--nvm", "ram", "--connections", "200", "--tcp", "127.0.0.1:0"])
             .args(["--shm", &name, "--unix"])

@@ -1,18 +1,21 @@
 //! `casemate bench`.
 
 mod child;
+mod library;
 mod operations;
 mod report;
 mod statistics;
 mod transports;
 
 use crate::connection::{Hsm, TlsOptions, connect, in_process};
-use crate::local::{Setup, handler};
+use crate::local::{RamStore, Setup, handler};
 use crate::serve::timestamp;
 use crate::table::{Align, Table};
 use crate::value::{client_id, print, say, seconds};
-use anyhow::{Context, Result, bail};
-use casemate_protocol::{ClientId, MAX_DATA_LENGTH};
+use anyhow::{Context, Result, anyhow, bail};
+use casemate_posix::daemon::PosixPlatform;
+use casemate_protocol::{ClientId, MAX_DATA_LENGTH, Status};
+use casemate_server::{Affinity, Platform as _};
 use child::ServerProcess;
 use clap::Args;
 use operations::{Operation, Prepared};
@@ -28,6 +31,9 @@ use std::time::{Duration, Instant, SystemTime};
 ///
 /// Measures latency and throughput of every operation: in this process, where a request is a function call, and over
 /// TCP, where the server is another process of this program on the loopback address (or the one that --server names).
+///
+/// Without --server, the other transports are measured too: shared memory and Unix-domain sockets. The column "library" is the
+/// limit: the cryptographic library called directly, without client, message, session and key store.
 ///
 /// Without --only and --server, it also measures one client and many at once over each transport: memory shared by two
 /// threads, shared memory, Unix-domain sockets and TCP.
@@ -76,7 +82,12 @@ struct Target {
     name: String,
     description: String,
     hsm: Hsm,
+    /// The library is called in place of the server.
+    library: Option<Arc<Platform>>,
 }
+
+/// Whose driver is called directly.
+type Platform = PosixPlatform<RamStore>;
 
 /// All results.
 pub(crate) struct Results {
@@ -91,6 +102,10 @@ pub(crate) struct Results {
     memory: Option<Memory>,
     /// Index of the target over TCP, and of the one it is compared with.
     compared: Option<(usize, usize)>,
+    /// Index of the library.
+    library: Option<usize>,
+    /// Indices of our servers over transports.
+    own: Vec<usize>,
 }
 
 struct Row {
@@ -130,7 +145,11 @@ impl Bench {
 
         let own = match self.server {
             Some(_) => None,
-            None => Some(ServerProcess::start().context("our own server does not start")?),
+            // One for each transport, since each measures with the same objects.
+            None => {
+                let start = |number| ServerProcess::start(number).context("our own server does not start");
+                Some([start(0)?, start(1)?, start(2)?])
+            }
         };
         let mut targets = self.targets(own.as_ref())?;
         let mut progress = Progress::new(operations.len());
@@ -141,11 +160,11 @@ impl Bench {
         }
         progress.step("transports and numbers of clients");
         let transports = match &own {
-            Some(own) if wanted.is_none() => transports::measure(own, self.seconds, self.timeout)?,
+            Some([own, ..]) if wanted.is_none() => transports::measure(own, self.seconds, self.timeout)?,
             _ => Vec::new(),
         };
         progress.step("memory of connected clients");
-        let memory = own.as_ref().map(|own| own.memory(self.timeout)).transpose()?.flatten();
+        let memory = own.as_ref().map(|[own, ..]| own.memory(self.timeout)).transpose()?.flatten();
         progress.end();
 
         for target in &mut targets {
@@ -155,7 +174,11 @@ impl Bench {
             date: timestamp(SystemTime::now()),
             machine: Machine::read(),
             seconds: self.seconds.as_secs_f64(),
-            compared: (targets.len() == 3).then_some((1, 2)),
+            compared: self.against.is_some().then_some((1, 2)),
+            library: targets.iter().position(|target| target.library.is_some()),
+            own: (1..targets.len())
+                .filter(|index| targets[*index].library.is_none() && !(self.against.is_some() && *index == 2))
+                .collect(),
             targets: targets.into_iter().map(|target| (target.name, target.description)).collect(),
             rows,
             transports,
@@ -172,22 +195,23 @@ impl Bench {
         Ok(())
     }
 
-    fn targets(&self, own: Option<&ServerProcess>) -> Result<Vec<Target>> {
+    fn targets(&self, own: Option<&[ServerProcess; 3]>) -> Result<Vec<Target>> {
         let setup = Setup::default();
         let server = Arc::new(setup.server(setup.ram_store()?)?);
         let mut targets = vec![Target {
             name: "in process".to_owned(),
             description: "client and server in one thread, a request is a function call".to_owned(),
-            hsm: in_process(handler(&setup, server), setup.config.data_length),
+            hsm: in_process(handler(&setup, Arc::clone(&server)), setup.config.data_length),
+            library: None,
         }];
         let mut add = |name: &str, address: &str, description: String| -> Result<()> {
             let hsm = connect(address, &self.tls, MAX_DATA_LENGTH, self.timeout)?;
-            targets.push(Target { name: name.to_owned(), description, hsm });
+            targets.push(Target { name: name.to_owned(), description, hsm, library: None });
             Ok(())
         };
         match (&self.server, own) {
             (Some(address), _) => add(transport_of(address), address, format!("the server at {address}"))?,
-            (None, Some(own)) => {
+            (None, Some([own, ..])) => {
                 add(
                     "TCP",
                     &own.address,
@@ -199,6 +223,18 @@ impl Bench {
         if let Some(address) = &self.against {
             add(&self.against_name, address, format!("the server at {address}"))?;
         }
+        if let Some([_, shared, local]) = own {
+            add("shared memory", &shared.shm, "casemate serve over POSIX shared memory".to_owned())?;
+            add("Unix socket", &local.unix, "casemate serve over a Unix-domain socket".to_owned())?;
+        }
+        let platform =
+            PosixPlatform::new().map_err(|error| anyhow!("the library does not start: {error}"))?;
+        targets.push(Target {
+            name: "library".to_owned(),
+            description: "the cryptographic library called directly, with the key as bytes".to_owned(),
+            hsm: in_process(handler(&setup, server), setup.config.data_length),
+            library: Some(Arc::new(platform)),
+        });
         for target in &mut targets {
             target.hsm.init(self.client).with_context(|| format!("{} does not accept us", target.name))?;
             target.hsm.learn_limits()?;
@@ -213,7 +249,7 @@ impl Bench {
         let mut runs: Vec<Result<(Prepared, Samples), String>> = targets
             .iter_mut()
             .map(|target| {
-                let prepared = (operation.prepare)(&mut target.hsm).map_err(|error| format!("{error:#}"))?;
+                let prepared = target.prepare(operation).map_err(|error| format!("{error:#}"))?;
                 Ok((prepared, Samples::default()))
             })
             .collect();
@@ -242,6 +278,20 @@ impl Bench {
             });
         }
         Ok(Row { group: operation.group, name: operation.name.clone(), bytes: operation.bytes, outcomes })
+    }
+}
+
+impl Target {
+    fn prepare(&mut self, operation: &Operation) -> Result<Prepared> {
+        let Some(platform) = &self.library else { return (operation.prepare)(&mut self.hsm) };
+        let platform = Arc::clone(platform);
+        let call = library::call(&operation.name, platform.crypto(Affinity::Accelerated))?;
+        let mut call = call.context("no call of the library does this")?;
+        Ok(Prepared::plain(move |_| {
+            // Which error it is does not matter: none is expected, and the report shows that there was one.
+            call(platform.crypto(Affinity::Accelerated))
+                .map_err(|_| casemate_client::Error::Remote(Status::ABORTED))
+        }))
     }
 }
 
@@ -354,7 +404,9 @@ impl Results {
                 ("PER SECOND", Align::Right),
                 ("MB/s", Align::Right),
             ]);
-            for row in &self.rows {
+            // Not everything that a server does is a library's work.
+            let is_shown = |row: &&Row| self.library != Some(index) || row.outcomes[index].is_ok();
+            for row in self.rows.iter().filter(is_shown) {
                 table.row(match &row.outcomes[index] {
                     Ok(summary) => vec![
                         row.name.clone(),
@@ -368,7 +420,7 @@ impl Results {
                 });
             }
             print(table)?;
-            for row in &self.rows {
+            for row in self.rows.iter().filter(is_shown) {
                 if let Err(error) = &row.outcomes[index] {
                     say(format_args!("{}: {error}", row.name))?;
                 }
@@ -406,6 +458,9 @@ impl Results {
             }
             print(table)?;
         }
+        if let Some(library) = self.library {
+            self.print_shares(library)?;
+        }
         if !self.transports.is_empty() {
             transports::print_rows(&self.transports)?;
         }
@@ -418,6 +473,31 @@ impl Results {
             ))?;
         }
         Ok(())
+    }
+
+    /// How much of the library's speed is left in process, where it matters.
+    fn print_shares(&self, library: usize) -> Result<()> {
+        say("\nSHARE OF THE LIBRARY'S SPEED in process, operations of 20 µs and more")?;
+        let mut table = Table::new(&[
+            ("OPERATION", Align::Left),
+            ("p50 µs", Align::Right),
+            ("LIBRARY", Align::Right),
+            ("SHARE", Align::Right),
+        ]);
+        for (row, share) in self.shares(library) {
+            if let (Ok(our), Ok(their)) = (&row.outcomes[0], &row.outcomes[library]) {
+                let share = format!("{:.0} %", 100.0 * share);
+                table.row([row.name.clone(), three(our.p50), three(their.p50), share]);
+            }
+        }
+        print(table)
+    }
+
+    /// Operations that take the library 20 µs and more, and the share of its speed that is left in process.
+    fn shares(&self, library: usize) -> Vec<(&Row, f64)> {
+        let is_long = |row: &&Row| row.outcomes[library].as_ref().is_ok_and(|summary| summary.p50 >= 20.0);
+        let rows = self.rows.iter().filter(is_long);
+        rows.filter_map(|row| Some((row, row.ratio(0, library)?))).collect()
     }
 
     fn json(&self) -> Value {

@@ -18,7 +18,7 @@ const COUNTER: u8 = 0xBE;
 const ROOT: ObjectId = ObjectId(0x0BE8);
 const KILOBYTE: usize = 1024;
 
-type Call = Result<(), Error<LinkError>>;
+pub(super) type Call = Result<(), Error<LinkError>>;
 type Step = Box<dyn FnMut(&mut Hsm) -> Call>;
 type Undo = Box<dyn FnOnce(&mut Hsm) -> Call>;
 type Prepare = Box<dyn Fn(&mut Hsm) -> Result<Prepared>>;
@@ -38,7 +38,7 @@ impl Prepared {
         Self { step: Box::new(step), undo: Box::new(undo) }
     }
 
-    fn plain(step: impl FnMut(&mut Hsm) -> Call + 'static) -> Self {
+    pub(crate) fn plain(step: impl FnMut(&mut Hsm) -> Call + 'static) -> Self {
         Self::new(step, |_| Ok(()))
     }
 }
@@ -313,7 +313,7 @@ fn generation(
 }
 
 /// RSA keys that are used for nothing else, since making them would take longer than measuring.
-const RSA_KEYS: [(usize, &[u8]); 3] = [
+pub(super) const RSA_KEYS: [(usize, &[u8]); 3] = [
     (2048, include_bytes!("rsa-2048.der")),
     (3072, include_bytes!("rsa-3072.der")),
     (4096, include_bytes!("rsa-4096.der")),

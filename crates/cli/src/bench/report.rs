@@ -12,9 +12,9 @@ const RIGHT: f64 = WIDTH - 70.0;
 
 const STYLE: &str = "
 :root { --page: #fbfbfa; --card: #ffffff; --text: #1d2330; --soft: #5d6575; --line: #e2e4e9;
-  --c0: #2563c9; --c1: #c2571a; --c2: #2b8a5e; }
+  --c0: #2563c9; --c1: #c2571a; --c2: #2b8a5e; --c3: #7a4fc0; --c4: #b03a5b; --c5: #6b7280; }
 @media (prefers-color-scheme: dark) { :root { --page: #14171c; --card: #1c2027; --text: #e6e8ec;
-  --soft: #9aa3b2; --line: #323843; --c0: #6ea8ff; --c1: #f0935a; --c2: #58c793; } }
+  --soft: #9aa3b2; --line: #323843; --c0: #6ea8ff; --c1: #f0935a; --c2: #58c793; --c3: #b794f6; --c4: #f28ba8; --c5: #a3abb8; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text);
   font: 15px/1.5 system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; }
@@ -43,7 +43,7 @@ fn escape(text: &str) -> String {
 }
 
 fn color(target: usize) -> String {
-    format!("var(--c{})", target % 3)
+    format!("var(--c{})", target % 6)
 }
 
 /// An axis from `low` to `high` on which equal distances are equal factors.
@@ -202,17 +202,27 @@ impl Results {
         (0..self.targets.len()).collect()
     }
 
+    /// In process, over the first transport, the other server and the library: as many as a chart can show.
+    fn main_targets(&self) -> Vec<usize> {
+        let is_main = |target: &usize| !self.own.iter().skip(1).any(|other| other == target);
+        self.all_targets().into_iter().filter(is_main).collect()
+    }
+
     /// For each operation and target the median, and a line to the 99th percentile.
     fn latency_chart(&self) -> String {
-        let measured = self.rows.iter().flat_map(|row| row.outcomes.iter().flatten());
+        let targets = self.main_targets();
+        let measured = self
+            .rows
+            .iter()
+            .flat_map(|row| targets.iter().filter_map(|&one| row.outcomes[one].as_ref().ok()));
         let scale = LogScale::around(measured.flat_map(|summary| [summary.p50, summary.p99]));
         #[allow(clippy::cast_precision_loss)] // A handful.
-        let mut chart = Chart::new(scale, 10.0 * self.targets.len() as f64 + 8.0);
+        let mut chart = Chart::new(scale, 10.0 * targets.len() as f64 + 8.0);
         for row in &self.rows {
             let middle = chart.row(row.group, &row.name);
-            for (target, outcome) in row.outcomes.iter().enumerate() {
-                let Ok(Summary { p50, p90, p99, .. }) = outcome else { continue };
-                let y = lane(middle, target, row.outcomes.len());
+            for (index, &target) in targets.iter().enumerate() {
+                let Ok(Summary { p50, p90, p99, .. }) = &row.outcomes[target] else { continue };
+                let y = lane(middle, index, targets.len());
                 let [x50, x90, x99] = [p50, p90, p99].map(|value| scale.x(*value));
                 let color = color(target);
                 let _ = write!(
@@ -320,6 +330,45 @@ impl Results {
             );
         }
         chart.finish("Ratio of speeds", "times", Some(1.0))
+    }
+
+    /// What is left of the library's speed.
+    fn share_chart(&self, library: usize) -> String {
+        const MOST: f64 = 1.2;
+        let x = |share: f64| LEFT + share.clamp(0.0, MOST) / MOST * (RIGHT - LEFT);
+        let mut chart = Chart::new(LogScale { low: 1.0, high: 10.0 }, 19.0);
+        for (row, share) in self.shares(library) {
+            let middle = chart.row(row.group, &row.name);
+            let _ = write!(
+                chart.body,
+                "<rect x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"10\" rx=\"2\" style=\"fill:{}\"/>\
+                 <text class=\"soft\" x=\"{:.1}\" y=\"{:.1}\" style=\"font-size:11px\">{:.0} %</text>",
+                middle - 5.0,
+                x(share) - LEFT,
+                color(0),
+                x(share) + 6.0,
+                middle + 4.0,
+                100.0 * share
+            );
+        }
+        let bottom = chart.y + 6.0;
+        let mut grid = String::new();
+        for percent in [0_u8, 25, 50, 75, 90, 100] {
+            let at = x(f64::from(percent) / 100.0);
+            let class = if percent == 90 { "even" } else { "grid" };
+            let _ = write!(
+                grid,
+                "<line class=\"{class}\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{:.1}\" y2=\"{bottom:.1}\"/>\
+                 <text class=\"soft\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{percent} %</text>",
+                Chart::TOP,
+                Chart::TOP - 8.0
+            );
+        }
+        format!(
+            "<svg viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" aria-label=\"Share of the library's speed\">{grid}{}</svg>",
+            bottom + 4.0,
+            chart.body
+        )
     }
 
     /// Latency over percentile for one operation.
@@ -436,7 +485,8 @@ impl Results {
                         <th>per second</th><th>MB/s</th><th>measured</th></tr></thead><tbody>"
             .to_owned();
         let mut group = "";
-        for row in &self.rows {
+        let is_shown = |row: &&Row| self.library != Some(target) || row.outcomes[target].is_ok();
+        for row in self.rows.iter().filter(is_shown) {
             if row.group != group {
                 group = row.group;
                 let _ = write!(html, "<tr class=\"group\"><td colspan=\"7\">{}</td></tr>", escape(group));
@@ -529,11 +579,20 @@ pub(super) fn html(results: &Results) -> String {
             &results.ratio_chart(ours, theirs),
         );
     }
+    if let Some(library) = results.library.filter(|&library| !results.shares(library).is_empty()) {
+        section(
+            "Share of the library's speed",
+            "What is left, in process, of the speed of the cryptographic library called directly, for operations that \
+             take it 20 µs and more: 1 means that client, messages, session, key store and key encodings cost nothing.",
+            results.legend(&[0, library]),
+            &results.share_chart(library),
+        );
+    }
     section(
         "Latency",
         "The time of a whole call, on a scale where equal distances are equal factors. The dot is the median, the \
          tick the 90th percentile; the line ends at the 99th.",
-        results.legend(&results.all_targets()),
+        results.legend(&results.main_targets()),
         &results.latency_chart(),
     );
     if let Some(chart) = results.throughput_chart(&[0]) {
@@ -544,11 +603,11 @@ pub(super) fn html(results: &Results) -> String {
             &chart,
         );
     }
-    let over_tcp: Vec<_> = (1..results.targets.len()).collect();
+    let over_tcp: Vec<_> = (1..results.targets.len()).filter(|&one| Some(one) != results.library).collect();
     if let Some(chart) = results.throughput_chart(&over_tcp) {
         section(
-            "Throughput over TCP",
-            "The same for one client over TCP, which waits for each answer before it asks again.",
+            "Throughput over transports",
+            "The same for one client that waits for each answer before it asks again.",
             results.legend(&over_tcp),
             &chart,
         );
