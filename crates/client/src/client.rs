@@ -1,7 +1,7 @@
 //! The client: one connection, one packet buffer, one request at a time.
 
 use crate::operation::{Plain, PlainCrypto, crypto_kind};
-use crate::{Error, NoClock, Operation, ProtocolFault, RequestWriter, Response};
+use crate::{Argument, Error, NoClock, Operation, ProtocolFault, RequestWriter, Response};
 use casemate_protocol::message::Request;
 use casemate_protocol::message::crypto::{CryptoRequest, affinity};
 use casemate_protocol::{ByteOrder, Header, Kind, MAX_DATA_LENGTH};
@@ -69,6 +69,9 @@ struct Pending {
     since: u64,
     secret: bool,
 }
+
+/// What writes a request's payload. By reference, so that the code behind it exists once and not for each operation.
+type Encode<'e> = &'e dyn Fn(&mut RequestWriter<'_>) -> Result<(), Argument>;
 
 /// What a received packet is.
 enum Verdict {
@@ -218,6 +221,10 @@ where
     /// - [`Error::Transport`] with [`TransportError::NotReady`]: nothing was sent; try again later.
     /// - [`Error::Transport`] otherwise: the connection does not work.
     pub fn start<O: Operation>(&mut self, operation: &O) -> Result<(), Error<T::Error>> {
+        self.start_request(operation.kind(), &|request| operation.encode(request))
+    }
+
+    fn start_request(&mut self, kind: Kind, encode: Encode<'_>) -> Result<(), Error<T::Error>> {
         if self.pending.is_some() {
             return Err(Error::Pending);
         }
@@ -229,10 +236,9 @@ where
             .and_then(<[u8]>::split_first_chunk_mut)
             .ok_or(Error::TooLong { needed: Header::SIZE, limit: 0 })?;
         let sequence = self.sequence.wrapping_add(1);
-        *header =
-            Header { order: ByteOrder::Little, kind: operation.kind(), sequence, auxiliary: [0; 2] }.encode();
+        *header = Header { order: ByteOrder::Little, kind, sequence, auxiliary: [0; 2] }.encode();
         let mut request = RequestWriter::new(payload, self.affinity.code());
-        let encoded = operation.encode(&mut request);
+        let encoded = encode(&mut request);
         let (needed, length, secret) = (request.needed(), request.length(), request.is_secret());
         let packet_length = Header::SIZE.saturating_add(length);
         if secret {
@@ -247,7 +253,7 @@ where
         outcome?;
         self.sequence = sequence;
         let since = self.clock.now_microseconds();
-        self.pending = Some(Pending { kind: operation.kind(), sequence, since, secret });
+        self.pending = Some(Pending { kind, sequence, since, secret });
         Ok(())
     }
 
@@ -281,8 +287,14 @@ where
 
     /// Starts `operation`, or asks for the response to it.
     fn step<O: Operation>(&mut self, operation: &O) -> Result<O::Output<'_>, Error<T::Error>> {
+        let kind = operation.kind();
+        let length = self.step_request(kind, &|request| operation.encode(request))?;
+        Ok(operation.decode(self.response(kind, length))?)
+    }
+
+    fn step_request(&mut self, kind: Kind, encode: Encode<'_>) -> Result<usize, Error<T::Error>> {
         if self.pending.is_none() {
-            match self.start(operation) {
+            match self.start_request(kind, encode) {
                 Ok(()) => return Err(Error::InProgress),
                 Err(Error::Transport(TransportError::NotReady)) => {}
                 Err(error) => return Err(error),
@@ -293,8 +305,7 @@ where
                 Err(error) => Err(Error::Transport(error)),
             };
         }
-        let length = self.receive_packet(operation.kind(), None)?.ok_or(Error::InProgress)?;
-        Ok(operation.decode(self.response(operation.kind(), length))?)
+        self.receive_packet(kind, None)?.ok_or(Error::InProgress)
     }
 
     /// A call that takes several requests needs a client that waits.
@@ -313,13 +324,18 @@ where
 
     /// Waits for the response to an operation that was started.
     pub(crate) fn wait<O: Operation>(&mut self, operation: &O) -> Result<O::Output<'_>, Error<T::Error>> {
-        let length = loop {
-            if let Some(length) = self.receive_packet(operation.kind(), Some(WAIT))? {
-                break length;
+        let kind = operation.kind();
+        let length = self.wait_for(kind)?;
+        Ok(operation.decode(self.response(kind, length))?)
+    }
+
+    fn wait_for(&mut self, kind: Kind) -> Result<usize, Error<T::Error>> {
+        loop {
+            if let Some(length) = self.receive_packet(kind, Some(WAIT))? {
+                return Ok(length);
             }
             core::hint::spin_loop();
-        };
-        Ok(operation.decode(self.response(operation.kind(), length))?)
+        }
     }
 
     /// Sends a request as the protocol defines it, without waiting; `tails` follow its fixed part. Ask for the
@@ -387,9 +403,13 @@ where
 
     /// Starts `operation`, waiting for a transport that is not ready.
     pub(crate) fn start_waiting<O: Operation>(&mut self, operation: &O) -> Result<(), Error<T::Error>> {
+        self.start_request_waiting(operation.kind(), &|request| operation.encode(request))
+    }
+
+    fn start_request_waiting(&mut self, kind: Kind, encode: Encode<'_>) -> Result<(), Error<T::Error>> {
         let began = self.clock.now_microseconds();
         loop {
-            match self.start(operation) {
+            match self.start_request(kind, encode) {
                 Err(Error::Transport(TransportError::NotReady)) => {}
                 outcome => return outcome,
             }
@@ -413,7 +433,7 @@ where
     ) -> Result<Option<usize>, Error<T::Error>> {
         let pending = self.pending.ok_or(Error::NothingPending)?;
         if pending.kind != kind {
-            return Err(Error::Argument(crate::Argument::OtherOperation));
+            return Err(Error::Argument(Argument::OtherOperation));
         }
         for _ in 0..DISCARDS_PER_CALL {
             let buffer = self.storage.bytes.as_mut();
