@@ -470,7 +470,7 @@ fn own_tests(context: &Context, unix: &Path) -> Result<Vec<Row>, String> {
 }
 
 /// Our tests that need no operating system.
-const ON_A_DEVICE: &[&str] = &["test_tls_memory.py", "test_tls_mangled.py"];
+const ON_A_DEVICE: &[&str] = &["test_tls_mangled.py", "test_tls_memory.py", "test_tls_reset.py"];
 
 /// Copies of [`ON_A_DEVICE`] for MicroPython's runner, which looks for what they are to print: nothing.
 fn own_device_tests(context: &Context, folder: &Path) -> Result<Vec<String>, String> {

@@ -1,0 +1,43 @@
+# Threads, which run in parallel on unix: each with its sockets, all with the same contexts. Silent if all is well.
+import gc
+import time
+import _thread
+from tls_pair import connect, contexts, raises, shake
+
+THREADS = 3
+client, server = contexts()
+done = []
+
+
+def work(number):
+    try:
+        for turn in range(60):
+            one, other, ends = connect(client, server, hostname="board.local")
+            shake(one, other)
+            message = bytes([number, turn]) * 500
+            one.write(message)
+            received = b""
+            while len(received) < len(message):
+                received += other.read(len(message)) or b""
+            assert received == message
+            if turn % 2:
+                one.close()
+                other.close()
+            if turn % 10 == 0:
+                gc.collect()
+        done.append(None)
+    except Exception as error:
+        done.append(error)
+
+
+for number in range(THREADS):
+    _thread.start_new_thread(work, (number,))
+until = time.time() + 120
+while len(done) < THREADS and time.time() < until:
+    time.sleep_ms(10)
+assert done == [None] * THREADS, done
+
+# A socket serves one at a time: from within its own transport it is busy.
+one, other, ends = connect(client, server)
+ends[0].tamper = lambda data: (raises(OSError, 16, one.write, b"x"), data)[1]
+assert one.read(1) is None
