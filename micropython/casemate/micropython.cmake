@@ -1,7 +1,7 @@
 # For MicroPython ports that are built with CMake. Only the ports built with make are tested.
 #
-# CASEMATE_RUST_TARGET (Rust's name of the target) and CASEMATE_PORT_SOURCE (a C file with casemate_port_random, as
-# ports/*/port.c) have to be set.
+# CASEMATE_RUST_TARGET (Rust's name of the target) and CASEMATE_PORT_SOURCE (a C file with casemate_port_random and
+# casemate_port_time, as ports/*/port.c) have to be set. CASEMATE_FEATURES may be.
 
 if(NOT CASEMATE_RUST_TARGET OR NOT CASEMATE_PORT_SOURCE)
     message(FATAL_ERROR "set CASEMATE_RUST_TARGET to Rust's name of the target and CASEMATE_PORT_SOURCE to a C file like ports/*/port.c")
@@ -9,7 +9,9 @@ endif()
 
 set(CASEMATE_TARGET_DIR ${CMAKE_BINARY_DIR}/rust)
 set(CASEMATE_ARCHIVE ${CASEMATE_TARGET_DIR}/${CASEMATE_RUST_TARGET}/micropython-size/libcasemate_micropython.a)
-set(CASEMATE_FEATURES md5 sha1 sha512 sha3 aead mac)
+if(NOT CASEMATE_FEATURES)
+    set(CASEMATE_FEATURES md5 sha1 sha512 sha3 aead mac tls tls12 rsa)
+endif()
 string(REPLACE ";" "," CASEMATE_FEATURE_LIST "firmware;${CASEMATE_FEATURES}")
 
 add_custom_target(casemate_cargo
@@ -24,8 +26,10 @@ add_library(usermod_casemate INTERFACE)
 add_dependencies(usermod_casemate casemate_cargo)
 target_sources(usermod_casemate INTERFACE
     ${CMAKE_CURRENT_LIST_DIR}/src/common.c
+    ${CMAKE_CURRENT_LIST_DIR}/src/heap.c
     ${CMAKE_CURRENT_LIST_DIR}/src/modwolfhashlib.c
     ${CMAKE_CURRENT_LIST_DIR}/src/modwolfcryptolib.c
+    ${CMAKE_CURRENT_LIST_DIR}/src/modwolfssl.c
     ${CASEMATE_PORT_SOURCE}
 )
 target_include_directories(usermod_casemate INTERFACE ${CMAKE_CURRENT_LIST_DIR}/src)

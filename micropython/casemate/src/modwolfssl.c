@@ -97,15 +97,20 @@ static __attribute__((noreturn)) void raise_error(int number) {
 
 // ---- memory -----------------------------------------------------------------------------------------------------
 
-static family_t *family_new(bool server) {
+// Before a new object: the collector does not see what the library holds, and has to be told.
+static void collect_if_due(void) {
     #if CASEMATE_HEAP_LIBC
-    // The collector does not see what the library holds.
     static size_t collected;
     size_t total = casemate_heap_total();
     if (total - collected > COLLECT_AFTER) {
         collected = total;
         gc_collect();
     }
+    #endif
+}
+
+static family_t *family_new(void) {
+    #if CASEMATE_HEAP_LIBC
     family_t *family = calloc(1, sizeof(family_t));
     if (family == NULL) {
         m_malloc_fail(sizeof(family_t));
@@ -725,6 +730,7 @@ static mp_obj_t wrap(context_object_t *context, mp_obj_t stream, mp_obj_t name, 
     if (name != mp_const_none) {
         call.first.data = (const uint8_t *)mp_obj_str_get_data(name, &call.first.length);
     }
+    collect_if_due();
     socket_object_t *self = NEW_OBJECT(socket_object_t);
     memset(self, 0, sizeof(*self));
     casemate_owner_start(&self->owner);
@@ -782,13 +788,14 @@ static int32_t context_start(family_t *family, call_t *call) {
 }
 
 static context_object_t *context_new(const mp_obj_type_t *type, bool server) {
+    collect_if_due();
     context_object_t *self = NEW_OBJECT(context_object_t);
     memset(self, 0, sizeof(*self));
     self->server = server;
     self->verify_mode = server ? CERT_NONE : CERT_REQUIRED;
     self->verify_callback = mp_const_none;
     self->base.type = type;
-    self->family = family_new(server);
+    self->family = family_new();
     call_t call = { .flag = server };
     with_context(self->family, context_start, &call);
     return self;
