@@ -2,7 +2,8 @@
 
 use crate::report::{Outcome, Report, Shortfall, ensure};
 use crate::{Subject, shortfall};
-use casemate_port::{Core, Fault, Port};
+use casemate_port::{Core, Fault, Port, Services};
+use casemate_protocol::ObjectId;
 
 const AREA: &str = "platform";
 
@@ -33,8 +34,28 @@ pub fn check_platform<P: Subject>(report: &mut Report<'_>, port: &mut P) {
         "the device is well",
         port.health().map_err(|fault| shortfall(fault, "it reports a fault right after power on")),
     );
+    report.check(AREA, "keys in hardware are AES keys, and clients may name them", hardware_keys(port));
     #[cfg(feature = "dma")]
     check_client_memory(report, port);
+}
+
+/// Every number a client can name is answered with a key or an error; the keys themselves are not judged.
+fn hardware_keys<P: Port>(port: &mut P) -> Outcome {
+    let is_offered = port.config().features.hardware_keys;
+    let services = port.services().map_err(|fault| shortfall(fault, "the port's services cannot be had"))?;
+    let Some(store) = services.hardware_keys() else {
+        ensure(!is_offered, "the configuration offers them, and there is no store")?;
+        return Err(Shortfall::NotApplicable("no key store in hardware"));
+    };
+    ensure(is_offered, "there is a store, and the configuration does not offer it")?;
+    for number in 0..=u8::MAX {
+        let mut key = [0; 32];
+        let id = ObjectId(u16::from(number));
+        if let Ok(length) = store.read(id, &mut key) {
+            ensure(matches!(length, 16 | 24 | 32), "a key has a length that no AES key has")?;
+        }
+    }
+    Ok(())
 }
 
 fn configuration<P: Port>(port: &P) -> Outcome {

@@ -15,7 +15,8 @@
 //! | software crypto | [`Port::Software`]: what serves where the hardware declines, normally [`casemate_crypto::Software`] |
 //! | platform | [`Port::initialize`], [`Port::hold`], [`Port::release`], [`Port::core_has_reset`], [`Port::health`], [`Port::limits`] |
 //! | client memory | `Port::client_memory`, `Port::client_windows` (feature `dma`) |
-//! | time, records, device key, callbacks | [`Services`] |
+//! | hardware key store | [`Services::hardware_keys`], `Services::device_key` |
+//! | time, records, callbacks | [`Services`] |
 //! | lock | [`Port::Lock`]: [`casemate_server::SingleThread`], unless interrupts or threads call the server |
 //!
 //! # Boot

@@ -62,7 +62,7 @@ pub trait Services {
     }
 }
 
-/// No clock, no records, no callbacks, no device key.
+/// No clock, no records, no callbacks, no keys in hardware.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoServices;
 

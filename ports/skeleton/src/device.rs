@@ -133,7 +133,7 @@ impl Port for Device {
         }
     }
 
-    /// Clock, security records, device key: [`casemate_port::Services`].
+    /// Clock, security records, keys in hardware (fuses, key slots), callbacks: [`casemate_port::Services`].
     ///
     /// **Errors.** [`Fault::Device`] if the clock or the memory of the records does not answer.
     fn services(&mut self) -> Result<NoServices, Fault> {
