@@ -1,6 +1,7 @@
 //! `cargo xtask ports`: builds every port, runs the conformance suite of each that can run here, and prints what it
 //! found. A port's own file or function makes its row; the list is [`PORTS`].
 
+mod spc58nn;
 pub(crate) mod tc3xx;
 
 use crate::command::Task;
@@ -47,6 +48,7 @@ const PORTS: &[Port] = &[
     Port { name: "skeleton", run: skeleton },
     Port { name: "c-client", run: crate::c_library::cortex_m3 },
     Port { name: "tc3xx", run: tc3xx::row },
+    Port { name: "spc58nn", run: spc58nn::row },
 ];
 
 /// Ports that are not in the list, such as a new one: they run the conformance suite on this host.

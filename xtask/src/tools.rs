@@ -137,6 +137,31 @@ fn debian(task: Task) -> Task {
     task.without(&["LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "CARGO", "RUSTC_WRAPPER", "RUSTFLAGS", "RUSTDOC"])
 }
 
+/// A `cargo build` with Debian's compiler, for a target whose `core` is built from source; what is built lies in the
+/// folder `xtask-debian` of the target directory. The linker is the `rust-lld` of the toolchain that runs this program.
+pub(crate) fn debian_build(context: &Context) -> Result<Task, String> {
+    debian_compiler()?;
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let libraries = Task::new(rustc)
+        .arguments(["--print", "target-libdir"])
+        .query()
+        .ok_or("`rustc --print target-libdir` says nothing")?;
+    let programs = PathBuf::from(libraries.trim()).with_file_name("bin");
+    if !programs.join("rust-lld").is_file() {
+        return Err(format!("there is no rust-lld in {}", programs.display()));
+    }
+    let mut paths = vec![programs];
+    paths.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let paths = std::env::join_paths(paths).map_err(|error| error.to_string())?;
+    Ok(debian(Task::new(DEBIAN_CARGO))
+        .directory(&context.root)
+        .arguments(["build", "-Zbuild-std=core,alloc"])
+        .variable("CARGO_TARGET_DIR", context.target.join("xtask-debian"))
+        .variable("PATH", paths)
+        .variable("RUSTC_BOOTSTRAP", "1")
+        .variable("RUSTC", DEBIAN_COMPILER))
+}
+
 impl DeviceCompiler {
     /// The name for the table.
     pub(crate) fn name(&self) -> &'static str {

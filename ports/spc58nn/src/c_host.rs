@@ -1,5 +1,5 @@
 //! The machine as a C program offers it to the firmware when the firmware is C source itself, made from WebAssembly: five
-//! functions over numbers. `c-route/README.md` tells the way.
+//! functions over numbers.
 #![allow(unsafe_code)]
 
 use crate::FlashArray;
@@ -8,7 +8,7 @@ use casemate_device::Line;
 use core::fmt;
 
 #[link(wasm_import_module = "casemate")]
-// SAFETY: the names and signatures are those of `c-route/casemate_host.h`; all arguments and results are numbers.
+// SAFETY: these are the names and signatures that the program around the module offers; all arguments and results are numbers.
 unsafe extern "C" {
     /// The next byte that has arrived from the client, or a negative number.
     safe fn receive() -> i32;

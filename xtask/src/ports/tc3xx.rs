@@ -106,7 +106,7 @@ fn emulator(program: &Path) -> Task {
 }
 
 /// An emulator that is ended when this is dropped.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -165,7 +165,7 @@ fn drive(
 }
 
 /// An address on this machine that nobody listens at.
-fn free_address() -> Result<String, String> {
+pub(super) fn free_address() -> Result<String, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     listener.local_addr().map(|address| address.to_string()).map_err(|error| error.to_string())
 }

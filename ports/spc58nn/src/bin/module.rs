@@ -1,5 +1,5 @@
 //! The same server application as a WebAssembly module, from which C source is made for compilers that know the encoding of
-//! the HSM core: see `c-route/README.md`.
+//! the HSM core: README.md, "VLE".
 #![cfg_attr(target_arch = "wasm32", no_std, no_main)]
 
 #[cfg(not(target_arch = "wasm32"))]

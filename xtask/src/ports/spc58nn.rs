@@ -1,0 +1,189 @@
+//! The SPC58NN in emulation: the row of `cargo xtask ports`.
+
+use super::tc3xx::{Running, free_address};
+use super::{Fault, Row, summary};
+use crate::command::Task;
+use crate::{Context, tools};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PACKAGE: &str = "casemate-spc58nn";
+/// How long one emulation may take.
+const LIMIT: Duration = Duration::from_secs(300);
+/// What stands in for the random number generator: bytes, and where the firmware looks for them.
+const NOISE: usize = 0x10_0000;
+const NOISE_ADDRESS: &str = "0x03000000";
+
+/// Builds the conformance suite and a firmware, runs both, and has a client on this machine use the firmware.
+pub(super) fn row(context: &Context) -> Result<Row, Fault> {
+    tools::programs(&["qemu-system-ppc"], &["qemu-system-ppc"]).map_err(Fault::Missing)?;
+    // With the same features, so that the libraries are built once.
+    let [suite, firmware] = build(context, ["spc58nn-conformance", "spc58nn-firmware"])?;
+    let folder = context.target.join("xtask-spc58nn");
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    let noise = noise(&folder)?;
+
+    // The suite ends with a reset, which ends the emulator.
+    let report = folder.join("conformance.txt");
+    let mut task = Task::new("qemu-system-ppc").limit(LIMIT).arguments(machine(&suite, &noise));
+    task = task.arguments(["-serial", "none", "-serial", &format!("file:{}", report.display())]);
+    task.run()?;
+    let report = read(&report)?;
+    print!("{report}");
+    let conformance = summary(&report)?;
+
+    let report = folder.join("firmware.txt");
+    let stack = serve(context, &firmware, &noise, &report)?;
+    let report = read(&report)?;
+    print!("{report}");
+    let ready = line(&report, "READY")?;
+    Ok(Row {
+        runs: "boots, serves this machine's client on an emulated big-endian PowerPC (configuration c)"
+            .to_owned(),
+        conformance,
+        flash: number(ready, "flash"),
+        ram: number(ready, "variables"),
+        stack: Some(stack),
+    })
+}
+
+/// Builds programs for the core with Debian's compiler, since the target is none of Rust's own.
+fn build<const COUNT: usize>(context: &Context, programs: [&str; COUNT]) -> Result<[PathBuf; COUNT], Fault> {
+    let target = context.root.join("ports/spc58nn/powerpc-casemate-none-eabi.json");
+    tools::debian_build(context)
+        .map_err(Fault::Missing)?
+        .locked(context)
+        .arguments(["-Zjson-target-spec", "--target"])
+        .arguments([&target])
+        .arguments(["--package", PACKAGE, "--profile", "firmware", "--features", "firmware,conformance"])
+        .arguments(programs.iter().flat_map(|program| ["--bin", program]))
+        .run()?;
+    let folder = context.target.join("xtask-debian/powerpc-casemate-none-eabi/firmware");
+    Ok(programs.map(|program| folder.join(program)))
+}
+
+/// The emulated board, without its lines.
+fn machine(program: &Path, noise: &Path) -> Vec<String> {
+    let loader = format!("loader,file={},addr={NOISE_ADDRESS},force-raw=on", noise.display());
+    let mut arguments: Vec<String> =
+        ["-M", "ppce500", "-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot", "-device"]
+            .map(str::to_owned)
+            .into();
+    arguments.extend([loader, "-kernel".to_owned(), program.display().to_string()]);
+    arguments
+}
+
+/// Runs the firmware in the emulator, has a client use it, and returns the deepest stack.
+fn serve(context: &Context, firmware: &Path, noise: &Path, report: &Path) -> Result<u64, String> {
+    let address = free_address()?;
+    let mut command = Command::new("qemu-system-ppc");
+    command
+        .args(machine(firmware, noise))
+        .args(["-serial", &format!("tcp:{address},server=on,wait=off")])
+        .args(["-serial", &format!("file:{}", report.display())]);
+    use_as_client(context, command, &address, report)?;
+    let report = read(report)?;
+    number(report.lines().rev().find(|line| line.starts_with(ENDED)).unwrap_or_default(), "stack")
+        .ok_or_else(|| "the firmware reported no stack".to_owned())
+}
+
+/// How the firmware reports the end of a session.
+const ENDED: &str = "ENDED the client ended the session";
+
+/// Starts a program that serves one client at an address and writes what happens to a file; has the program of this
+/// workspace use it as a client, and ends it.
+fn use_as_client(
+    context: &Context,
+    mut command: Command,
+    address: &str,
+    report: &Path,
+) -> Result<(), String> {
+    // Built before the server starts: it waits for nobody.
+    Task::cargo(context)
+        .arguments(["build", "--quiet", "--package", "casemate-cli"])
+        .locked(context)
+        .run()?;
+    // What an earlier run has left; often there is nothing.
+    let _ = std::fs::remove_file(report);
+    let child = command
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("{} did not start: {error}", command.get_program().to_string_lossy()))?;
+    let _running = Running(child);
+    let said = |text: &str, times: usize| {
+        std::fs::read(report).is_ok_and(|all| String::from_utf8_lossy(&all).matches(text).count() >= times)
+    };
+    await_or_give_up("the firmware does not get ready", || said("READY", 1))?;
+    let server = format!("tcp://{address}");
+    let requests = [
+        &["info"][..],
+        &["echo", "big-endian"],
+        &["random", "32"],
+        &["key", "generate", "--length", "32", "--usage", "encrypt,decrypt", "--label", "xtask"],
+        &["key", "list"],
+    ];
+    for arguments in requests {
+        Task::cargo(context)
+            .arguments(["run", "--quiet", "--package", "casemate-cli", "--"])
+            .arguments(arguments)
+            .arguments(["--server", &server])
+            .limit(LIMIT)
+            .run()?;
+    }
+    await_or_give_up("the firmware reports no end of a session", || said(ENDED, requests.len()))
+}
+
+/// Asks again and again for some seconds.
+fn await_or_give_up(fault: &str, is_done: impl Fn() -> bool) -> Result<(), String> {
+    let start = Instant::now();
+    while !is_done() {
+        if start.elapsed() > Duration::from_secs(60) {
+            return Err(fault.to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// A file of noise, from the operating system.
+fn noise(folder: &Path) -> Result<PathBuf, String> {
+    use std::io::Read;
+    let path = folder.join("noise");
+    let mut bytes = vec![0; NOISE];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    read.and_then(|()| std::fs::write(&path, bytes)).map_err(|error| format!("no noise: {error}"))?;
+    Ok(path)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn line<'a>(report: &'a str, start: &str) -> Result<&'a str, String> {
+    report
+        .lines()
+        .find(|line| line.starts_with(start))
+        .ok_or_else(|| format!("the firmware printed no {start}"))
+}
+
+/// The number behind a word.
+fn number(line: &str, word: &str) -> Option<u64> {
+    line.split_whitespace().skip_while(|next| *next != word).nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_understood() {
+        let report = "cores held: 0b000\nREADY flash 100 variables 20 firmware 5 stack 9\nENDED x; requests 1 stack 7\n";
+        let ready = line(report, "READY").unwrap();
+        assert_eq!((number(ready, "flash"), number(ready, "variables")), (Some(100), Some(20)));
+        assert_eq!(number(ready, "nothing"), None);
+        assert!(line(report, "SAFE").is_err());
+    }
+}
