@@ -4,6 +4,7 @@
 
 mod c_library;
 mod command;
+mod front_doors;
 mod micropython;
 mod new_port;
 mod ports;
@@ -63,6 +64,11 @@ const STEPS: &[Step] = &[
         name: "tls-psk",
         description: "TLS with pre-shared keys, which needs the system's OpenSSL: lints and tests",
         run: steps::tls_psk,
+    },
+    Step {
+        name: "front-doors",
+        description: "OpenSC, OpenSSL, OpenSSH, GnuTLS, p11-kit and Python with keys of a server",
+        run: front_doors::front_doors,
     },
     Step {
         name: "micropython",

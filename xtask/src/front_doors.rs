@@ -1,0 +1,184 @@
+//! The `front-doors` step: programs that people have use keys of a server.
+//!
+//! `xtask/front-doors/pkcs11.sh` runs OpenSC, OpenSSL, curl, OpenSSH, GnuTLS, p11-kit and python-pkcs11 on the PKCS#11
+//! module, with a server that has users and with one that has none, and on SoftHSM 2 for comparison, whose failures do
+//! not count.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use crate::command::Task;
+use crate::{Context, Outcome, tools};
+
+/// What the script calls.
+const PACKAGES: &[&str] = &[
+    "curl",
+    "gnutls-bin",
+    "libengine-pkcs11-openssl",
+    "opensc",
+    "openssh-client",
+    "openssh-server",
+    "openssl",
+    "p11-kit",
+    "python3",
+    "softhsm2",
+];
+const PIN: &str = "1234";
+const ADMINISTRATOR_PIN: &str = "adminadmin";
+const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+/// How long the programs may take with one module.
+const LIMIT: Duration = Duration::from_secs(180);
+
+pub(crate) fn front_doors(context: &Context, _: &[String]) -> Outcome {
+    if !PACKAGES.iter().all(|package| tools::installed(package))
+        && let Err(reason) = tools::install(PACKAGES)
+    {
+        return Outcome::Skip(reason);
+    }
+    match run(context) {
+        Ok(note) => Outcome::Pass(note),
+        Err(fault) => Outcome::Fail(fault),
+    }
+}
+
+/// A server process, ended with this value.
+struct Server(Child);
+
+impl Server {
+    fn start(casemate: &Path, folder: &Path, users: bool) -> Result<(Self, PathBuf), String> {
+        let socket = folder.join("hsm.sock");
+        let mut command = Command::new(casemate);
+        command.args(["serve", "--quiet", "--nvm-objects", "200", "--nvm"]).arg(folder.join("keys.image"));
+        command.arg("--unix").arg(&socket).stdin(Stdio::null());
+        if users {
+            command.arg("--users").env("CASEMATE_ADMIN_PIN", ADMINISTRATOR_PIN);
+        }
+        let child = command.spawn().map_err(|error| format!("casemate serve did not start: {error}"))?;
+        let server = Self(child);
+        let begun = Instant::now();
+        while !socket.exists() {
+            if begun.elapsed() > Duration::from_secs(30) {
+                return Err("casemate serve does not listen".to_owned());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok((server, socket))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(context: &Context) -> Result<String, String> {
+    Task::cargo(context)
+        .arguments(["build", "-p", "casemate-cli", "-p", "casemate-pkcs11"])
+        .locked(context)
+        .run()?;
+    let casemate = context.target.join("debug").join("casemate");
+    let module = context.target.join("debug").join("libcasemate_pkcs11.so");
+    // A short path: sockets have paths of at most 107 bytes.
+    let folder = std::env::temp_dir().join(format!("casemate-front-doors-{}", std::process::id()));
+    let outcome = all(context, &casemate, &module, &folder);
+    if outcome.is_ok() {
+        let _ = fs::remove_dir_all(&folder);
+    }
+    outcome.map_err(|fault| format!("{fault}; logs are in {}", folder.display()))
+}
+
+fn all(context: &Context, casemate: &Path, module: &Path, folder: &Path) -> Result<String, String> {
+    let python = python(context);
+    let interpreter = python.as_deref().unwrap_or(Path::new(""));
+    let mut faults = Vec::new();
+    for (name, users) in [("casemate", false), ("casemate-users", true)] {
+        let work = fresh(&folder.join(name))?;
+        let (server, socket) = Server::start(casemate, &work, users)?;
+        let address = format!("unix://{}", socket.display());
+        let environment = [("CASEMATE_SERVER", address.as_str()), ("CASEMATE_TOKEN_LABEL", "test")];
+        if users {
+            set(Task::new("pkcs11-tool"), &environment)
+                .arguments(["--module".as_ref(), module.as_os_str()])
+                .arguments(["--login", "--login-type", "so", "--so-pin", ADMINISTRATOR_PIN])
+                .arguments(["--init-pin", "--pin", PIN])
+                .run()?;
+        }
+        if let Err(fault) = script(context, name, module, &work, interpreter, &environment) {
+            faults.push(fault);
+        }
+        drop(server);
+    }
+    let work = fresh(&folder.join("softhsm"))?;
+    let tokens = fresh(&work.join("tokens"))?;
+    let configuration = work.join("softhsm2.conf");
+    let text = format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display());
+    fs::write(&configuration, text).map_err(|error| format!("{}: {error}", configuration.display()))?;
+    let configuration = configuration.display().to_string();
+    let environment = [("SOFTHSM2_CONF", configuration.as_str())];
+    set(Task::new("softhsm2-util"), &environment)
+        .arguments(["--init-token", "--free", "--label", "test", "--pin", PIN, "--so-pin", PIN])
+        .run()?;
+    // For comparison: what fails there is its own affair.
+    let _ = script(context, "softhsm", Path::new(SOFTHSM), &work, interpreter, &environment);
+    if !faults.is_empty() {
+        return Err(faults.join("; "));
+    }
+    Ok(if python.is_none() {
+        "without python-pkcs11, which pip could not install".to_owned()
+    } else {
+        String::new()
+    })
+}
+
+fn set(task: Task, environment: &[(&str, &str)]) -> Task {
+    environment.iter().fold(task, |task, (name, value)| task.variable(name, value))
+}
+
+fn script(
+    context: &Context,
+    name: &str,
+    module: &Path,
+    folder: &Path,
+    python: &Path,
+    environment: &[(&str, &str)],
+) -> Result<(), String> {
+    let script = context.root.join("xtask").join("front-doors").join("pkcs11.sh");
+    set(Task::new("bash"), environment)
+        .arguments([
+            script.as_os_str(),
+            name.as_ref(),
+            module.as_os_str(),
+            folder.as_os_str(),
+            python.as_os_str(),
+        ])
+        .limit(LIMIT)
+        .run()
+}
+
+fn fresh(folder: &Path) -> Result<PathBuf, String> {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder.to_owned())
+}
+
+/// A Python with python-pkcs11, in an environment of its own below the target directory; made once.
+fn python(context: &Context) -> Option<PathBuf> {
+    let environment = context.target.join("xtask-tools").join("python-pkcs11");
+    let interpreter = environment.join("bin").join("python");
+    let works = || Task::new(&interpreter).arguments(["-c", "import pkcs11"]).query().is_some();
+    if works() {
+        return Some(interpreter);
+    }
+    // Debian's Python makes no environment without a further package.
+    let make =
+        || Task::new("python3").arguments(["-m".as_ref(), "venv".as_ref(), environment.as_os_str()]).run();
+    if make().is_err() {
+        tools::install(&["python3-venv"]).and_then(|()| make()).ok()?;
+    }
+    Task::new(&interpreter).arguments(["-m", "pip", "install", "--quiet", "python-pkcs11"]).run().ok()?;
+    works().then_some(interpreter)
+}
