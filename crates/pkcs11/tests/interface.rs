@@ -1,0 +1,74 @@
+//! The C interface, called as careless programs call it.
+#![allow(clippy::unwrap_used, clippy::undocumented_unsafe_blocks, missing_docs)]
+
+use casemate_pkcs11::cryptoki_sys::*;
+use casemate_pkcs11::ffi::*;
+use std::ptr::{null, null_mut};
+
+/// All in one test: the interface is one per process.
+#[test]
+fn null_pointers_and_calls_out_of_order() {
+    let mut count = 0;
+    let mut session = 0;
+    // SAFETY, of the whole test: pointers are null or lead to locals of the right type.
+    unsafe {
+        assert_eq!(C_GetInfo(null_mut()), CKR_CRYPTOKI_NOT_INITIALIZED);
+        assert_eq!(C_Finalize(null_mut()), CKR_CRYPTOKI_NOT_INITIALIZED);
+        assert_eq!(C_GetFunctionList(null_mut()), CKR_ARGUMENTS_BAD);
+        let mut list = null_mut();
+        assert_eq!(C_GetFunctionList(&raw mut list), CKR_OK);
+        assert_eq!(((*list).version.major, (*list).version.minor), (2, 40));
+
+        assert_eq!(C_GetInterfaceList(null_mut(), &raw mut count), CKR_OK);
+        assert_eq!(count, 2);
+        let mut interface = null_mut();
+        assert_eq!(C_GetInterface(null_mut(), null_mut(), &raw mut interface, 0), CKR_OK);
+        let version = (*interface).pFunctionList.cast::<CK_VERSION>().read();
+        assert_eq!((version.major, version.minor), (3, 0));
+        let mut wanted = CK_VERSION { major: 2, minor: 40 };
+        assert_eq!(C_GetInterface(null_mut(), &raw mut wanted, &raw mut interface, 0), CKR_OK);
+        assert_eq!((*interface).pFunctionList, list.cast());
+        let mut other = *b"Vendor\0";
+        assert_eq!(
+            C_GetInterface(other.as_mut_ptr(), null_mut(), &raw mut interface, 0),
+            CKR_FUNCTION_FAILED
+        );
+
+        let mut arguments = CK_C_INITIALIZE_ARGS::default();
+        arguments.pReserved = (&raw mut count).cast();
+        assert_eq!(C_Initialize((&raw mut arguments).cast()), CKR_ARGUMENTS_BAD);
+
+        // Nothing listens there.
+        std::env::set_var("CASEMATE_SERVER", "unix:///does/not/exist");
+        assert_eq!(C_Initialize(null_mut()), CKR_OK);
+        assert_eq!(C_Initialize(null_mut()), CKR_CRYPTOKI_ALREADY_INITIALIZED);
+        assert_eq!(C_GetInfo(null_mut()), CKR_ARGUMENTS_BAD);
+        assert_eq!(C_GetSlotList(CK_FALSE, null_mut(), null_mut()), CKR_ARGUMENTS_BAD);
+        assert_eq!(C_GetSlotList(CK_FALSE, null_mut(), &raw mut count), CKR_OK);
+        assert_eq!(count, 1);
+        assert_eq!(C_GetSlotList(CK_TRUE, null_mut(), &raw mut count), CKR_OK);
+        assert_eq!(count, 0);
+        let mut token = CK_TOKEN_INFO::default();
+        assert_eq!(C_GetTokenInfo(0, &raw mut token), CKR_TOKEN_NOT_PRESENT);
+        assert_eq!(C_GetTokenInfo(1, &raw mut token), CKR_SLOT_ID_INVALID);
+        assert_eq!(C_OpenSession(0, CKF_SERIAL_SESSION, null_mut(), None, null_mut()), CKR_ARGUMENTS_BAD);
+        assert_eq!(
+            C_OpenSession(0, CKF_SERIAL_SESSION, null_mut(), None, &raw mut session),
+            CKR_TOKEN_NOT_PRESENT
+        );
+
+        let mut mechanisms = [0; 2];
+        count = 2;
+        assert_eq!(C_GetMechanismList(0, mechanisms.as_mut_ptr(), &raw mut count), CKR_BUFFER_TOO_SMALL);
+        assert!(count > 50);
+        assert_eq!(C_SignInit(7, null_mut(), 1), CKR_SESSION_HANDLE_INVALID);
+        assert_eq!(C_Sign(7, null_mut(), 3, null_mut(), &raw mut count), CKR_ARGUMENTS_BAD);
+        assert_eq!(C_Sign(7, null_mut(), 0, null_mut(), null_mut()), CKR_ARGUMENTS_BAD);
+        assert_eq!(C_FindObjectsInit(7, null_mut(), 1), CKR_ARGUMENTS_BAD);
+        assert_eq!(C_GetAttributeValue(7, 1, null_mut(), 0), CKR_ARGUMENTS_BAD);
+        assert_eq!(C_SignRecoverInit(7, null_mut(), 1), CKR_FUNCTION_NOT_SUPPORTED);
+        assert_eq!(C_WaitForSlotEvent(CKF_DONT_BLOCK, null_mut(), null_mut()), CKR_NO_EVENT);
+        assert_eq!(C_Finalize(null::<u8>().cast_mut().cast()), CKR_OK);
+        assert_eq!(C_GetInfo(null_mut()), CKR_CRYPTOKI_NOT_INITIALIZED);
+    }
+}
