@@ -53,7 +53,10 @@ impl Server {
         command.args(["serve", "--quiet", "--nvm-objects", "200", "--nvm"]).arg(folder.join("keys.image"));
         command.arg("--unix").arg(&socket).stdin(Stdio::null());
         if users {
-            command.arg("--users").env("CASEMATE_ADMIN_PIN", ADMINISTRATOR_PIN);
+            // An unoptimized server takes seconds for the usual number of iterations.
+            command
+                .args(["--users", "--pin-iterations", "1000"])
+                .env("CASEMATE_ADMIN_PIN", ADMINISTRATOR_PIN);
         }
         let child = command.spawn().map_err(|error| format!("casemate serve did not start: {error}"))?;
         let server = Self(child);

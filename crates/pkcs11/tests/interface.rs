@@ -34,8 +34,8 @@ fn null_pointers_and_calls_out_of_order() {
             CKR_FUNCTION_FAILED
         );
 
-        let mut arguments = CK_C_INITIALIZE_ARGS::default();
-        arguments.pReserved = (&raw mut count).cast();
+        let mut arguments =
+            CK_C_INITIALIZE_ARGS { pReserved: (&raw mut count).cast(), ..CK_C_INITIALIZE_ARGS::default() };
         assert_eq!(C_Initialize((&raw mut arguments).cast()), CKR_ARGUMENTS_BAD);
 
         // Nothing listens there.
