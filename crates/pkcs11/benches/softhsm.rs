@@ -27,7 +27,7 @@ const THREADS: usize = 4;
 
 /// The server's process.
 fn serve(socket: &Path) {
-    let flash = RamFlash::new(vec![0xFF; 1 << 20], 0xFF);
+    let flash: RamFlash<Vec<u8>> = RamFlash::new(vec![0xFF; 1 << 20], 0xFF);
     let store = FlashStore::mount(flash, vec![DirectoryEntry::EMPTY; 30], FlashOptions::new()).unwrap();
     let config = Config::default();
     let options = ConnectionOptions::new(config.data_length + 8);
