@@ -39,6 +39,11 @@
 //! assert_eq!(provider::<Port>().kx_groups.len(), 3);
 //! ```
 //!
+//! # Keys of a server
+//!
+//! With the feature `hsm`, which needs the standard library, `HsmKey` is a rustls signing key whose private half stays in a
+//! server's key store: see `examples/https.rs`.
+//!
 //! # When a driver fails
 //!
 //! Some of rustls's interfaces cannot report a failure: hashing, HMAC and HKDF. If a driver fails there, the result is all
@@ -60,12 +65,19 @@
 )]
 
 extern crate alloc;
+#[cfg(feature = "hsm")]
+extern crate std;
 
 mod aead;
 mod hash;
+#[cfg(feature = "hsm")]
+mod hsm;
 mod kx;
 mod sign;
 mod verify;
+
+#[cfg(feature = "hsm")]
+pub use hsm::HsmKey;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

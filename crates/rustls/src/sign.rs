@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 /// What a key is; its numbers are decoded when they are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Ec(Curve),
     Ed25519,
     /// With the number of bits of the modulus.
@@ -26,7 +26,7 @@ enum Kind {
 
 /// The RSA schemes, the preferred one first: the hash, and whether it is PSS.
 #[cfg(feature = "rsa")]
-const RSA_SCHEMES: [(SignatureScheme, HashAlgorithm, bool); 6] = [
+pub(crate) const RSA_SCHEMES: [(SignatureScheme, HashAlgorithm, bool); 6] = [
     (SignatureScheme::RSA_PSS_SHA256, HashAlgorithm::Sha256, true),
     (SignatureScheme::RSA_PSS_SHA384, HashAlgorithm::Sha384, true),
     (SignatureScheme::RSA_PSS_SHA512, HashAlgorithm::Sha512, true),
@@ -48,11 +48,11 @@ impl<S> fmt::Debug for Key<S> {
     }
 }
 
-fn failed(_: impl fmt::Debug) -> Error {
+pub(crate) fn failed(_: impl fmt::Debug) -> Error {
     Error::General("the driver did not sign".into())
 }
 
-fn refused() -> Error {
+pub(crate) fn refused() -> Error {
     Error::General("this is no private key that TLS can use: pass EC, Ed25519 or RSA".into())
 }
 
@@ -80,40 +80,47 @@ fn kind(der: &[u8]) -> Option<Kind> {
     None
 }
 
+/// The scheme that a key of this kind signs with for a peer that takes those offered.
+pub(crate) fn choose(kind: Kind, offered: &[SignatureScheme]) -> Option<SignatureScheme> {
+    let scheme = match kind {
+        Kind::Ec(Curve::P384) => SignatureScheme::ECDSA_NISTP384_SHA384,
+        Kind::Ec(Curve::P521) => SignatureScheme::ECDSA_NISTP521_SHA512,
+        Kind::Ec(_) => SignatureScheme::ECDSA_NISTP256_SHA256,
+        Kind::Ed25519 => SignatureScheme::ED25519,
+        #[cfg(feature = "rsa")]
+        Kind::Rsa(bits) => {
+            // A PSS block holds two digests and two octets (RFC 8017, §9.1.1): small keys do not fit large hashes.
+            let fits = |hash: HashAlgorithm, pss: bool| {
+                let size = hash.digest_size().unwrap_or(0);
+                !pss || bits.saturating_sub(1).div_ceil(8) >= size.saturating_mul(2).saturating_add(2)
+            };
+            RSA_SCHEMES
+                .iter()
+                .find(|(scheme, hash, pss)| offered.contains(scheme) && fits(*hash, *pss))
+                .map(|(scheme, ..)| *scheme)?
+        }
+    };
+    offered.contains(&scheme).then_some(scheme)
+}
+
+pub(crate) const fn signature_algorithm(kind: Kind) -> SignatureAlgorithm {
+    match kind {
+        Kind::Ec(_) => SignatureAlgorithm::ECDSA,
+        Kind::Ed25519 => SignatureAlgorithm::ED25519,
+        #[cfg(feature = "rsa")]
+        Kind::Rsa(_) => SignatureAlgorithm::RSA,
+    }
+}
+
 impl<S: DriverSource> SigningKey for Key<S> {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        let scheme = match self.kind {
-            Kind::Ec(Curve::P384) => SignatureScheme::ECDSA_NISTP384_SHA384,
-            Kind::Ec(Curve::P521) => SignatureScheme::ECDSA_NISTP521_SHA512,
-            Kind::Ec(_) => SignatureScheme::ECDSA_NISTP256_SHA256,
-            Kind::Ed25519 => SignatureScheme::ED25519,
-            #[cfg(feature = "rsa")]
-            Kind::Rsa(bits) => {
-                // A PSS block holds two digests and two octets (RFC 8017, §9.1.1): small keys do not fit large hashes.
-                let fits = |hash: HashAlgorithm, pss: bool| {
-                    let size = hash.digest_size().unwrap_or(0);
-                    !pss || bits.saturating_sub(1).div_ceil(8) >= size.saturating_mul(2).saturating_add(2)
-                };
-                RSA_SCHEMES
-                    .iter()
-                    .find(|(scheme, hash, pss)| offered.contains(scheme) && fits(*hash, *pss))
-                    .map(|(scheme, ..)| *scheme)?
-            }
-        };
-        if !offered.contains(&scheme) {
-            return None;
-        }
+        let scheme = choose(self.kind, offered)?;
         let key = Self { der: self.der.clone(), kind: self.kind, source: PhantomData };
         Some(Box::new(KeySigner { key, scheme }))
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
-        match self.kind {
-            Kind::Ec(_) => SignatureAlgorithm::ECDSA,
-            Kind::Ed25519 => SignatureAlgorithm::ED25519,
-            #[cfg(feature = "rsa")]
-            Kind::Rsa(_) => SignatureAlgorithm::RSA,
-        }
+        signature_algorithm(self.kind)
     }
 }
 
