@@ -215,6 +215,19 @@ fn try_installed(context: &Context) -> Result<String, Fault> {
         .limit(Duration::from_secs(60))
         .run()?;
 
+    let cpp = folder.join("hello-cpp");
+    Task::new("g++")
+        .arguments(["-x", "c++", "-std=c++11", "-Wall", "-Wpedantic", "-Werror"])
+        .arguments([&source])
+        .arguments(pkg_config(&["--cflags", "--libs", "casemate"])?)
+        .arguments(["-o".as_ref(), cpp.as_os_str()])
+        .run()?;
+    Task::new(&cpp)
+        .arguments([&address])
+        .variable("LD_LIBRARY_PATH", prefix.join("lib"))
+        .limit(Duration::from_secs(60))
+        .run()?;
+
     let project = folder.join("project");
     fs::create_dir_all(&project).map_err(|error| format!("{}: {error}", project.display()))?;
     write(

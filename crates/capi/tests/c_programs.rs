@@ -191,6 +191,11 @@ fn the_shared_library_serves_c_and_cpp() {
     let program = server.program("hello-shared");
     compile("gcc", &source, &program, &[&["-std=c99"], WARNINGS].concat(), true);
     run(&program, &[&server.unix]);
+    if Command::new("g++").arg("--version").output().is_err() {
+        // `cargo xtask c-library` installs it, and tries C++ too.
+        println!("there is no g++ here: C++ was not tried");
+        return;
+    }
     let warnings: Vec<&str> =
         WARNINGS.iter().copied().filter(|flag| *flag != "-Wstrict-prototypes").collect();
     for standard in ["-std=c++11", "-std=c++20"] {
