@@ -11,9 +11,9 @@ use casemate_protocol::{Header, IdFeatures};
 use casemate_server::{ArrayCache, Config, SingleThread};
 use casemate_transport::ServerTransport;
 
-/// The object store's directory: as many objects as the original has by default. An image on flash is made for this
-/// number.
-pub const OBJECTS: usize = 32;
+/// The object store's directory: as many objects as the original has by default, and as its example server has where the
+/// packets are the example's, too. An image on flash is made for this number.
+pub const OBJECTS: usize = if cfg!(feature = "everything") { 30 } else { 32 };
 
 /// Largest payload in bytes; clients of the original must be built with the same number.
 pub const DATA_LENGTH: usize = if cfg!(feature = "everything") { 8192 } else { 1280 };
