@@ -193,11 +193,30 @@ pub(crate) struct CachedMut<'a> {
 #[derive(Debug)]
 pub(crate) struct KeyCache<S: CacheStorage> {
     storage: S,
+    /// How many changes of stored keys this cache's copies take into account.
+    seen: u32,
 }
 
 impl<S: CacheStorage> KeyCache<S> {
     pub(crate) const fn new(storage: S) -> Self {
-        Self { storage }
+        Self { storage, seen: 0 }
+    }
+
+    /// Drops the copies of stored keys if another session has changed stored keys since [`keep_up`](Self::keep_up):
+    /// what was erased or revoked must not serve from here.
+    pub(crate) fn catch_up(&mut self, changes: u32) {
+        if self.seen != changes {
+            for index in self.indices() {
+                if self.storage.slot(index).is_some_and(|(slot, _)| slot.committed) {
+                    self.clear(index);
+                }
+            }
+        }
+    }
+
+    /// Takes note that the copies agree with what is stored after so many changes.
+    pub(crate) const fn keep_up(&mut self, changes: u32) {
+        self.seen = changes;
     }
 
     pub(crate) fn shape(&self) -> CacheShape {

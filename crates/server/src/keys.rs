@@ -146,8 +146,16 @@ impl<P: Platform> KeyStore<'_, P> {
     /// Forgets a cached copy of a stored object that a message has just changed underneath it. A key that was never
     /// committed is no copy and stays.
     pub(crate) fn drop_stale_copy(&mut self, id: ObjectId) {
+        self.changed(id);
         if self.cached(id).is_some_and(|cached| cached.committed) {
             self.cache(id).remove(id);
+        }
+    }
+
+    /// Takes note that a stored key was replaced or destroyed, so that other sessions drop their copies.
+    pub(crate) fn changed(&mut self, id: ObjectId) {
+        if matches!(id.object_type(), ObjectType::CRYPTO | ObjectType::SHE) {
+            self.shared.key_changes = self.shared.key_changes.wrapping_add(1);
         }
     }
 
@@ -365,6 +373,9 @@ impl<P: Platform> KeyStore<'_, P> {
 
     /// Writes a cached key to the store and marks it as committed.
     fn write_back(&mut self, id: ObjectId) -> Result<(), Status> {
+        if self.find_stored(id)?.is_some() {
+            self.changed(id);
+        }
         let global = self.is_global(id);
         let Shared { store, global: global_cache, .. } = &mut *self.shared;
         let cache = if global { global_cache } else { &mut *self.local };
@@ -389,6 +400,7 @@ impl<P: Platform> KeyStore<'_, P> {
             Ok(()) | Err(Status::NOT_FOUND) => {}
             Err(status) => return Err(status),
         }
+        self.changed(id);
         match self.shared.store.destroy_checked(&[id]) {
             Ok(()) | Err(StoreError::NoStore) => {
                 self.recorder.record(Event::KeyErased { key: id });

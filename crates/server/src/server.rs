@@ -110,6 +110,8 @@ pub trait Platform {
 pub(crate) struct Shared<P: Platform> {
     pub(crate) store: P::Store,
     pub(crate) global: KeyCache<P::Cache>,
+    /// How often a stored key was replaced or destroyed; it wraps around.
+    pub(crate) key_changes: u32,
     #[cfg(feature = "certificates")]
     pub(crate) verify_cache: VerifyCache,
 }
@@ -242,6 +244,7 @@ impl<P: Platform> Server<P> {
         let shared = Lock::new(Shared {
             store,
             global: KeyCache::new(global_cache),
+            key_changes: 0,
             #[cfg(feature = "certificates")]
             verify_cache: VerifyCache::new(),
         });
@@ -495,7 +498,8 @@ impl<P: Platform> Caller<'_, P> {
         server
             .shared
             .with(|shared| {
-                work(&mut KeyStore {
+                cache.catch_up(shared.key_changes);
+                let result = work(&mut KeyStore {
                     local: cache,
                     shared,
                     features: server.config.features,
@@ -504,7 +508,9 @@ impl<P: Platform> Caller<'_, P> {
                     recorder: Recorder { platform: &server.platform, client: *client, request: *kind },
                     #[cfg(feature = "authentication")]
                     permitted,
-                })
+                });
+                cache.keep_up(shared.key_changes);
+                result
             })
             .unwrap_or(Err(Status::ABORTED))
     }

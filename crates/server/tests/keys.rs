@@ -79,6 +79,34 @@ fn the_platform_is_told_when_a_key_ends() {
     assert_eq!(server.take_forgotten(), 1);
 }
 
+/// Two connections of one client have a cache each: a stored key that ends or changes on one does so on the other.
+#[test]
+fn changes_of_stored_keys_reach_the_other_sessions() {
+    let server = VirtualServer::default();
+    let mut first = Client::new(&server, CLIENT);
+    let mut second = Client::new(&server, CLIENT);
+    for id in 5..9 {
+        first.cache(id, USAGE, &[7; 16]).unwrap();
+        first.commit(id).unwrap();
+    }
+    // A key that only the other session has stays with it.
+    second.cache(20, USAGE, &[9; 16]).unwrap();
+    let before = (5..9).map(|id| second.encrypt(id).unwrap()).collect::<Vec<_>>();
+    first.erase(5).unwrap();
+    first.revoke(6).unwrap();
+    first.cache(7, USAGE, &[8; 16]).unwrap();
+    first.commit(7).unwrap();
+    assert_eq!(second.encrypt(5), Err(Status::NOT_FOUND));
+    assert_eq!(second.encrypt(6), Err(Status::USAGE));
+    assert_ne!(second.encrypt(7).unwrap(), before[2]);
+    assert_eq!(second.encrypt(8).unwrap(), before[3]);
+    second.encrypt(20).unwrap();
+    // And the way back, with the object messages.
+    first.encrypt(8).unwrap();
+    second.destroy(&[0x1308]).unwrap();
+    assert_eq!(first.encrypt(8), Err(Status::NOT_FOUND));
+}
+
 /// A body shorter than the fixed part: BADARGS in an answer of the usual size, zeros otherwise.
 #[test]
 fn short_bodies() {

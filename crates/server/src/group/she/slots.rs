@@ -112,6 +112,7 @@ impl<P: Platform> KeyStore<'_, P> {
         if id.number() != slot::RAM_KEY {
             match self.shared.store.add_with_reclaim(&metadata, key) {
                 Ok(()) => {
+                    self.changed(id);
                     self.cache(id).remove(id);
                     return Ok(());
                 }
