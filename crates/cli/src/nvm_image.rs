@@ -17,45 +17,49 @@ use zeroize::Zeroizing;
 /// The largest file that is read: an image of the largest partitions, as text.
 const MAX_FILE: u64 = 0x3000_0000;
 
+/// What `casemate nvm build --help` says.
+const BUILD: &str = "\
+Make an image from a configuration
+
+A configuration is a file of whnvmtool, or TOML:
+
+  [image]                          # all of it optional
+  layout = \"flash\"                 # or \"log\"
+  partition-size = 0x10000
+  objects = 32                     # as in the server's configuration
+  erased-byte = 0xff
+  checksums = false
+
+  [[object]]
+  id = 14
+  label = \"greeting\"
+  flags = [\"nondestroyable\"]       # or a number
+  file = \"greeting.bin\"            # or hex = \"...\", or text = \"...\"
+
+  [[key]]
+  client = 12                      # 0 for a global key
+  id = 0xfe
+  flags = [\"trusted\", \"wrap\", \"nonexportable\"]
+  file = \"kek.bin\"
+
+  [[counter]]
+  client = 12
+  id = 1
+  value = 7
+
+  [[she]]
+  client = 12
+  slot = 4
+  counter = 1
+  flags = 0
+  file = \"key1.bin\"
+
+From a file of whnvmtool the image is the same, byte for byte.";
+
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Make an image from a configuration
-    ///
-    /// A configuration is a file of whnvmtool, or TOML:
-    ///
-    ///   [image]                          # all of it optional
-    ///   layout = "flash"                 # or "log"
-    ///   partition-size = 0x10000
-    ///   objects = 32                     # as in the server's configuration
-    ///   erased-byte = 0xff
-    ///   checksums = false
-    ///
-    ///   [[object]]
-    ///   id = 14
-    ///   label = "greeting"
-    ///   flags = ["nondestroyable"]       # or a number
-    ///   file = "greeting.bin"            # or hex = "...", or text = "..."
-    ///
-    ///   [[key]]
-    ///   client = 12                      # 0 for a global key
-    ///   id = 0xfe
-    ///   flags = ["trusted", "wrap", "nonexportable"]
-    ///   file = "kek.bin"
-    ///
-    ///   [[counter]]
-    ///   client = 12
-    ///   id = 1
-    ///   value = 7
-    ///
-    ///   [[she]]
-    ///   client = 12
-    ///   slot = 4
-    ///   counter = 1
-    ///   flags = 0
-    ///   file = "key1.bin"
-    ///
-    /// From a file of whnvmtool the image is the same, byte for byte.
-    #[command(verbatim_doc_comment)]
+    #[command(long_about = BUILD)]
     Build {
         /// The configuration
         config: PathBuf,
