@@ -1,7 +1,7 @@
 //! Casemate on the HSM core of Infineon's AURIX TC3xx: a Cortex-M3 at up to 100 MHz beside up to six TriCore application
 //! cores.
 //!
-//! The crate builds anywhere; only [`bare_metal`] needs the core itself. See README.md for what was tried on what, and
+//! The crate builds anywhere; only `bare_metal` needs the core itself. See README.md for what was tried on what, and
 //! for what a holder of the HSM's documents fills in.
 //!
 //! * [`registers`]: what the port needs of the HSM module, one small trait; [`model`]: that trait in software.
