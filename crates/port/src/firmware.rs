@@ -202,7 +202,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
     /// Resets an application core: holds it, ends the sessions of its links, releases it. For the device's own logic; a
     /// core that resets by itself is noticed through [`Port::core_has_reset`].
     ///
-    /// Before the cores are released, and in the safe state, the core is only held.
+    /// Before the cores are released, the core is only held.
     ///
     /// # Errors
     /// [`Reason`]: the core could not be held or released, and the device has entered its safe state; or it was in it.

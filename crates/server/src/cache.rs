@@ -206,10 +206,15 @@ impl<S: CacheStorage> KeyCache<S> {
     /// what was erased or revoked must not serve from here.
     pub(crate) fn catch_up(&mut self, changes: u32) {
         if self.seen != changes {
-            for index in self.indices() {
-                if self.storage.slot(index).is_some_and(|(slot, _)| slot.committed) {
-                    self.clear(index);
-                }
+            self.drop_committed();
+        }
+    }
+
+    /// Wipes and frees every slot with a copy of a stored key.
+    pub(crate) fn drop_committed(&mut self) {
+        for index in self.indices() {
+            if self.storage.slot(index).is_some_and(|(slot, _)| slot.committed) {
+                self.clear(index);
             }
         }
     }

@@ -143,18 +143,25 @@ impl<P: Platform> KeyStore<'_, P> {
         self.shared.store.destroy(&[id]).map_err(|error| error.status())
     }
 
-    /// Forgets a cached copy of a stored object that a message has just changed underneath it. A key that was never
-    /// committed is no copy and stays.
-    pub(crate) fn drop_stale_copy(&mut self, id: ObjectId) {
-        self.changed(id);
+    /// Prepares for a change of a stored object: this session's cached copy of it goes now, those of the others when
+    /// they next look. It comes before the change, which may take effect and report a fault all the same. A key that
+    /// was never committed is no copy and stays.
+    pub(crate) fn drop_copies(&mut self, id: ObjectId) {
+        self.changing(id);
+        self.drop_own_copy(id);
+    }
+
+    /// Drops this session's cached copy of a stored object.
+    fn drop_own_copy(&mut self, id: ObjectId) {
         if self.cached(id).is_some_and(|cached| cached.committed) {
             self.cache(id).remove(id);
         }
     }
 
-    /// Takes note that a stored key was replaced or destroyed, so that other sessions drop their copies.
-    pub(crate) fn changed(&mut self, id: ObjectId) {
-        if matches!(id.object_type(), ObjectType::CRYPTO | ObjectType::SHE) {
+    /// Takes note that a stored key is about to be replaced or destroyed, so that other sessions drop their copies.
+    fn changing(&mut self, id: ObjectId) {
+        let is_key = matches!(id.object_type(), ObjectType::CRYPTO | ObjectType::SHE);
+        if is_key && !matches!(self.find_stored(id), Ok(None)) {
             self.shared.key_changes = self.shared.key_changes.wrapping_add(1);
         }
     }
@@ -373,9 +380,7 @@ impl<P: Platform> KeyStore<'_, P> {
 
     /// Writes a cached key to the store and marks it as committed.
     fn write_back(&mut self, id: ObjectId) -> Result<(), Status> {
-        if self.find_stored(id)?.is_some() {
-            self.changed(id);
-        }
+        self.changing(id);
         let global = self.is_global(id);
         let Shared { store, global: global_cache, .. } = &mut *self.shared;
         let cache = if global { global_cache } else { &mut *self.local };
@@ -400,7 +405,7 @@ impl<P: Platform> KeyStore<'_, P> {
             Ok(()) | Err(Status::NOT_FOUND) => {}
             Err(status) => return Err(status),
         }
-        self.changed(id);
+        self.changing(id);
         match self.shared.store.destroy_checked(&[id]) {
             Ok(()) | Err(StoreError::NoStore) => {
                 self.recorder.record(Event::KeyErased { key: id });
@@ -435,7 +440,8 @@ impl<P: Platform> KeyStore<'_, P> {
         if is_stateful && let Some(mark) = cached.key.get_mut(STATEFUL_REVOKED) {
             *mark = 1;
         }
-        // Revoked in the cache already, whatever becomes of the stored copy.
+        // Revoked in the cache already, whatever becomes of the stored copy; no copy of that until it is written.
+        *cached.committed = false;
         self.recorder.record(Event::KeyRevoked { key: id });
         if is_stored { self.write_back(id) } else { Ok(()) }
     }
@@ -486,8 +492,9 @@ impl<P: Platform> KeyStore<'_, P> {
             return Ok(false);
         }
         let length = u16::try_from(state.len()).map_err(|_| Status::IO_FAILED)?;
+        // Other sessions do not sign with their copies.
+        self.drop_own_copy(id);
         self.store(&Metadata { length, ..*metadata }, state).map_err(|_| Status::IO_FAILED)?;
-        self.drop_stale_copy(id);
         Ok(true)
     }
 
@@ -514,6 +521,7 @@ impl<P: Platform> KeyStore<'_, P> {
         let NewKey { flags, label, .. } = new;
         let id = self.place_stateful(new.id, key.len())?;
         let length = u16::try_from(key.len()).map_err(|_| Status::BAD_ARGUMENTS)?;
+        self.changing(id);
         self.store(&Metadata { id, access: Metadata::ACCESS_ANY, flags, length, label }, key)?;
         self.cache(id).remove(id);
         self.recorder.record(Event::KeyCreated { key: id, flags, length });

@@ -346,9 +346,22 @@ impl<P: Platform> Server<P> {
 
     /// Gives the owner of the server the object store, between requests: to provision trusted keys, for instance.
     ///
+    /// Whoever replaces or destroys keys while sessions exist calls [`drop_key_copies`](Self::drop_key_copies) afterwards.
+    ///
     /// `None` if the lock cannot be had ([`Lock::with`]).
     pub fn with_store<R>(&self, work: impl FnOnce(&mut P::Store) -> R) -> Option<R> {
         self.shared.with(|shared| work(&mut shared.store))
+    }
+
+    /// Makes every session read stored keys anew instead of using cached copies: for an owner who has changed keys through
+    /// [`with_store`](Self::with_store). Keys that are only cached stay.
+    ///
+    /// `None` if the lock cannot be had ([`Lock::with`]).
+    pub fn drop_key_copies(&self) -> Option<()> {
+        self.shared.with(|shared| {
+            shared.key_changes = shared.key_changes.wrapping_add(1);
+            shared.global.drop_committed();
+        })
     }
 
     /// Works with all that sessions share while no other session does; `None` if the lock cannot be had.

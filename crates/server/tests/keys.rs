@@ -105,6 +105,14 @@ fn changes_of_stored_keys_reach_the_other_sessions() {
     first.encrypt(8).unwrap();
     second.destroy(&[0x1308]).unwrap();
     assert_eq!(first.encrypt(8), Err(Status::NOT_FOUND));
+    // The owner's changes are told.
+    first.cache(9, USAGE, &[7; 16]).unwrap();
+    first.commit(9).unwrap();
+    second.encrypt(9).unwrap();
+    server.store(|store| store.destroy(&[ObjectId(0x1309)])).unwrap();
+    server.server().drop_key_copies().unwrap();
+    assert_eq!(first.encrypt(9), Err(Status::NOT_FOUND));
+    assert_eq!(second.encrypt(9), Err(Status::NOT_FOUND));
 }
 
 /// A body shorter than the fixed part: BADARGS in an answer of the usual size, zeros otherwise.

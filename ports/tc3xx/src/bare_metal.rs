@@ -169,7 +169,7 @@ pub struct Owned<T> {
 }
 
 // SAFETY: `take` hands the only reference out once, and there is one thread: one core, which takes no interrupts.
-unsafe impl<T> Sync for Owned<T> {}
+unsafe impl<T: Send> Sync for Owned<T> {}
 
 impl<T> Owned<T> {
     /// A variable that begins with `value`.

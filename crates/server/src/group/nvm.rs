@@ -140,8 +140,8 @@ fn add_object<P: Platform>(
         return Err(Status::ACCESS);
     }
     context.locked(|keys| {
+        keys.drop_copies(metadata.id);
         keys.shared.store.add_checked(&metadata, data).map_err(|error| error.status())?;
-        keys.drop_stale_copy(metadata.id);
         let Metadata { id: object, flags, .. } = metadata;
         let flags = flags.without(Flags::SERVER_ONLY);
         let length = u16::try_from(data.len()).unwrap_or(u16::MAX);
@@ -227,10 +227,10 @@ fn destroy<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<
         let mut existed = [false; DESTROY_LIST_LENGTH];
         for (existed, id) in existed.iter_mut().zip(list) {
             *existed = keys.shared.store.metadata(*id).is_ok();
+            keys.drop_copies(*id);
         }
         keys.shared.store.destroy_checked(list).map_err(|error| error.status())?;
         for (&id, existed) in list.iter().zip(existed) {
-            keys.drop_stale_copy(id);
             if existed {
                 keys.recorder.record(Event::ObjectDestroyed { object: id });
             }

@@ -163,8 +163,8 @@ fn add<P: Platform>(context: &mut Context<'_, P>, root: Root, certificate: &[u8]
     let Root { id, access, flags, label } = root;
     let metadata = Metadata { id, access, flags, length, label };
     context.locked(|keys| {
+        keys.drop_copies(id);
         keys.shared.store.add_checked(&metadata, certificate).map_err(|error| error.status())?;
-        keys.drop_stale_copy(id);
         let flags = flags.without(Flags::SERVER_ONLY);
         keys.recorder.record(Event::ObjectStored { object: id, flags, length });
         Ok(())
@@ -193,8 +193,8 @@ fn erase<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, space: &mut [u
                 return Err(Status::ACCESS);
             }
         }
+        keys.drop_copies(id);
         keys.destroy(id)?;
-        keys.drop_stale_copy(id);
         keys.recorder.record(Event::ObjectDestroyed { object: id });
         Ok(())
     })

@@ -216,8 +216,6 @@ pub(super) fn wrap_export<P: Platform>(
                 #[cfg(feature = "she")]
                 ObjectType::SHE => {
                     let id = crate::group::she::slot_id(&server.config().she, keys.client, id.number());
-                    // Another session may have updated the slot.
-                    keys.drop_stale_copy(id);
                     (id, id)
                 }
                 _ => return Err(Status::BAD_ARGUMENTS),

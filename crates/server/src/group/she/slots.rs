@@ -110,9 +110,9 @@ impl<P: Platform> KeyStore<'_, P> {
         self.permitted(id)?;
         let metadata = Metadata { length: KEY_LENGTH, ..metadata };
         if id.number() != slot::RAM_KEY {
+            self.drop_copies(id);
             match self.shared.store.add_with_reclaim(&metadata, key) {
                 Ok(()) => {
-                    self.changed(id);
                     self.cache(id).remove(id);
                     return Ok(());
                 }
