@@ -196,12 +196,22 @@ impl Ciphering {
     /// Whole blocks, or any number of bytes in counter mode, in place.
     fn stream(&mut self, data: &mut [u8]) -> Result<()> {
         let direction = self.direction;
+        // Longer data go in pieces, each in place. Work that begins again on a new connection begins with the input:
+        // counter mode would turn pieces that are done back into what they were.
+        let input = Zeroizing::new(data.to_vec());
         match &mut self.mode {
-            Mode::Ecb => self.token.with_key(&self.key, |hsm, key| Ok(hsm.aes_ecb(direction, key, data)?)),
-            Mode::Cbc { iv, .. } => {
-                self.token.with_key(&self.key, |hsm, key| Ok(hsm.aes_cbc(direction, key, iv, data)?))
-            }
-            Mode::Ctr(state) => self.token.with_key(&self.key, |hsm, key| Ok(hsm.aes_ctr(key, state, data)?)),
+            Mode::Ecb => self.token.with_key(&self.key, |hsm, key| {
+                data.copy_from_slice(&input);
+                Ok(hsm.aes_ecb(direction, key, data)?)
+            }),
+            Mode::Cbc { iv, .. } => self.token.with_key(&self.key, |hsm, key| {
+                data.copy_from_slice(&input);
+                Ok(hsm.aes_cbc(direction, key, iv, data)?)
+            }),
+            Mode::Ctr(state) => self.token.with_key(&self.key, |hsm, key| {
+                data.copy_from_slice(&input);
+                Ok(hsm.aes_ctr(key, state, data)?)
+            }),
             _ => fail(CKR_FUNCTION_FAILED),
         }
     }

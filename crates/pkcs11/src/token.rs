@@ -427,9 +427,14 @@ impl Token {
         if let Some(known) = *lock(&self.has_users) {
             return Ok(known);
         }
-        let found =
-            self.with(|hsm| Ok(hsm.user_get(self.options.user).err().and_then(|error| error.status())))?;
-        let has_users = found != Some(Status::AUTH_NOT_ENABLED);
+        let has_users = self.with(|hsm| match hsm.user_get(self.options.user) {
+            Ok(_) => Ok(true),
+            // Only an answer of the server says something about it.
+            Err(error) => match error.status() {
+                Some(status) => Ok(status != Status::AUTH_NOT_ENABLED),
+                None => Err(error.into()),
+            },
+        })?;
         *lock(&self.has_users) = Some(has_users);
         Ok(has_users)
     }
@@ -493,16 +498,25 @@ impl Token {
 
     /// Sets the user's PIN, as an administrator: the user is added, or made anew with the permissions that it has.
     pub(crate) fn init_pin(&self, pin: &[u8]) -> Result<()> {
+        if pin.is_empty() {
+            return fail(CKR_PIN_LEN_RANGE);
+        }
         let user = self.options.user;
+        // Kept while the user is gone, should the connection break then.
+        let mut permissions = None;
         self.with(|hsm| {
-            let permissions = match hsm.user_get(user) {
-                Ok((id, permissions)) => {
-                    hsm.user_delete(id)?;
-                    permissions
+            let found = match hsm.user_get(user) {
+                Ok((id, found)) => {
+                    permissions = Some(found);
+                    Some(id)
                 }
-                Err(error) if error.status() == Some(Status::NOT_FOUND) => usual_permissions(),
+                Err(error) if error.status() == Some(Status::NOT_FOUND) => None,
                 Err(error) => return Err(error.into()),
             };
+            if let Some(id) = found {
+                hsm.user_delete(id)?;
+            }
+            let permissions = permissions.unwrap_or_else(usual_permissions);
             hsm.user_add(user, &permissions, Some(Credential::Pin(pin))).map_err(|error| {
                 match error.status() {
                     Some(Status::BAD_ARGUMENTS) => Error::Code(CKR_PIN_INVALID),
@@ -517,6 +531,10 @@ impl Token {
     pub(crate) fn set_pin(&self, old: &[u8], new: &[u8]) -> Result<()> {
         if !self.has_users()? {
             return fail(CKR_FUNCTION_NOT_SUPPORTED);
+        }
+        // To the server no PIN means that nobody can log in any more.
+        if new.is_empty() {
+            return fail(CKR_PIN_LEN_RANGE);
         }
         let login = lock(&self.login).clone();
         let logged_in = login.as_ref().and_then(|login| login.credential.as_ref()).map(|(name, _)| *name);
@@ -566,7 +584,9 @@ impl Token {
         self.log_in(Role::Officer, None, pin)?;
         let outcome = (|| {
             self.refresh(true)?;
-            let places: Vec<Place> = lock(&self.table).handles.keys().copied().collect();
+            // Public halves before their keys: with its key gone, a public half would be kept as an object of its own.
+            let mut places: Vec<Place> = lock(&self.table).handles.keys().copied().collect();
+            places.sort_unstable_by_key(|place| matches!(place, Place::Key(_)));
             for place in places {
                 match self.destroy_place(place) {
                     // What may not be destroyed stays, as the standard wants it.
@@ -620,13 +640,14 @@ impl Token {
 
     /// Finds out what the token holds. What is known is read again only if it is not fresh, or if `all` says so.
     pub(crate) fn refresh(&self, all: bool) -> Result<()> {
+        // Before the server is asked: what another thread adds meanwhile must not count as vanished.
+        let known: BTreeSet<Place> = lock(&self.table).handles.keys().copied().collect();
         let ids = match self.stored_ids() {
             // Nobody is logged in: nothing of the token can be seen.
             Err(Error::Code(CKR_USER_NOT_LOGGED_IN)) => BTreeSet::new(),
             ids => ids?,
         };
         let all = all || lock(&self.table).refreshed.is_none_or(|at| at.elapsed() >= FRESH);
-        let known: BTreeSet<Place> = lock(&self.table).handles.keys().copied().collect();
         let mut present = BTreeSet::new();
         let mut found = Vec::new();
         let owner = self.options.client;
