@@ -197,10 +197,11 @@ impl StatefulCommand {
                     .context("the key was not made")?;
                 let mut bytes = vec![0; parameters.public_size()];
                 place.take(public, &mut bytes)?;
+                // First: the key is there, whatever becomes of the file.
+                say(id)?;
                 if let Some(out) = out {
                     Form::default().write(&bytes[..length.min(bytes.len())], Some(out), false)?;
                 }
-                say(id)?;
             }
             Action::Sign { name, input, out } => {
                 let message = input.read()?;

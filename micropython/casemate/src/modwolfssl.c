@@ -161,9 +161,11 @@ static int32_t with_context(family_t *family, int32_t (*function)(family_t *fami
     if (nlr_push(&nlr) == 0) {
         int32_t answer = function(family, call);
         nlr_pop();
+        casemate_owner_set(NULL);
         __atomic_store_n(&family->busy, false, __ATOMIC_RELEASE);
         return answer;
     }
+    casemate_owner_set(NULL);
     __atomic_store_n(&family->busy, false, __ATOMIC_RELEASE);
     nlr_jump(nlr.ret_val);
 }
@@ -181,6 +183,12 @@ static inline casemate_session_t *go_in(socket_object_t *self) {
 
 static inline void come_out(socket_object_t *self) {
     self->inside = false;
+    casemate_owner_set(NULL);
+    if (self->owner.shared) {
+        // Among its memory is a session to resume, which the context keeps: from now on it belongs there, so that a
+        // collection that takes the socket leaves it.
+        casemate_owner_move(&self->owner, &self->family->owner);
+    }
 }
 
 // Called by the library while it looks at a certificate. What Python raises waits until the library has returned.
@@ -189,8 +197,9 @@ int32_t casemate_port_ask(const uint8_t *certificate, size_t length, size_t dept
     nlr_buf_t nlr;
     int32_t answer = 1;
     if (nlr_push(&nlr) == 0) {
-        mp_obj_t view = mp_obj_new_memoryview('B', length, (void *)certificate);
-        mp_obj_t result = mp_call_function_2(self->callback, view, MP_OBJ_NEW_SMALL_INT(depth));
+        // A copy: Python may keep it for longer than the library keeps the certificate.
+        mp_obj_t copy = mp_obj_new_bytes(certificate, length);
+        mp_obj_t result = mp_call_function_2(self->callback, copy, MP_OBJ_NEW_SMALL_INT(depth));
         answer = mp_obj_get_int(result) != 0;
         nlr_pop();
     } else {
@@ -624,6 +633,11 @@ static mp_obj_t socket_finalise(mp_obj_t self_in) {
     socket_object_t *self = MP_OBJ_TO_PTR(self_in);
     bool closed = self->closed;
     self->closed = true;
+    if (__atomic_load_n(&self->busy, __ATOMIC_ACQUIRE)) {
+        // Called by name, out of one of its own callbacks: whoever is inside closes on the way out.
+        self->close_later = true;
+        return mp_const_none;
+    }
     session_drop(self);
     if (!closed) {
         int ignored;
@@ -822,6 +836,13 @@ static int32_t set_mode(family_t *family, call_t *call) {
     return 0;
 }
 
+static mp_int_t checked_mode(mp_int_t mode) {
+    if (mode != CERT_NONE && mode != CERT_OPTIONAL && mode != CERT_REQUIRED) {
+        mp_raise_ValueError(MP_ERROR_TEXT("verify mode"));
+    }
+    return mode;
+}
+
 static void context_set_mode(context_object_t *self) {
     size_t mode = self->verify_mode == CERT_NONE ? 0 : self->verify_mode == CERT_OPTIONAL ? 1 : 2;
     call_t call = { .first = { NULL, mode }, .flag = self->verify_callback != mp_const_none };
@@ -912,11 +933,18 @@ static mp_obj_t context_load_verify_locations(size_t count, const mp_obj_t *posi
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_load_verify_locations_object, 1, context_load_verify_locations);
 
+static int32_t suite_at(family_t *family, call_t *call) {
+    (void)family;
+    return casemate_suite(call->first.length);
+}
+
 static mp_obj_t context_get_ciphers(mp_obj_t self_in) {
-    (void)self_in;
+    context_object_t *self = MP_OBJ_TO_PTR(self_in);
+    context_check(self);
     mp_obj_t list = mp_obj_new_list(0, NULL);
     for (size_t index = 0;; ++index) {
-        uint16_t number = casemate_suite(index);
+        call_t call = { .first = { NULL, index } };
+        uint16_t number = with_context(self->family, suite_at, &call);
         if (number == 0) {
             return list;
         }
@@ -1048,7 +1076,7 @@ static void context_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destin
         }
     } else if (destination[1] != MP_OBJ_NULL) {
         if (attribute == MP_QSTR_verify_mode) {
-            self->verify_mode = mp_obj_get_int(destination[1]);
+            self->verify_mode = checked_mode(mp_obj_get_int(destination[1]));
         } else if (attribute == MP_QSTR_verify_callback) {
             self->verify_callback = destination[1];
         } else {
@@ -1103,7 +1131,7 @@ static mp_obj_t module_wrap_socket(size_t count, const mp_obj_t *positional, mp_
     if (arguments[ARG_cadata].u_obj != mp_const_none) {
         context_add_anchors(context, arguments[ARG_cadata].u_obj);
     }
-    context->verify_mode = arguments[ARG_cert_reqs].u_int;
+    context->verify_mode = checked_mode(arguments[ARG_cert_reqs].u_int);
     context_set_mode(context);
     mp_obj_t name = arguments[ARG_server_hostname].u_obj;
     check_name(context, name, false);

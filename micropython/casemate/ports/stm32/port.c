@@ -11,8 +11,14 @@
 #endif
 
 int32_t casemate_port_random(uint8_t *output, size_t length) {
+    // What MicroPython's driver gives when the generator has no number in time is 0.
+    static uint32_t before;
     while (length > 0) {
         uint32_t word = rng_get();
+        if (word == 0 || word == before) {
+            return -1;
+        }
+        before = word;
         for (size_t index = 0; index < sizeof(word) && length > 0; ++index, --length) {
             *output++ = word >> (8 * index);
         }

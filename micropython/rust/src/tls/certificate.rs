@@ -81,12 +81,27 @@ impl OfServer {
         }
         match name {
             ServerName::DnsName(name) if !fields.has_alternative_names => {
+                // Chains are checked against name constraints by alternative names only: where there are constraints, a
+                // common name is no way around them.
+                let is_constrained = || {
+                    let bytes = |certificate: &CertificateDer<'_>| {
+                        certificate.windows(NAME_CONSTRAINTS.len()).any(|window| window == NAME_CONSTRAINTS)
+                    };
+                    intermediates.iter().any(bytes)
+                        || self.anchors.store.roots.iter().any(|root| root.name_constraints.is_some())
+                };
+                if !self.anchors.contain(certificate) && is_constrained() {
+                    return Err(CertificateError::NotValidForName.into());
+                }
                 fields.check_common_name(name.as_ref()).map_err(Error::from)
             }
             _ => verify_server_name(&ParsedCertificate::try_from(certificate)?, name),
         }
     }
 }
+
+/// The object identifier of name constraints, 2.5.29.30, in DER.
+const NAME_CONSTRAINTS: &[u8] = &[0x06, 0x03, 0x55, 0x1D, 0x1E];
 
 /// Whether a certificate has the form of one.
 pub(super) fn is_readable(certificate: &CertificateDer<'_>) -> bool {

@@ -388,7 +388,7 @@ impl Session {
     /// Whether a read ends without the transport: with bytes, or because there will be no more.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        self.pending() > 0 || self.peer_closed
+        self.pending() > 0 || self.peer_closed || self.failure.is_some()
     }
 
     /// The number of bytes that wait for the program.
