@@ -275,11 +275,11 @@ impl Session {
         }
     }
 
-    /// After a failure the engine has an alert for the peer. It must be asked with the same input, and says what it is
-    /// again when there is nothing more.
+    /// After a failure the engine may have an alert for the peer. Only that is fetched: asked for more, the engine would
+    /// look at the same input again.
     fn collect_alert(&mut self) {
         for _ in 0..8 {
-            if self.turn(Send::Nothing, &mut Target::none()).is_err() {
+            if !self.common().wants_write() || self.turn(Send::Nothing, &mut Target::none()).is_err() {
                 break;
             }
         }
