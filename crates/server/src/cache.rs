@@ -202,11 +202,21 @@ impl<S: CacheStorage> KeyCache<S> {
         Self { storage, seen: 0 }
     }
 
-    /// Drops the copies of stored keys if another session has changed stored keys since [`keep_up`](Self::keep_up):
-    /// what was erased or revoked must not serve from here.
-    pub(crate) fn catch_up(&mut self, changes: u32) {
-        if self.seen != changes {
-            self.drop_committed();
+    /// Drops the copies of stored keys that no longer agree with the store, if another session has changed stored keys
+    /// since [`keep_up`](Self::keep_up): what was erased or revoked must not serve from here. Copies that agree stay, so
+    /// that no client notices what another does with its own keys.
+    pub(crate) fn catch_up(&mut self, changes: u32, mut agrees: impl FnMut(&Metadata, &[u8]) -> bool) {
+        if self.seen == changes {
+            return;
+        }
+        for index in self.indices() {
+            let stale = self.storage.slot(index).is_some_and(|(slot, data)| {
+                let key = data.get(..usize::from(slot.metadata.length)).unwrap_or_default();
+                slot.committed && !agrees(&slot.metadata, key)
+            });
+            if stale {
+                self.clear(index);
+            }
         }
     }
 

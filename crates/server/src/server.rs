@@ -13,17 +13,19 @@ use crate::memory::{ClientWindow, Dma};
 use crate::states::IssuedStates;
 #[cfg(feature = "authentication")]
 use crate::users::{KeyList, Login, Table};
-use casemate_crypto::Driver;
+use casemate_crypto::{Driver, constant_time_equal};
 use casemate_nvm::ObjectStore;
 #[cfg(feature = "authentication")]
 use casemate_protocol::message::authentication;
 use casemate_protocol::message::nvm::StatusResponse;
 use casemate_protocol::message::{Refusal, refusal};
 use casemate_protocol::{
-    ByteOrder, ClientId, Field, Group, Header, Kind, Layout, ObjectId, Packet, Reader, Status, Writer,
+    ByteOrder, ClientId, Field, Group, Header, Kind, Layout, Metadata, ObjectId, Packet, Reader, Status,
+    Writer,
 };
 #[cfg(feature = "dma")]
 use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// Which chain of drivers a client asks for (document 04, §3.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +102,7 @@ pub trait Platform {
     /// Without one (`None`) the user database lies open: PINs are still hashed slowly with a salt, but whoever can
     /// write the flash can make itself an administrator.
     #[cfg(feature = "authentication")]
-    fn device_key(&self) -> Option<zeroize::Zeroizing<[u8; 32]>> {
+    fn device_key(&self) -> Option<Zeroizing<[u8; 32]>> {
         None
     }
 }
@@ -495,6 +497,23 @@ pub(crate) struct Caller<'a, P: Platform> {
     pub(crate) keys: KeyList,
 }
 
+/// Whether the store holds just this key.
+fn is_stored<S: ObjectStore>(store: &mut S, metadata: &Metadata, key: &[u8]) -> bool {
+    if store.metadata(metadata.id).ok() != Some(*metadata) {
+        return false;
+    }
+    let mut piece = Zeroizing::new([0; 32]);
+    let mut offset = 0_u16;
+    for expected in key.chunks(piece.len()) {
+        let Some(piece) = piece.get_mut(..expected.len()) else { return false };
+        if store.read(metadata.id, offset, piece).is_err() || !constant_time_equal(piece, expected) {
+            return false;
+        }
+        offset = offset.saturating_add(u16::try_from(expected.len()).unwrap_or(u16::MAX));
+    }
+    true
+}
+
 impl<P: Platform> Caller<'_, P> {
     /// Works with the object store and the keys while no other session does.
     ///
@@ -511,7 +530,8 @@ impl<P: Platform> Caller<'_, P> {
         server
             .shared
             .with(|shared| {
-                cache.catch_up(shared.key_changes);
+                let Shared { store, key_changes, .. } = &mut *shared;
+                cache.catch_up(*key_changes, |metadata, key| is_stored(store, metadata, key));
                 let result = work(&mut KeyStore {
                     local: cache,
                     shared,
