@@ -136,7 +136,7 @@ unsafe extern "C" {
     static __bss_end: u8;
 }
 
-/// An exception that nothing should have caused: the safe state is to answer nobody any more.
+/// An exception that nothing should have caused: the core stops and answers nobody any more.
 extern "C" fn trapped(syndrome: u32, address: u32, place: u32) -> ! {
     say(format_args!("FAULT exception: syndrome {syndrome:#x}, address {address:#x}, at {place:#x}\n"));
     stop()

@@ -77,7 +77,7 @@ unsafe extern "C" {
     static __bss_end: u8;
 }
 
-/// An exception that nothing should have caused: the safe state is to answer nobody any more.
+/// An exception that nothing should have caused: the core stops and answers nobody any more.
 extern "C" fn trapped() -> ! {
     semihosting::exit(false)
 }

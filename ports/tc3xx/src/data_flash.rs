@@ -14,8 +14,9 @@
 //!
 //! Not confirmed, because it is in documents under NDA or in the data sheet of each device: the addresses of the HSM's own
 //! command interpreter, how long it is busy, the burst forms of the write command, how many erasures a sector survives,
-//! and whether an interrupted write can leave a page that reads differently each time. (The object store takes no page
-//! that was cut short for a complete one, whatever it reads as, as long as it reads the same twice.)
+//! and what an interrupted write leaves. The model shortens a write that is cut. **Open:** a page that the error correction
+//! cannot repair makes a read fail here, and so the mount; the SPC58NN port reads such a page as one that is neither erased
+//! nor complete, and keeps checksums, which is to be done here too.
 
 use crate::registers::{CLEAR_STATUS, ERASE_SECTOR, PAGE_MODE, Register, Registers, WRITE_PAGE, settled};
 use casemate_nvm::Flash;
