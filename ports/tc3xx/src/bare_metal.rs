@@ -168,8 +168,9 @@ pub struct Owned<T> {
     taken: AtomicBool,
 }
 
-// SAFETY: `take` hands the only reference out once, and there is one thread: one core, which takes no interrupts.
-unsafe impl<T: Send> Sync for Owned<T> {}
+// SAFETY: `take` hands the only reference out once, and there is one thread: one core, which takes no interrupts. So the
+// value need not be `Send`: nothing can carry it elsewhere. This module is for such a core only.
+unsafe impl<T> Sync for Owned<T> {}
 
 impl<T> Owned<T> {
     /// A variable that begins with `value`.
