@@ -497,6 +497,13 @@ pub(crate) struct Caller<'a, P: Platform> {
     pub(crate) keys: KeyList,
 }
 
+/// Drops cached copies of stored keys that another session has changed. Not inlined: every message would carry it.
+#[inline(never)]
+fn catch_up<P: Platform>(cache: &mut KeyCache<P::Cache>, shared: &mut Shared<P>) {
+    let Shared { store, key_changes, .. } = shared;
+    cache.catch_up(*key_changes, |metadata, key| is_stored(store, metadata, key));
+}
+
 /// Whether the store holds just this key.
 fn is_stored<S: ObjectStore>(store: &mut S, metadata: &Metadata, key: &[u8]) -> bool {
     if store.metadata(metadata.id).ok() != Some(*metadata) {
@@ -530,8 +537,7 @@ impl<P: Platform> Caller<'_, P> {
         server
             .shared
             .with(|shared| {
-                let Shared { store, key_changes, .. } = &mut *shared;
-                cache.catch_up(*key_changes, |metadata, key| is_stored(store, metadata, key));
+                catch_up(cache, shared);
                 let result = work(&mut KeyStore {
                     local: cache,
                     shared,
