@@ -6,8 +6,9 @@ use core::cell::Cell;
 use core::fmt;
 use core::ops::ControlFlow;
 
-/// A fault of the flash that the store has met while clients were served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A fault of the flash that the store has met while clients were served. The order is that of severity: the worst is the
+/// greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StoreFault {
     /// The flash driver reported an error.
     Driver,
@@ -42,7 +43,7 @@ impl<S: ObjectStore> WatchedStore<S> {
         Self { store, fault: Cell::new(None) }
     }
 
-    /// The first fault since the last call.
+    /// The worst fault since the last call.
     pub fn take_fault(&self) -> Option<StoreFault> {
         self.fault.take()
     }
@@ -64,9 +65,8 @@ impl<S: ObjectStore> WatchedStore<S> {
             Err(Error::Failed) => StoreFault::Failed,
             _ => return result,
         };
-        if self.fault.get().is_none() {
-            self.fault.set(Some(fault));
-        }
+        // No fault is less than any.
+        self.fault.set(self.fault.get().max(Some(fault)));
         result
     }
 }
@@ -111,5 +111,78 @@ impl<S: ObjectStore> ObjectStore for WatchedStore<S> {
     fn add_with_reclaim(&mut self, metadata: &Metadata, data: &[u8]) -> Result<(), Error<S::FlashError>> {
         let result = self.store.add_with_reclaim(metadata, data);
         self.note(true, result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::convert::Infallible;
+
+    /// A store whose every change and every look fails as it was told.
+    struct Faulty(Cell<fn() -> Error<Infallible>>);
+
+    impl Faulty {
+        fn fails<T>(&self) -> Result<T, Error<Infallible>> {
+            Err((self.0.get())())
+        }
+    }
+
+    impl ObjectStore for Faulty {
+        type FlashError = Infallible;
+
+        fn available(&self) -> Result<Available, Error<Infallible>> {
+            self.fails()
+        }
+
+        fn add(&mut self, _: &Metadata, _: &[u8]) -> Result<(), Error<Infallible>> {
+            self.fails()
+        }
+
+        fn read(&mut self, _: ObjectId, _: u16, _: &mut [u8]) -> Result<(), Error<Infallible>> {
+            self.fails()
+        }
+
+        fn metadata(&self, _: ObjectId) -> Result<Metadata, Error<Infallible>> {
+            self.fails()
+        }
+
+        fn destroy(&mut self, _: &[ObjectId]) -> Result<(), Error<Infallible>> {
+            self.fails()
+        }
+
+        fn list_next(&self, _: ObjectId) -> Result<Listed, Error<Infallible>> {
+            self.fails()
+        }
+
+        fn visit(&self, _: &mut dyn FnMut(&Metadata) -> ControlFlow<()>) -> Result<(), Error<Infallible>> {
+            self.fails()
+        }
+
+        fn add_with_reclaim(&mut self, _: &Metadata, _: &[u8]) -> Result<(), Error<Infallible>> {
+            self.fails()
+        }
+    }
+
+    #[test]
+    fn the_worst_fault_is_kept() {
+        let failed: fn() -> Error<Infallible> = || Error::Failed;
+        let not_verified: fn() -> Error<Infallible> = || Error::NotVerified;
+        let not_found: fn() -> Error<Infallible> = || Error::NotFound;
+        let mut store = WatchedStore::new(Faulty(Cell::new(not_found)));
+        assert!(store.available().is_err());
+        assert_eq!(store.take_fault(), None, "an object that is not there is no fault of the flash");
+        for faults in [[not_verified, failed, not_found], [failed, not_verified, not_verified]] {
+            for fault in faults {
+                store.inner().0.set(fault);
+                assert!(store.destroy(&[]).is_err());
+            }
+            assert_eq!(store.take_fault(), Some(StoreFault::Failed));
+            assert_eq!(store.take_fault(), None);
+        }
+        store.inner().0.set(not_verified);
+        assert!(store.read(ObjectId(1), 0, &mut []).is_err());
+        assert_eq!(store.take_fault(), None, "what was read is that object's matter");
+        assert!(StoreFault::Driver < StoreFault::NotVerified);
     }
 }
