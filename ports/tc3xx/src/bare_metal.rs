@@ -2,7 +2,9 @@
 //! module of this port with unsafe code.
 #![allow(unsafe_code)]
 
-use crate::memory_map::{CURRENT, Region};
+use crate::data_flash::PAGE_SIZE;
+use crate::memory_map::{CURRENT, EMULATED_MARKS, Region};
+use crate::model::FlashCells;
 use crate::registers::{REGISTER_COUNT, Register, Registers};
 use casemate_transport::SharedRegion;
 use core::arch::{asm, global_asm};
@@ -286,19 +288,24 @@ pub fn cycle_counter() -> u32 {
     SYSTEM.read(SYSTICK_VALUE)
 }
 
-/// The memory that stands in for the data flash, the first time; later `None`. It is not cleared at start: it has whatever
-/// it had.
-pub fn emulated_data_flash() -> Option<&'static mut [u8]> {
+/// The memory that stands in for the data flash and the state of its error correction, the first time; later `None`. It is
+/// not cleared at start: it has whatever it had.
+pub fn emulated_data_flash() -> Option<FlashCells<'static>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
-    let Region { start, length } = CURRENT.data_flash;
     if TAKEN.swap(true, Ordering::AcqRel) {
         return None;
     }
-    // SAFETY: in emulation the region is RAM, which the memory map keeps apart from what the linker uses; the flag lets
-    // exactly one call pass. Any bytes that RAM has are bytes.
-    Some(unsafe {
-        core::slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut(start as usize), length as usize)
-    })
+    let memory = |Region { start, length }: Region| {
+        // SAFETY: in emulation the regions are RAM, which the memory map keeps apart from each other and from what the
+        // linker uses; the flag lets exactly one call pass. Any bytes that RAM has are bytes.
+        unsafe {
+            core::slice::from_raw_parts_mut(
+                ptr::with_exposed_provenance_mut(start as usize),
+                length as usize,
+            )
+        }
+    };
+    Some(FlashCells::new(memory(CURRENT.data_flash), memory(EMULATED_MARKS)))
 }
 
 /// The memory that application cores share with the HSM.
@@ -348,16 +355,19 @@ impl Registers for MappedRegisters {
         self.data_flash.1
     }
 
-    fn read_data_flash(&self, offset: usize, bytes: &mut [u8]) -> bool {
+    /// Takes what the load delivers: whoever knows how the core learns of an error that the code cannot correct (a status
+    /// of the flash, a bus fault that has to be caught) answers `None` for it here.
+    fn read_data_flash(&self, offset: usize) -> Option<[u8; PAGE_SIZE]> {
         let (start, length) = self.data_flash;
-        if offset.checked_add(bytes.len()).is_none_or(|end| end > length) {
-            return false;
+        if offset.checked_add(PAGE_SIZE).is_none_or(|end| end > length) {
+            return None;
         }
-        for (at, byte) in (start.wrapping_add(offset)..).zip(bytes) {
+        let mut page = [0; PAGE_SIZE];
+        for (at, byte) in (start.wrapping_add(offset)..).zip(&mut page) {
             // SAFETY: within the readable range by the condition of `new` and the check above.
             *byte = unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() };
         }
-        true
+        Some(page)
     }
 }
 

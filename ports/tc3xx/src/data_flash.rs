@@ -14,9 +14,8 @@
 //!
 //! Not confirmed, because it is in documents under NDA or in the data sheet of each device: the addresses of the HSM's own
 //! command interpreter, how long it is busy, the burst forms of the write command, how many erasures a sector survives,
-//! and what an interrupted write leaves. The model shortens a write that is cut. **Open:** a page that the error correction
-//! cannot repair makes a read fail here, and so the mount; the SPC58NN port reads such a page as one that is neither erased
-//! nor complete, and keeps checksums, which is to be done here too.
+//! and what an interrupted write leaves: the model takes it that what an interrupted operation worked on cannot be read
+//! any more.
 
 use crate::registers::{CLEAR_STATUS, ERASE_SECTOR, PAGE_MODE, Register, Registers, WRITE_PAGE, settled};
 use casemate_nvm::Flash;
@@ -29,6 +28,8 @@ pub const PAGE_SIZE: usize = 8;
 pub const SECTOR_SIZE: usize = 4096;
 /// What every byte of an erased sector reads as.
 pub const ERASED: u8 = 0;
+/// What every byte of a page that cannot be read is taken for: see [`DataFlash`].
+pub const UNREADABLE: u8 = 0xFF;
 
 /// Why an operation on the data flash failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,6 @@ pub enum DataFlashError {
     NotBlank,
     /// The driver is locked.
     Locked,
-    /// The flash could not be read: an error that its code does not correct.
-    Unreadable,
     /// The flash reported a fault, or did not finish.
     Fault,
 }
@@ -56,7 +55,6 @@ impl fmt::Display for DataFlashError {
             }
             Self::NotBlank => "a page that is to be programmed is not erased; erase its sector first",
             Self::Locked => "the data flash is locked; unlock it first",
-            Self::Unreadable => "the data flash cannot be read: an error beyond its error correction code",
             Self::Fault => "the data flash reported a fault or did not finish",
         })
     }
@@ -75,6 +73,11 @@ impl NorFlashError for DataFlashError {
 }
 
 /// The data flash. It starts locked.
+///
+/// A page that cannot be read (its error correction code says so) is what a power cut leaves of an operation that was under
+/// way. It reads as ones, which are neither erased nor anything that the object store takes for complete: so the store mounts
+/// after a power cut, as it does on flash without such a code. Flash that has aged can do the same to complete data, which
+/// nobody may take for data then: therefore the store of this port keeps checksums.
 #[derive(Debug)]
 pub struct DataFlash<R> {
     registers: R,
@@ -98,6 +101,10 @@ impl<R: Registers> DataFlash<R> {
             return Err(DataFlashError::OutOfBounds);
         }
         Ok(start)
+    }
+
+    fn page(&self, offset: usize) -> [u8; PAGE_SIZE] {
+        self.registers.read_data_flash(offset).unwrap_or([UNREADABLE; PAGE_SIZE])
     }
 
     /// Runs a command for `offset` to its end.
@@ -134,7 +141,19 @@ impl<R: Registers> ReadNorFlash for DataFlash<R> {
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), DataFlashError> {
         let start = self.range(offset, bytes.len(), 1)?;
-        if self.registers.read_data_flash(start, bytes) { Ok(()) } else { Err(DataFlashError::Unreadable) }
+        let mut at = start & !(PAGE_SIZE - 1);
+        let mut skipped = start & (PAGE_SIZE - 1);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let page = self.page(at);
+            let part = page.get(skipped..).unwrap_or_default();
+            let (to, left) = rest.split_at_mut(part.len().min(rest.len()));
+            to.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+            rest = left;
+            skipped = 0;
+            at = at.saturating_add(PAGE_SIZE);
+        }
+        Ok(())
     }
 
     fn capacity(&self) -> usize {
@@ -158,15 +177,11 @@ impl<R: Registers> NorFlash for DataFlash<R> {
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), DataFlashError> {
-        self.range(offset, bytes.len(), PAGE_SIZE)?;
+        let start = self.range(offset, bytes.len(), PAGE_SIZE)?;
         let (pages, _) = bytes.as_chunks::<PAGE_SIZE>();
         // All are looked at first: a write that is refused has changed nothing.
-        for at in offsets(offset, PAGE_SIZE).take(pages.len()) {
-            let mut page = [0; PAGE_SIZE];
-            self.read(at, &mut page)?;
-            if page != [ERASED; PAGE_SIZE] {
-                return Err(DataFlashError::NotBlank);
-            }
+        if (start..).step_by(PAGE_SIZE).take(pages.len()).any(|at| self.page(at) != [ERASED; PAGE_SIZE]) {
+            return Err(DataFlashError::NotBlank);
         }
         if self.locked {
             return Err(DataFlashError::Locked);

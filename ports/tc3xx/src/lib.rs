@@ -45,6 +45,6 @@ pub mod registers;
 pub use bridge::{Bell, BridgeBoard, BridgeServer, Host, HostFault};
 pub use data_flash::{DataFlash, DataFlashError};
 pub use engine::Engine;
-pub use model::{Model, Surroundings};
+pub use model::{FlashCells, Model, Surroundings};
 pub use noise::Noise;
 pub use registers::{Register, Registers};

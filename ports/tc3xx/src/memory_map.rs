@@ -98,8 +98,14 @@ pub const EMULATED_LARGE: MemoryMap = MemoryMap {
     data_flash: Region::new(0x2100_0000, 0x0010_0000),
 };
 
+/// RAM of the board in which the model keeps which pages of the data flash cannot be read: one bit for each page.
+pub const EMULATED_MARKS: Region = Region::new(0x2118_0000, EMULATED_LARGE.data_flash.length / 64);
+
 /// The map of this build: that of a TC39x's HSM, unless the build holds what does not fit it.
 pub const CURRENT: MemoryMap =
     if cfg!(any(feature = "config-d", feature = "conformance")) { EMULATED_LARGE } else { EMULATED };
 
 const _: () = assert!(TC39X.is_consistent() && EMULATED.is_consistent() && EMULATED_LARGE.is_consistent());
+const _: () = assert!(
+    !EMULATED_MARKS.overlaps(EMULATED_LARGE.data_flash) && !EMULATED_MARKS.overlaps(EMULATED_LARGE.bridge)
+);

@@ -25,20 +25,99 @@ pub trait Surroundings {
     }
 }
 
+/// The content of the data flash, with the state of its error correction.
+#[derive(Debug)]
+pub struct FlashCells<'a> {
+    bytes: &'a mut [u8],
+    /// One bit for each page that cannot be read, the first page's in bit 0 of the first byte.
+    unreadable: &'a mut [u8],
+}
+
+impl<'a> FlashCells<'a> {
+    /// Flash with this content; erased bytes are 0. `unreadable` has a bit for each page, so an eighth of a page for each
+    /// byte; a page without one is not there.
+    pub const fn new(bytes: &'a mut [u8], unreadable: &'a mut [u8]) -> Self {
+        Self { bytes, unreadable }
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        let marked = self.unreadable.len().saturating_mul(PAGES_PER_MARK * PAGE_SIZE);
+        if marked < self.bytes.len() { marked } else { self.bytes.len() }
+    }
+
+    /// A page; `None` if it lies outside or cannot be read.
+    #[must_use]
+    pub fn page(&self, offset: usize) -> Option<[u8; PAGE_SIZE]> {
+        let (at, bit) = mark(offset);
+        if self.unreadable.get(at)? & bit != 0 {
+            return None;
+        }
+        self.bytes.get(offset..)?.first_chunk().copied()
+    }
+
+    /// Makes a page unreadable.
+    pub fn spoil(&mut self, offset: usize) {
+        let (at, bit) = mark(offset);
+        if let Some(marks) = self.unreadable.get_mut(at) {
+            *marks |= bit;
+        }
+    }
+
+    /// Programs a page; `None` if it lies outside or is not erased, and is then not touched: on silicon, its error
+    /// correction code would be spoiled.
+    fn program(&mut self, offset: usize, page: [u8; PAGE_SIZE]) -> Option<()> {
+        if self.page(offset)? != [ERASED; PAGE_SIZE] {
+            return None;
+        }
+        *self.bytes.get_mut(offset..)?.first_chunk_mut()? = page;
+        Some(())
+    }
+
+    /// Erases the sector at `offset`.
+    fn erase(&mut self, offset: usize) -> Option<()> {
+        let end = offset.checked_add(SECTOR_SIZE)?;
+        self.bytes.get_mut(offset..end)?.fill(ERASED);
+        let first = offset / (PAGES_PER_MARK * PAGE_SIZE);
+        let last = end / (PAGES_PER_MARK * PAGE_SIZE);
+        self.unreadable.get_mut(first..last)?.fill(0);
+        Some(())
+    }
+}
+
+/// Pages whose marks share a byte.
+const PAGES_PER_MARK: usize = 8;
+
+/// Where the mark of the page at `offset` is: byte, bit.
+const fn mark(offset: usize) -> (usize, u8) {
+    let page = offset / PAGE_SIZE;
+    let bit = match page % PAGES_PER_MARK {
+        0 => 1,
+        1 => 1 << 1,
+        2 => 1 << 2,
+        3 => 1 << 3,
+        4 => 1 << 4,
+        5 => 1 << 5,
+        6 => 1 << 6,
+        _ => 1 << 7,
+    };
+    (page / PAGES_PER_MARK, bit)
+}
+
 /// The module in software. Each operation is finished before its register write returns, so nothing is ever busy.
 pub struct Model<'a, S> {
     surroundings: S,
-    data_flash: RefCell<&'a mut [u8]>,
+    data_flash: RefCell<FlashCells<'a>>,
     key: RefCell<[u8; 16]>,
     block: RefCell<[u8; 16]>,
     page: RefCell<[u8; PAGE_SIZE]>,
     page_mode: Cell<bool>,
     flash_address: Cell<u32>,
     flash_fault: Cell<bool>,
-    /// Writes and erasures until the power fails.
-    power: Cell<Option<u32>>,
-    /// Whether the power has failed in the middle of one.
-    half: Cell<bool>,
+    /// Writes and erasures until the power fails, if it is to fail.
+    operations_left: Cell<Option<u32>>,
+    is_off: Cell<bool>,
     aes_fault: Cell<bool>,
     bells: Cell<u32>,
     held: Cell<bool>,
@@ -50,8 +129,8 @@ struct NoRandom;
 impl Random for NoRandom {}
 
 impl<'a, S: Surroundings> Model<'a, S> {
-    /// A module after reset: application cores are held. `data_flash` is its flash's content; erased bytes are 0.
-    pub const fn new(surroundings: S, data_flash: &'a mut [u8]) -> Self {
+    /// A module after reset: application cores are held.
+    pub const fn new(surroundings: S, data_flash: FlashCells<'a>) -> Self {
         Self {
             surroundings,
             data_flash: RefCell::new(data_flash),
@@ -61,8 +140,8 @@ impl<'a, S: Surroundings> Model<'a, S> {
             page_mode: Cell::new(false),
             flash_address: Cell::new(0),
             flash_fault: Cell::new(false),
-            power: Cell::new(None),
-            half: Cell::new(false),
+            operations_left: Cell::new(None),
+            is_off: Cell::new(false),
             aes_fault: Cell::new(false),
             bells: Cell::new(0),
             held: Cell::new(true),
@@ -75,35 +154,30 @@ impl<'a, S: Surroundings> Model<'a, S> {
         self.bells.set(self.bells.get() | clients);
     }
 
-    /// Cuts the power of the data flash at the write or erasure after so many more of them: that one stops half way, and
-    /// later ones do nothing and fail.
+    /// Lets the power fail during the flash operation after `operations` more: what that one works on can no longer be
+    /// read, and nothing works on the flash after it.
     pub fn cut_power_after(&self, operations: u32) {
-        self.power.set(Some(operations));
-        self.half.set(false);
+        self.operations_left.set(Some(operations));
     }
 
-    /// Switches the power of the data flash on again.
+    /// Switches the power of the data flash on again after [`cut_power_after`](Self::cut_power_after).
     pub fn restore_power(&self) {
-        self.power.set(None);
-        self.half.set(false);
+        self.operations_left.set(None);
+        self.is_off.set(false);
         self.flash_fault.set(false);
         self.page_mode.set(false);
     }
 
-    /// How much of an operation on `length` bytes is done, and whether it succeeds.
-    fn powered(&self, length: usize) -> (usize, Option<()>) {
-        match self.power.get() {
-            None => (length, Some(())),
-            Some(left) => match left.checked_sub(1) {
-                Some(left) => {
-                    self.power.set(Some(left));
-                    (length, Some(()))
-                }
-                // The next one finds the counter where it was, and `half` taken.
-                None if self.half.replace(true) => (0, None),
-                None => (length / 2, None),
-            },
+    /// Begins an operation on the flash; `None` if the power is off, otherwise whether it fails meanwhile.
+    fn powered(&self) -> Option<bool> {
+        if self.is_off.get() {
+            return None;
         }
+        let left = self.operations_left.get();
+        let cut = left == Some(0);
+        self.is_off.set(cut);
+        self.operations_left.set(left.and_then(|left| left.checked_sub(1)));
+        Some(cut)
     }
 
     /// The application cores reset by themselves.
@@ -145,29 +219,29 @@ impl<'a, S: Surroundings> Model<'a, S> {
         }
     }
 
-    /// A page that is not erased is not touched: on silicon, its error correction code would be spoiled.
     fn write_page(&self) -> Option<()> {
         let offset = self.aligned(PAGE_SIZE)?;
         if !self.page_mode.replace(false) {
             return None;
         }
+        let cut = self.powered()?;
         let mut flash = self.data_flash.borrow_mut();
-        let page = flash.get_mut(offset..)?.first_chunk_mut::<PAGE_SIZE>()?;
-        if *page != [ERASED; PAGE_SIZE] {
-            return None;
+        flash.program(offset, *self.page.borrow())?;
+        if cut {
+            flash.spoil(offset);
         }
-        let (length, done) = self.powered(PAGE_SIZE);
-        page.iter_mut().zip(&*self.page.borrow()).take(length).for_each(|(to, from)| *to = *from);
-        done
+        (!cut).then_some(())
     }
 
     fn erase_sector(&self) -> Option<()> {
         let offset = self.aligned(SECTOR_SIZE)?;
+        let cut = self.powered()?;
         let mut flash = self.data_flash.borrow_mut();
-        let sector = flash.get_mut(offset..)?.get_mut(..SECTOR_SIZE)?;
-        let (length, done) = self.powered(SECTOR_SIZE);
-        sector.get_mut(..length)?.fill(ERASED);
-        done
+        flash.erase(offset)?;
+        if cut {
+            (offset..).step_by(PAGE_SIZE).take(SECTOR_SIZE / PAGE_SIZE).for_each(|page| flash.spoil(page));
+        }
+        (!cut).then_some(())
     }
 
     fn aligned(&self, unit: usize) -> Option<usize> {
@@ -244,16 +318,11 @@ impl<S: Surroundings> Registers for Model<'_, S> {
     }
 
     fn data_flash_length(&self) -> usize {
-        self.data_flash.borrow().len()
+        self.data_flash.borrow().length()
     }
 
-    fn read_data_flash(&self, offset: usize, bytes: &mut [u8]) -> bool {
-        let flash = self.data_flash.borrow();
-        let Some(from) = offset.checked_add(bytes.len()).and_then(|end| flash.get(offset..end)) else {
-            return false;
-        };
-        bytes.copy_from_slice(from);
-        true
+    fn read_data_flash(&self, offset: usize) -> Option<[u8; PAGE_SIZE]> {
+        self.data_flash.borrow().page(offset)
     }
 }
 

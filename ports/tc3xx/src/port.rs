@@ -218,7 +218,8 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
             Some(directory) => directory,
             None => &mut [],
         };
-        FlashStore::mount(flash, directory, FlashOptions::new())
+        // Checksums: see `DataFlash` on pages that cannot be read.
+        FlashStore::mount(flash, directory, FlashOptions::new().with_checksums(true))
     }
 
     fn config(&self) -> Config {

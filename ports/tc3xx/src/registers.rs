@@ -6,6 +6,8 @@
 //! [`Bell`](crate::Bell), [`Host`](crate::Host)) work on it. README.md says what a holder of the documents does: a table
 //! of addresses, the bits below, and, where the hardware wants another order of steps, the one function that takes them.
 
+use crate::data_flash::PAGE_SIZE;
+
 /// A register, as an index into a table of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
@@ -103,9 +105,9 @@ pub trait Registers {
     /// Length of the data flash in bytes.
     fn data_flash_length(&self) -> usize;
 
-    /// Copies bytes of the data flash, from `offset` on; false if they cannot be read, because they lie outside or because
-    /// the flash reports an error that it cannot correct.
-    fn read_data_flash(&self, offset: usize, bytes: &mut [u8]) -> bool;
+    /// The page of the data flash at `offset`, a multiple of 8. `None` if it lies outside, or if the flash reports an error
+    /// that its code cannot correct; where such a read raises a bus fault on silicon, it has to be caught here.
+    fn read_data_flash(&self, offset: usize) -> Option<[u8; PAGE_SIZE]>;
 }
 
 impl<T: Registers + ?Sized> Registers for &T {
@@ -121,8 +123,8 @@ impl<T: Registers + ?Sized> Registers for &T {
         (**self).data_flash_length()
     }
 
-    fn read_data_flash(&self, offset: usize, bytes: &mut [u8]) -> bool {
-        (**self).read_data_flash(offset, bytes)
+    fn read_data_flash(&self, offset: usize) -> Option<[u8; PAGE_SIZE]> {
+        (**self).read_data_flash(offset)
     }
 }
 

@@ -3,7 +3,7 @@
 use casemate_conformance::run;
 use casemate_tc3xx::bridge::BLOCK;
 use casemate_tc3xx::port::{Memory, Tc3xx};
-use casemate_tc3xx::{BridgeBoard, Model, Surroundings};
+use casemate_tc3xx::{BridgeBoard, FlashCells, Model, Surroundings};
 use casemate_transport::SharedRegion;
 use std::cell::Cell;
 use std::sync::atomic::AtomicU32;
@@ -25,7 +25,7 @@ impl Surroundings for Noise {
 
 #[test]
 fn the_port_conforms() {
-    let flash = vec![0; 0x2_0000].leak();
+    let flash = FlashCells::new(vec![0; 0x2_0000].leak(), vec![0; 0x2_0000 / 64].leak());
     let module: &'static Model<'static, Noise> = Box::leak(Box::new(Model::new(Noise(Cell::new(1)), flash)));
     let words: Vec<AtomicU32> = (0..2 * LINKS * BLOCK / 4).map(|_| AtomicU32::new(0)).collect();
     let bridge = SharedRegion::new(words.leak());

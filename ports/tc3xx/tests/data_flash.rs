@@ -1,9 +1,10 @@
 //! The data flash's driver on the module's model.
 
-use casemate_nvm::Flash;
-use casemate_tc3xx::data_flash::{DataFlashError, PAGE_SIZE, SECTOR_SIZE};
+use casemate_nvm::{DirectoryEntry, Error, Flash, FlashOptions, FlashStore, ObjectStore};
+use casemate_protocol::{Flags, Label, Metadata, ObjectId};
+use casemate_tc3xx::data_flash::{DataFlashError, PAGE_SIZE, SECTOR_SIZE, UNREADABLE};
 use casemate_tc3xx::registers::{CLEAR_STATUS, FAULT, PAGE_MODE, Register, WRITE_PAGE};
-use casemate_tc3xx::{DataFlash, Model, Registers, Surroundings};
+use casemate_tc3xx::{DataFlash, FlashCells, Model, Registers, Surroundings};
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
 struct Nothing;
@@ -13,12 +14,28 @@ impl Surroundings for Nothing {
     }
 }
 
-const SIZE: usize = 2 * SECTOR_SIZE;
+const SIZE: usize = 4 * SECTOR_SIZE;
+
+/// What outlives the model.
+struct Cells {
+    bytes: Vec<u8>,
+    unreadable: Vec<u8>,
+}
+
+impl Cells {
+    fn new() -> Self {
+        Self { bytes: vec![0; SIZE], unreadable: vec![0; SIZE / 64] }
+    }
+
+    fn flash(&mut self) -> FlashCells<'_> {
+        FlashCells::new(&mut self.bytes, &mut self.unreadable)
+    }
+}
 
 #[test]
 fn pages_are_programmed_once_and_sectors_erased() {
-    let mut bytes = vec![0; SIZE];
-    let model = Model::new(Nothing, &mut bytes);
+    let mut cells = Cells::new();
+    let model = Model::new(Nothing, cells.flash());
     let mut flash = DataFlash::new(&model);
     assert_eq!((flash.capacity(), flash.erased_byte()), (SIZE, 0));
     assert_eq!(flash.write(0, &[1; PAGE_SIZE]), Err(DataFlashError::Locked));
@@ -44,8 +61,8 @@ fn pages_are_programmed_once_and_sectors_erased() {
 
 #[test]
 fn ranges() {
-    let mut bytes = vec![0; SIZE];
-    let model = Model::new(Nothing, &mut bytes);
+    let mut cells = Cells::new();
+    let model = Model::new(Nothing, cells.flash());
     let mut flash = DataFlash::new(&model);
     flash.unlock(0, SIZE as u32).unwrap();
     let end = SIZE as u32;
@@ -63,8 +80,8 @@ fn ranges() {
 
 #[test]
 fn the_model_refuses_what_the_silicon_would() {
-    let mut bytes = vec![0; SIZE];
-    let model = Model::new(Nothing, &mut bytes);
+    let mut cells = Cells::new();
+    let model = Model::new(Nothing, cells.flash());
     let run = |command| {
         model.write(Register::FlashCommand, command);
         let status = model.read(Register::FlashStatus);
@@ -81,4 +98,102 @@ fn the_model_refuses_what_the_silicon_would() {
     assert_eq!(run(PAGE_MODE), 0);
     assert_eq!(run(WRITE_PAGE), FAULT, "no page begins there");
     assert_eq!(run(0x33), FAULT, "no such command");
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_neither_erased_nor_complete() {
+    let mut cells = Cells::new();
+    let mut array = cells.flash();
+    array.spoil(8);
+    assert_eq!((array.page(0), array.page(8), array.page(16)), (Some([0; 8]), None, Some([0; 8])));
+    assert_eq!((array.length(), array.page(SIZE)), (SIZE, None));
+    let model = Model::new(Nothing, array);
+    let mut flash = DataFlash::new(&model);
+    let mut read = [1; 24];
+    flash.read(0, &mut read).unwrap();
+    assert_eq!(read[..8], [0; 8]);
+    assert_eq!(read[8..16], [UNREADABLE; 8]);
+    assert_eq!(read[16..], [0; 8]);
+    flash.unlock(0, SIZE as u32).unwrap();
+    assert_eq!(flash.write(8, &[1; 8]), Err(DataFlashError::NotBlank));
+    flash.erase(0, SECTOR_SIZE as u32).unwrap();
+    flash.write(8, &[1; 8]).unwrap();
+    assert_eq!(flash.write(8, &[1; 8]), Err(DataFlashError::NotBlank));
+}
+
+fn metadata(id: u16, length: usize) -> Metadata {
+    Metadata {
+        id: ObjectId(id),
+        access: 0xFFFF,
+        flags: Flags::NONE,
+        length: length as u16,
+        label: Label::from_bytes(b"object"),
+    }
+}
+
+/// Two objects, one of them replaced again and again so that partitions change, with a power cut at each seventh operation of
+/// the flash: afterwards the store mounts, and holds of each object what was acknowledged last or what was being written.
+#[test]
+fn power_cuts() {
+    let mut cut_everywhere = false;
+    for cut in (0..4000).step_by(7) {
+        let mut cells = Cells::new();
+        let (mut kept, mut writing) = (0, 0);
+        let finished;
+        {
+            let model = Model::new(Nothing, cells.flash());
+            let mut entries = [DirectoryEntry::EMPTY; 8];
+            let options = FlashOptions::new().with_checksums(true);
+            let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
+            store.add(&metadata(1, 40), &[1; 40]).unwrap();
+            model.cut_power_after(cut);
+            let mut work = || -> Result<(), Error<DataFlashError>> {
+                for value in 1..=7 {
+                    writing = value;
+                    store.add_with_reclaim(&metadata(2, 1500), &[value; 1500])?;
+                    kept = value;
+                }
+                Ok(())
+            };
+            finished = work().is_ok();
+        }
+        let model = Model::new(Nothing, cells.flash());
+        let mut entries = [DirectoryEntry::EMPTY; 8];
+        let options = FlashOptions::new().with_checksums(true);
+        let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options)
+            .unwrap_or_else(|error| panic!("cut at operation {cut}: {error}"));
+        let mut one = [0; 40];
+        store.read(ObjectId(1), 0, &mut one).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+        assert_eq!(one, [1; 40]);
+        let mut two = [0; 1500];
+        match store.read(ObjectId(2), 0, &mut two) {
+            Ok(()) => assert!(two == [kept; 1500] || two == [writing; 1500], "cut at {cut}: {}", two[0]),
+            Err(_) => assert_eq!(kept, 0, "cut at {cut}: an acknowledged object is gone"),
+        }
+        if finished {
+            cut_everywhere = true;
+            break;
+        }
+    }
+    assert!(cut_everywhere, "there are more operations than were tried");
+}
+
+#[test]
+fn data_that_has_aged_is_found() {
+    let mut cells = Cells::new();
+    {
+        let model = Model::new(Nothing, cells.flash());
+        let mut entries = [DirectoryEntry::EMPTY; 8];
+        let options = FlashOptions::new().with_checksums(true);
+        let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
+        store.add(&metadata(1, 32), &[1; 32]).unwrap();
+    }
+    let mut flash = cells.flash();
+    let place = (0..SECTOR_SIZE).step_by(8).find(|&at| flash.page(at) == Some([1; 8])).unwrap();
+    flash.spoil(place);
+    let model = Model::new(Nothing, cells.flash());
+    let mut entries = [DirectoryEntry::EMPTY; 8];
+    let options = FlashOptions::new().with_checksums(true);
+    let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
+    assert!(store.read(ObjectId(1), 0, &mut [0; 32]).is_err(), "ones are not given out as the key");
 }

@@ -6,7 +6,7 @@ use casemate_protocol::{ClientId, Flags, KeyId};
 use casemate_tc3xx::bridge::BLOCK;
 use casemate_tc3xx::port::{DATA_LENGTH, Memory, PACKET, Tc3xx};
 use casemate_tc3xx::registers::{FAULT, Register};
-use casemate_tc3xx::{BridgeBoard, Model, Registers, Surroundings};
+use casemate_tc3xx::{BridgeBoard, FlashCells, Model, Registers, Surroundings};
 use casemate_transport::{ClientTransport, MemoryClient, MemoryError, SharedRegion, TransportError};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -64,8 +64,8 @@ impl Registers for Wired {
         self.module.data_flash_length()
     }
 
-    fn read_data_flash(&self, offset: usize, bytes: &mut [u8]) -> bool {
-        self.module.read_data_flash(offset, bytes)
+    fn read_data_flash(&self, offset: usize) -> Option<[u8; 8]> {
+        self.module.read_data_flash(offset)
     }
 }
 
@@ -84,10 +84,15 @@ fn leak<T>(value: T) -> &'static mut T {
 }
 
 impl Device {
-    /// A device with this content of its data flash, before its boot.
-    fn new(flash: &'static mut [u8]) -> Self {
+    /// A new device before its boot.
+    fn new() -> Self {
         let around: &'static Around = leak(Around::default());
-        let module: &'static Module = leak(Model::new(around, flash));
+        let flash = FlashCells::new(vec![0; 0x2_0000].leak(), vec![0; 0x2_0000 / 64].leak());
+        Self::on(around, leak(Model::new(around, flash)))
+    }
+
+    /// A device with this module: its flash holds what it held.
+    fn on(around: &'static Around, module: &'static Module) -> Self {
         let broken: &'static Cell<Option<Register>> = leak(Cell::new(None));
         let words: Vec<AtomicU32> = (0..2 * LINKS * BLOCK / 4).map(|_| AtomicU32::new(0)).collect();
         let bridge = SharedRegion::new(words.leak());
@@ -95,10 +100,6 @@ impl Device {
         let board = BridgeBoard::new(wired, bridge, || ());
         let hsm = Rc::new(RefCell::new(Firmware::new(Tc3xx::new(wired, board, leak(Memory::new())))));
         Self { around, module, broken, bridge, hsm }
-    }
-
-    fn erased() -> Self {
-        Self::new(vec![0; 0x2_0000].leak())
     }
 
     fn boot(&self) {
@@ -153,12 +154,7 @@ impl ClientTransport for Application {
 
 #[test]
 fn two_clients_over_the_bridge_and_a_restart() {
-    let image = |device: &Device| {
-        let mut bytes = vec![0; device.module.data_flash_length()];
-        assert!(device.module.read_data_flash(0, &mut bytes));
-        bytes
-    };
-    let device = Device::erased();
+    let device = Device::new();
     device.boot();
     assert_eq!(*device.around.hosts.borrow(), [true], "held since the start, released once");
 
@@ -177,7 +173,7 @@ fn two_clients_over_the_bridge_and_a_restart() {
     assert!(two.key_export(KeyId(5), &mut [0; 16]).is_err(), "client 2 has no such key");
     one.close().unwrap();
 
-    let again = Device::new(image(&device).leak());
+    let again = Device::on(device.around, device.module);
     again.boot();
     let mut one = again.client(0);
     one.init(ClientId::new(1).unwrap()).unwrap();
@@ -188,7 +184,7 @@ fn two_clients_over_the_bridge_and_a_restart() {
 
 #[test]
 fn an_application_core_that_resets_loses_its_session() {
-    let device = Device::erased();
+    let device = Device::new();
     device.boot();
     let mut client = device.client(0);
     client.init(ClientId::new(3).unwrap()).unwrap();
@@ -210,7 +206,7 @@ fn an_application_core_that_resets_loses_its_session() {
 
 #[test]
 fn a_stuck_generator_holds_the_application_cores() {
-    let device = Device::erased();
+    let device = Device::new();
     device.around.stuck.set(true);
     let mut last = Progress::Idle;
     for _ in 0..4 {
@@ -223,7 +219,7 @@ fn a_stuck_generator_holds_the_application_cores() {
 
 #[test]
 fn a_broken_engine_is_found_at_boot() {
-    let device = Device::erased();
+    let device = Device::new();
     device.broken.set(Some(Register::AesStatus));
     let reason = (0..4).find_map(|_| match device.hsm.borrow_mut().poll() {
         Progress::Safe(reason) => Some(reason),
@@ -234,7 +230,7 @@ fn a_broken_engine_is_found_at_boot() {
 
 #[test]
 fn flash_that_fails_while_serving_leads_to_the_safe_state() {
-    let device = Device::erased();
+    let device = Device::new();
     device.boot();
     let mut client = device.client(0);
     client.init(ClientId::new(1).unwrap()).unwrap();
