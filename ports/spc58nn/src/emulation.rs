@@ -3,6 +3,7 @@
 
 use casemate_device::SerialServer;
 use casemate_port::{Firmware, Progress, Reason};
+use casemate_protocol::ClientId;
 use casemate_spc58nn::machine::{self, EMULATED_FLASH, EmulatedNoise, Owned, SerialPort, say};
 use casemate_spc58nn::port::{Board, Memory, PACKET, Spc58nn};
 use casemate_spc58nn::{Model, Surroundings};
@@ -57,6 +58,11 @@ impl Board for Emulated {
     fn open(&mut self, _: usize) -> Option<Link> {
         self.0.borrow_mut().begin();
         Some(Link(self.0))
+    }
+
+    /// Anyone: the emulator's serial line is a port of its host's network.
+    fn known_client(&self, _: usize) -> Option<ClientId> {
+        None
     }
 
     fn entered_safe_state(&mut self, reason: &Reason) {

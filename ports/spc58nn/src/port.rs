@@ -8,7 +8,7 @@ use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore
 use casemate_port::{
     BufferPurpose, CacheOwner, Core, Fault, Generator, MemoryLimits, NoServices, Port, Reason,
 };
-use casemate_protocol::{Header, IdFeatures};
+use casemate_protocol::{ClientId, Header, IdFeatures};
 use casemate_server::{ArrayCache, Config, SingleThread};
 use casemate_transport::ServerTransport;
 
@@ -71,6 +71,13 @@ pub trait Board {
 
     /// Opens a link. A link whose session has ended is opened again.
     fn open(&mut self, link: usize) -> Option<Self::Transport>;
+
+    /// The only client that the other end of a link can be; INIT with another identifier is then refused. By default, link
+    /// `n` is that of client `n` + 1: who reaches the memory of a link is who has the identifier. `None` where the other end
+    /// can be anyone.
+    fn known_client(&self, link: usize) -> Option<ClientId> {
+        ClientId::new(u32::try_from(link).ok()?.checked_add(1)?)
+    }
 
     /// Waits until there may be something to do.
     fn sleep(&mut self) {}
@@ -225,6 +232,10 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Spc58nn<R, B, L
 
     fn open(&mut self, link: usize) -> Result<Option<B::Transport>, Fault> {
         Ok(self.board.open(link))
+    }
+
+    fn known_client(&self, link: usize) -> Option<ClientId> {
+        self.board.known_client(link)
     }
 
     fn core_has_reset(&mut self, core: Core) -> bool {

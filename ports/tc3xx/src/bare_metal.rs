@@ -299,10 +299,7 @@ pub fn emulated_data_flash() -> Option<FlashCells<'static>> {
         // SAFETY: in emulation the regions are RAM, which the memory map keeps apart from each other and from what the
         // linker uses; the flag lets exactly one call pass. Any bytes that RAM has are bytes.
         unsafe {
-            core::slice::from_raw_parts_mut(
-                ptr::with_exposed_provenance_mut(start as usize),
-                length as usize,
-            )
+            core::slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut(start as usize), length as usize)
         }
     };
     Some(FlashCells::new(memory(CURRENT.data_flash), memory(EMULATED_MARKS)))

@@ -74,7 +74,8 @@ impl<M: SharedMemory, R: Registers> ServerTransport for BridgeServer<M, R> {
 pub const BLOCK: usize = (PACKET + CONTROL_SIZE).next_multiple_of(4);
 
 /// A board whose clients are the application cores, in the memory of the bridge: client `n` has the blocks `2n` for its
-/// requests and `2n + 1` for its responses, and bell `n`.
+/// requests and `2n + 1` for its responses, and bell `n`. It is the application core that reaches these blocks and no others
+/// (which the chip's memory protection has to see to), so it can only be client identifier `n` + 1.
 #[derive(Debug)]
 pub struct BridgeBoard<R> {
     registers: R,
@@ -103,6 +104,8 @@ impl<R: Registers + Copy> Board for BridgeBoard<R> {
     }
 
     fn open(&mut self, link: usize) -> Option<Self::Transport> {
+        // There are no more client identifiers than that.
+        self.known_client(link)?;
         let start = link.checked_mul(2 * BLOCK)?;
         let request = self.memory.part(start, BLOCK)?;
         let response = self.memory.part(start.checked_add(BLOCK)?, BLOCK)?;

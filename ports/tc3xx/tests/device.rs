@@ -183,14 +183,32 @@ fn two_clients_over_the_bridge_and_a_restart() {
 }
 
 #[test]
+fn a_link_serves_its_own_client_and_no_other() {
+    let device = Device::new();
+    device.boot();
+    let (mut one, mut two) = (device.client(0), device.client(1));
+    one.init(ClientId::new(1).unwrap()).unwrap();
+    let new = NewKey { id: KeyId(5), flags: Flags::USAGE_ANY, label: "AES".into() };
+    one.key_cache(&new, &[7; 16]).unwrap();
+    one.key_commit(KeyId(5)).unwrap();
+    for other in [1, 3, 15] {
+        assert!(two.init(ClientId::new(other).unwrap()).is_err(), "client {other} on the link of client 2");
+        assert!(two.key_export(KeyId(5), &mut [0; 16]).is_err());
+    }
+    two.init(ClientId::new(2).unwrap()).unwrap();
+    assert!(two.key_export(KeyId(5), &mut [0; 16]).is_err(), "it is client 1's");
+    one.key_export(KeyId(5), &mut [0; 16]).unwrap();
+}
+
+#[test]
 fn an_application_core_that_resets_loses_its_session() {
     let device = Device::new();
     device.boot();
     let mut client = device.client(0);
-    client.init(ClientId::new(3).unwrap()).unwrap();
+    client.init(ClientId::new(1).unwrap()).unwrap();
     let new = NewKey { id: KeyId(9), flags: Flags::USAGE_ANY, label: "gone".into() };
     client.key_cache(&new, &[1; 16]).unwrap();
-    // It dies with a request on its way, and another client starts in its place.
+    // It dies with a request on its way, and starts again.
     client.start(&casemate_client::comm::Info).unwrap();
     device.module.restart_hosts();
     let mut seen = Vec::new();
@@ -200,7 +218,7 @@ fn an_application_core_that_resets_loses_its_session() {
     assert!(seen.iter().any(|progress| matches!(progress, Progress::SessionEnded(0, Ended::CoreReset(_)))));
     device.around.rung.set(0);
     let mut client = device.client(0);
-    client.init(ClientId::new(4).unwrap()).unwrap();
+    client.init(ClientId::new(1).unwrap()).unwrap();
     assert!(client.key_export(KeyId(9), &mut [0; 16]).is_err());
 }
 
