@@ -45,9 +45,6 @@ fn signatures(criterion: &mut Criterion) {
             group.bench_function(concat!($name, "-generate-library"), |bencher| {
                 bencher.iter(|| libcrux_ml_dsa::$library::generate_key_pair(array(&driver)));
             });
-            group.bench_function(concat!($name, "-public"), |bencher| {
-                bencher.iter(|| driver.ml_dsa_public($set, &private, &mut public).expect("public"));
-            });
             // The number of attempts varies with the message and the random bytes.
             let sign = |message: [u8; 32], signature: &mut [u8]| {
                 let message = MlDsaMessage::Pure(&message);

@@ -88,8 +88,7 @@
 //! | ML-DSA-65 | 72k | 117k | |
 //!
 //! These figures were measured with the libraries alone. The driver adds one copy of the keys, signature or ciphertext
-//! of the operation. [`MlDsa::ml_dsa_public`], which no library offers, is this crate's own: it holds three polynomials
-//! of 1 KiB at a time.
+//! of the operation. [`Software`] has no [`MlDsa::ml_dsa_public`], because its library has not: [`Prefer`] a driver that does.
 //!
 //! # Small builds
 //!

