@@ -62,7 +62,7 @@ impl Server {
         let server = Self(child);
         let begun = Instant::now();
         while !socket.exists() {
-            if begun.elapsed() > Duration::from_secs(30) {
+            if begun.elapsed() > Duration::from_secs(120) {
                 return Err("casemate serve does not listen".to_owned());
             }
             thread::sleep(Duration::from_millis(20));

@@ -13,15 +13,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const MAXIMUM: usize = 1032;
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
+/// No honest peer of these tests is too slow for it, even on a machine that does much else.
 fn options() -> ConnectionOptions {
-    ConnectionOptions {
-        poll_interval: Duration::from_millis(10),
-        frame_deadline: Duration::from_millis(200),
-        write_deadline: Duration::from_millis(200),
-        ..ConnectionOptions::new(MAXIMUM)
-    }
+    ConnectionOptions { poll_interval: Duration::from_millis(10), ..ConnectionOptions::new(MAXIMUM) }
+}
+
+/// For peers that are to be too slow.
+fn strict() -> ConnectionOptions {
+    let deadline = Duration::from_millis(200);
+    ConnectionOptions { frame_deadline: deadline, write_deadline: deadline, ..options() }
 }
 
 /// An echo server whose handler ends the connection on a packet that starts with `C` (without a response) or `L`
@@ -147,11 +149,12 @@ fn receive_does_not_wait() {
     for _ in 0..1000 {
         assert!(matches!(client.receive(&mut [0; MAXIMUM]), Err(TransportError::NotReady)));
     }
-    assert!(start.elapsed() < Duration::from_secs(2));
+    // Waiting for the poll interval each time would take longer.
+    assert!(start.elapsed() < Duration::from_secs(9));
     let start = Instant::now();
     let result = client.receive_within(&mut [0; MAXIMUM], Duration::from_millis(30));
     assert!(matches!(result, Err(TransportError::NotReady)));
-    assert!((Duration::from_millis(25)..Duration::from_secs(2)).contains(&start.elapsed()));
+    assert!((Duration::from_millis(25)..PATIENCE).contains(&start.elapsed()));
 }
 
 #[test]
@@ -219,7 +222,7 @@ fn a_bare_connect_a_half_frame_and_a_reset_leave_the_server_alive() {
 
 #[test]
 fn a_frame_must_be_completed_in_time_even_if_bytes_keep_coming() {
-    let server = Server::start(options());
+    let server = Server::start(strict());
     let mut stalled = server.raw();
     stalled.write_all(&frame(b"never complete")[..10]).unwrap();
     assert!(matches!(server.next_ended(), Ended::FrameTooSlow));
@@ -237,7 +240,7 @@ fn a_frame_must_be_completed_in_time_even_if_bytes_keep_coming() {
 
 #[test]
 fn a_peer_that_does_not_read_is_dropped() {
-    let server = Server::start(options());
+    let server = Server::start(strict());
     let mut raw = server.raw();
     raw.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
     let request = frame(&[9; MAXIMUM]);
@@ -249,18 +252,18 @@ fn a_peer_that_does_not_read_is_dropped() {
 
 #[test]
 fn silent_peers_are_dropped_where_limits_say_so() {
-    let short = Some(Duration::from_millis(400));
+    let short = Some(Duration::from_secs(2));
     let server = Server::start(ConnectionOptions { first_request_deadline: short, ..options() });
     let _silent = server.raw();
     assert!(matches!(server.next_ended(), Ended::Silent));
     let mut client = server.client();
     assert!(exchange(&mut client, b"first one").is_ok());
-    std::thread::sleep(Duration::from_millis(800));
+    std::thread::sleep(Duration::from_secs(3));
     assert!(exchange(&mut client, b"second one").is_ok());
 
     let server = Server::start(ConnectionOptions { idle_deadline: short, ..options() });
     let mut client = server.client();
-    std::thread::sleep(Duration::from_millis(800));
+    std::thread::sleep(Duration::from_secs(3));
     assert!(exchange(&mut client, b"first one").is_ok());
     assert!(matches!(server.next_ended(), Ended::Silent));
     assert!(matches!(receive(&mut client), Err(TransportError::Closed)));
@@ -303,7 +306,7 @@ fn the_handler_ends_connections() {
 
 #[test]
 fn stop_is_noticed_soon_and_by_everyone() {
-    let server = Server::start(ConnectionOptions { frame_deadline: PATIENCE, ..options() });
+    let server = Server::start(ConnectionOptions { frame_deadline: 2 * PATIENCE, ..options() });
     let mut idle = server.client();
     assert!(exchange(&mut idle, b"hello there").is_ok());
     let mut within_frame = server.raw();
@@ -313,7 +316,7 @@ fn stop_is_noticed_soon_and_by_everyone() {
     server.stop.store(true, Ordering::Relaxed);
     assert!(matches!(server.next_ended(), Ended::Stopped));
     assert!(matches!(server.next_ended(), Ended::Stopped));
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(start.elapsed() < PATIENCE);
     assert!(matches!(receive(&mut idle), Err(TransportError::Closed)));
 }
 
@@ -369,11 +372,10 @@ fn a_server_that_dribbles_cannot_hold_the_client_beyond_its_wait() {
             std::thread::sleep(Duration::from_millis(3));
         }
     });
-    let start = Instant::now();
     let mut buffer = [0; MAXIMUM];
+    // The whole frame takes one and a half seconds and more.
     let result = client.receive_within(&mut buffer, Duration::from_millis(100));
     assert!(matches!(result, Err(TransportError::NotReady)));
-    assert!(start.elapsed() < Duration::from_millis(1000));
     assert_eq!(receive(&mut client).unwrap(), [5; 500]);
 }
 
@@ -422,8 +424,13 @@ fn the_server_end_also_works_as_a_plain_transport() {
     connection.send(&buffer[..length]).unwrap();
     assert_eq!(receive(&mut client).unwrap(), b"one request");
     drop(client);
-    std::thread::sleep(Duration::from_millis(20));
-    assert!(matches!(connection.receive(&mut buffer), Err(TransportError::Closed)));
+    let end = loop {
+        match connection.receive(&mut buffer) {
+            Err(TransportError::NotReady) => std::thread::yield_now(),
+            other => break other,
+        }
+    };
+    assert!(matches!(end, Err(TransportError::Closed)));
 }
 
 #[test]

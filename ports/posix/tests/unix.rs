@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const MAXIMUM: usize = 1032;
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn bind(path: &Path, policy: UnixPolicy) -> UnixServer {
     UnixServer::bind(path, policy, ConnectionOptions::new(MAXIMUM)).unwrap()

@@ -139,7 +139,7 @@ fn use_as_client(
 fn await_or_give_up(fault: &str, is_done: impl Fn() -> bool) -> Result<(), String> {
     let start = Instant::now();
     while !is_done() {
-        if start.elapsed() > Duration::from_secs(60) {
+        if start.elapsed() > Duration::from_secs(120) {
             return Err(fault.to_owned());
         }
         std::thread::sleep(Duration::from_millis(100));

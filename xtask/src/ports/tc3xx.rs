@@ -148,7 +148,7 @@ fn drive(
     let running = Running(child);
     let start = Instant::now();
     while TcpStream::connect(&addresses[0]).is_err() {
-        if start.elapsed() > Duration::from_secs(20) {
+        if start.elapsed() > Duration::from_secs(120) {
             return Err("the emulator opens no serial line".to_owned());
         }
         std::thread::sleep(Duration::from_millis(100));
