@@ -10,7 +10,7 @@ use crate::signing::export;
 use crate::token::{Residence, Token};
 use crate::wrapping;
 use casemate_client::{Direction, Endianness, HkdfInput, Key, NewKey, Rsa};
-use casemate_protocol::{Flags, KeyId};
+use casemate_protocol::KeyId;
 use cryptoki_sys::*;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -44,7 +44,20 @@ fn refuse_read_only(attributes: &Attributes) -> Result<()> {
     ];
     // A public key in a template is computed anyway, and checked by nobody.
     let said = READ_ONLY.iter().any(|kind| *kind != CKA_PUBLIC_KEY_INFO && attributes.get(*kind).is_some());
-    if said || attributes.is(CKA_TRUSTED) { fail(CKR_ATTRIBUTE_READ_ONLY) } else { Ok(()) }
+    if said || attributes.is(CKA_TRUSTED) {
+        return fail(CKR_ATTRIBUTE_READ_ONLY);
+    }
+    // The server takes a login for all keys, and other programs use them past this module: it cannot be kept.
+    if attributes.is(CKA_ALWAYS_AUTHENTICATE) { fail(CKR_ATTRIBUTE_VALUE_INVALID) } else { Ok(()) }
+}
+
+/// Data are stored as they are. A server with users shows them to who has logged in, which is what private means; on one
+/// without, everybody sees them.
+fn refuse_private_data(token: &Token, attributes: &Attributes) -> Result<()> {
+    if attributes.class() == CKO_DATA && attributes.is(CKA_PRIVATE) && !token.has_users()? {
+        return fail(CKR_ATTRIBUTE_VALUE_INVALID);
+    }
+    Ok(())
 }
 
 /// What a key is from the beginning: where it comes from, and whether it ever was anything else.
@@ -156,6 +169,7 @@ pub(crate) fn create(
             token.add(residence(&attributes, session), attributes)
         }
         CKO_DATA => {
+            refuse_private_data(token, &attributes)?;
             object::complete(&mut attributes);
             token.add(residence(&attributes, session), attributes)
         }
@@ -295,15 +309,7 @@ pub(crate) fn generate_pair(
             encoded.truncate(length);
             Ok((id, encoded))
         })?;
-    let algorithm = match kind {
-        Kind::Rsa => casemate_protocol::message::key::KeyAlgorithm::RSA,
-        Kind::Ec(_) => casemate_protocol::message::key::KeyAlgorithm::ECC,
-        Kind::Ed25519 => casemate_protocol::message::key::KeyAlgorithm::ED25519,
-        Kind::X25519 => casemate_protocol::message::key::KeyAlgorithm::X25519,
-        Kind::MlDsa(_) => casemate_protocol::message::key::KeyAlgorithm::ML_DSA,
-        Kind::MlKem(_) => casemate_protocol::message::key::KeyAlgorithm::ML_KEM,
-    };
-    let (_, key) = PublicKey::decode(algorithm, &encoded)?;
+    let (_, key) = PublicKey::decode(kind.algorithm(), &encoded)?;
     kind.describe_private(&key, &mut private);
     kind.describe_public(&key, &mut public);
     public.set(CKA_PUBLIC_KEY_INFO, encoded.as_slice());
@@ -462,16 +468,19 @@ pub(crate) fn copy(
     }
     let mut attributes = old.clone();
     attributes.extend(template);
+    refuse_private_data(token, &attributes)?;
     if !matches!(old.class(), CKO_PRIVATE_KEY | CKO_SECRET_KEY) {
         return token.add(residence(&attributes, session), attributes);
     }
     if !old.is(CKA_EXTRACTABLE) {
         return fail(CKR_ACTION_PROHIBITED);
     }
-    attributes.set_truth(CKA_ALWAYS_SENSITIVE, old.is(CKA_ALWAYS_SENSITIVE) && attributes.is(CKA_SENSITIVE));
-    attributes.set_truth(CKA_NEVER_EXTRACTABLE, false);
+    // Its bytes pass through this process.
+    for kind in [CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE, CKA_LOCAL] {
+        attributes.set_truth(kind, false);
+    }
     let value = export(token, object)?;
-    let flags = object::flags(&attributes).without(Flags::LOCAL);
+    let flags = object::flags(&attributes);
     let label = attributes.get(CKA_LABEL).unwrap_or_default().to_vec();
     let residence = residence(&attributes, session);
     let (place, ()) = token

@@ -63,17 +63,20 @@ fn answer(call: impl FnOnce() -> Result<()>) -> CK_RV {
     }
 }
 
-/// A length as Rust counts.
-fn length(length: CK_ULONG) -> Result<usize> {
-    usize::try_from(length).ok().filter(|length| *length <= LONGEST).ok_or(Error::Code(CKR_ARGUMENTS_BAD))
+/// A length as Rust counts; `code` if it is longer than anything may be.
+fn length(length: CK_ULONG, code: CK_RV) -> Result<usize> {
+    usize::try_from(length).ok().filter(|length| *length <= LONGEST).ok_or(Error::Code(code))
 }
 
 /// The caller's bytes.
 ///
+/// # Errors
+/// `CKR_ARGUMENTS_BAD`; `too_long` if they are more than [`LONGEST`].
+///
 /// # Safety
 /// `data` is null or points to `count` bytes that nobody writes meanwhile.
-unsafe fn bytes(data: *const CK_BYTE, count: CK_ULONG) -> Result<Zeroizing<Vec<u8>>> {
-    let count = length(count)?;
+unsafe fn bytes(data: *const CK_BYTE, count: CK_ULONG, too_long: CK_RV) -> Result<Zeroizing<Vec<u8>>> {
+    let count = length(count, too_long)?;
     if count == 0 {
         return Ok(Zeroizing::default());
     }
@@ -83,6 +86,36 @@ unsafe fn bytes(data: *const CK_BYTE, count: CK_ULONG) -> Result<Zeroizing<Vec<u
     // SAFETY: not null, and the caller vouches for the rest; at most `LONGEST` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(data, count) };
     Ok(Zeroizing::new(bytes.to_vec()))
+}
+
+/// The caller's data for an operation of a session, which ends if they are too long.
+///
+/// # Safety
+/// As for [`bytes`].
+unsafe fn input(
+    module: &Module,
+    (session, flag): (CK_SESSION_HANDLE, CK_FLAGS),
+    data: *const CK_BYTE,
+    count: CK_ULONG,
+) -> Result<Zeroizing<Vec<u8>>> {
+    let too_long = if flag == CKF_DECRYPT { CKR_ENCRYPTED_DATA_LEN_RANGE } else { CKR_DATA_LEN_RANGE };
+    // SAFETY: the caller vouches for it.
+    let data = unsafe { bytes(data, count, too_long) };
+    if let Err(Error::Code(code)) = &data
+        && *code == too_long
+    {
+        module.cancel(session, flag)?;
+    }
+    data
+}
+
+/// The caller's PIN.
+///
+/// # Safety
+/// As for [`bytes`].
+unsafe fn pin(pin: *const CK_BYTE, count: CK_ULONG) -> Result<Zeroizing<Vec<u8>>> {
+    // SAFETY: the caller vouches for it.
+    unsafe { bytes(pin, count, CKR_PIN_LEN_RANGE) }
 }
 
 /// The caller's buffer; nothing if it asks for the length.
@@ -166,12 +199,12 @@ unsafe fn template(template: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Vec
     if template.is_null() || count > MOST_ATTRIBUTES {
         return fail(CKR_ARGUMENTS_BAD);
     }
-    (0..length(count)?)
+    (0..length(count, CKR_ARGUMENTS_BAD)?)
         .map(|index| {
             // SAFETY: the caller vouches for `count` attributes, each with its value.
             let CK_ATTRIBUTE { type_, pValue, ulValueLen } = unsafe { template.add(index).read_unaligned() };
             // SAFETY: as above.
-            let value = unsafe { bytes(pValue.cast(), ulValueLen) };
+            let value = unsafe { bytes(pValue.cast(), ulValueLen, CKR_ATTRIBUTE_VALUE_INVALID) };
             let value = value.map_err(|_| Error::Code(CKR_ATTRIBUTE_VALUE_INVALID))?;
             Ok(Attribute { kind: type_, value })
         })
@@ -221,7 +254,11 @@ unsafe fn needed(given: *const CK_MECHANISM) -> Result<Mechanism> {
 unsafe fn parameter(kind: CK_MECHANISM_TYPE, data: *const c_void, size: CK_ULONG) -> Option<Parameter> {
     let hashed = |table: &[(CK_MECHANISM_TYPE, CK_MECHANISM_TYPE)]| table.iter().any(|(own, _)| *own == kind);
     // SAFETY: the caller vouches for the structure and for what it points to. The same holds in every block here.
-    let take = |data: *const CK_BYTE, size| unsafe { bytes(data, size) }.ok().map(|bytes| bytes.to_vec());
+    let take = |data: *const CK_BYTE, size| {
+        // SAFETY: see above.
+        let bytes = unsafe { bytes(data, size, CKR_MECHANISM_PARAM_INVALID) };
+        bytes.ok().map(|bytes| bytes.to_vec())
+    };
     let count = |number: CK_ULONG| usize::try_from(number).ok();
     Some(match kind {
         _ if kind == CKM_RSA_PKCS_PSS || hashed(&RSA_PSS) => {
@@ -346,6 +383,7 @@ unsafe fn begin(
 /// # Safety
 /// As for [`bytes`] and [`buffer`].
 unsafe fn transform(
+    operation: (CK_SESSION_HANDLE, CK_FLAGS),
     data: *const CK_BYTE,
     size: CK_ULONG,
     out: *mut CK_BYTE,
@@ -355,7 +393,7 @@ unsafe fn transform(
     let module = module()?;
     // SAFETY: the caller vouches for it; the input is copied before the output is written.
     unsafe {
-        let data = bytes(data, size)?;
+        let data = input(&module, operation, data, size)?;
         put_length(count, work(&module, &data, buffer(out, count)?))
     }
 }
@@ -388,7 +426,7 @@ unsafe fn read_attributes(
     if template.is_null() || count > MOST_ATTRIBUTES {
         return fail(CKR_ARGUMENTS_BAD);
     }
-    let count = length(count)?;
+    let count = length(count, CKR_ARGUMENTS_BAD)?;
     // SAFETY: the caller vouches for `count` attributes.
     let kinds: Vec<_> = (0..count).map(|at| unsafe { template.add(at).read_unaligned() }.type_).collect();
     let values = module.attributes(session, object, &kinds)?;
@@ -577,12 +615,12 @@ functions! {
             return fail(CKR_ARGUMENTS_BAD);
         }
         // The label has 32 bytes, padded with blanks.
-        let label = bytes(label, 32)?;
-        module.init_token(slot, &bytes(pin, size)?, &String::from_utf8_lossy(&label))
+        let label = bytes(label, 32, CKR_ARGUMENTS_BAD)?;
+        module.init_token(slot, &self::pin(pin, size)?, &String::from_utf8_lossy(&label))
     }
 
     fn C_InitPIN(session: Handle, pin: *mut CK_UTF8CHAR, size: CK_ULONG) {
-        module()?.init_pin(session, &bytes(pin, size)?)
+        module()?.init_pin(session, &self::pin(pin, size)?)
     }
 
     fn C_SetPIN(
@@ -592,7 +630,7 @@ functions! {
         new: *mut CK_UTF8CHAR,
         new_size: CK_ULONG,
     ) {
-        module()?.set_pin(session, &bytes(old, old_size)?, &bytes(new, new_size)?)
+        module()?.set_pin(session, &pin(old, old_size)?, &pin(new, new_size)?)
     }
 
     fn C_OpenSession(
@@ -627,7 +665,7 @@ functions! {
     }
 
     fn C_Login(session: Handle, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, size: CK_ULONG) {
-        module()?.login(session, user, None, &bytes(pin, size)?)
+        module()?.login(session, user, None, &self::pin(pin, size)?)
     }
 
     fn C_LoginUser(
@@ -638,7 +676,8 @@ functions! {
         name: *mut CK_UTF8CHAR,
         name_size: CK_ULONG,
     ) {
-        module()?.login(session, user, Some(&bytes(name, name_size)?), &bytes(pin, size)?)
+        let name = bytes(name, name_size, CKR_ARGUMENTS_BAD)?;
+        module()?.login(session, user, Some(&name), &self::pin(pin, size)?)
     }
 
     fn C_Logout(session: Handle) {
@@ -710,7 +749,7 @@ functions! {
     }
 
     fn C_Encrypt(session: Handle, data: *mut CK_BYTE, size: CK_ULONG, out: *mut CK_BYTE, count: *mut CK_ULONG) {
-        transform(data, size, out, count, |module, data, out| module.encrypt(session, Some(data), out))
+        transform((session, CKF_ENCRYPT), data, size, out, count, |module, data, out| module.encrypt(session, Some(data), out))
     }
 
     fn C_EncryptUpdate(
@@ -720,7 +759,7 @@ functions! {
         out: *mut CK_BYTE,
         count: *mut CK_ULONG,
     ) {
-        transform(data, size, out, count, |module, data, out| module.encrypt_update(session, data, out))
+        transform((session, CKF_ENCRYPT), data, size, out, count, |module, data, out| module.encrypt_update(session, data, out))
     }
 
     fn C_EncryptFinal(session: Handle, out: *mut CK_BYTE, count: *mut CK_ULONG) {
@@ -732,7 +771,7 @@ functions! {
     }
 
     fn C_Decrypt(session: Handle, data: *mut CK_BYTE, size: CK_ULONG, out: *mut CK_BYTE, count: *mut CK_ULONG) {
-        transform(data, size, out, count, |module, data, out| module.decrypt(session, Some(data), out))
+        transform((session, CKF_DECRYPT), data, size, out, count, |module, data, out| module.decrypt(session, Some(data), out))
     }
 
     fn C_DecryptUpdate(
@@ -742,7 +781,7 @@ functions! {
         out: *mut CK_BYTE,
         count: *mut CK_ULONG,
     ) {
-        transform(data, size, out, count, |module, data, out| module.decrypt_update(session, data, out))
+        transform((session, CKF_DECRYPT), data, size, out, count, |module, data, out| module.decrypt_update(session, data, out))
     }
 
     fn C_DecryptFinal(session: Handle, out: *mut CK_BYTE, count: *mut CK_ULONG) {
@@ -754,11 +793,12 @@ functions! {
     }
 
     fn C_Digest(session: Handle, data: *mut CK_BYTE, size: CK_ULONG, out: *mut CK_BYTE, count: *mut CK_ULONG) {
-        transform(data, size, out, count, |module, data, out| module.digest(session, Some(data), out))
+        transform((session, CKF_DIGEST), data, size, out, count, |module, data, out| module.digest(session, Some(data), out))
     }
 
     fn C_DigestUpdate(session: Handle, data: *mut CK_BYTE, size: CK_ULONG) {
-        module()?.digest_update(session, &bytes(data, size)?)
+        let module = module()?;
+        module.digest_update(session, &input(&module, (session, CKF_DIGEST), data, size)?)
     }
 
     fn C_DigestKey(session: Handle, _key: Key) {
@@ -775,11 +815,12 @@ functions! {
     }
 
     fn C_Sign(session: Handle, data: *mut CK_BYTE, size: CK_ULONG, out: *mut CK_BYTE, count: *mut CK_ULONG) {
-        transform(data, size, out, count, |module, data, out| module.sign(session, Some(data), out))
+        transform((session, CKF_SIGN), data, size, out, count, |module, data, out| module.sign(session, Some(data), out))
     }
 
     fn C_SignUpdate(session: Handle, data: *mut CK_BYTE, size: CK_ULONG) {
-        module()?.sign_update(session, &bytes(data, size)?)
+        let module = module()?;
+        module.sign_update(session, &input(&module, (session, CKF_SIGN), data, size)?)
     }
 
     fn C_SignFinal(session: Handle, out: *mut CK_BYTE, count: *mut CK_ULONG) {
@@ -797,16 +838,18 @@ functions! {
         signature: *mut CK_BYTE,
         signature_size: CK_ULONG,
     ) {
-        let (data, signature) = (bytes(data, size)?, bytes(signature, signature_size)?);
-        module()?.verify(session, Some(&data), &signature)
+        let module = module()?;
+        let data = input(&module, (session, CKF_VERIFY), data, size)?;
+        module.verify(session, Some(&data), &bytes(signature, signature_size, CKR_SIGNATURE_LEN_RANGE)?)
     }
 
     fn C_VerifyUpdate(session: Handle, data: *mut CK_BYTE, size: CK_ULONG) {
-        module()?.verify_update(session, &bytes(data, size)?)
+        let module = module()?;
+        module.verify_update(session, &input(&module, (session, CKF_VERIFY), data, size)?)
     }
 
     fn C_VerifyFinal(session: Handle, signature: *mut CK_BYTE, size: CK_ULONG) {
-        module()?.verify(session, None, &bytes(signature, size)?)
+        module()?.verify(session, None, &bytes(signature, size, CKR_SIGNATURE_LEN_RANGE)?)
     }
 
     fn C_GenerateKey(
@@ -869,7 +912,7 @@ functions! {
         if key.is_null() {
             return fail(CKR_ARGUMENTS_BAD);
         }
-        let (mechanism, wrapped) = (needed(mechanism)?, bytes(wrapped, size)?);
+        let (mechanism, wrapped) = (needed(mechanism)?, bytes(wrapped, size, CKR_WRAPPED_KEY_LEN_RANGE)?);
         put(key, module.unwrap_key(session, &mechanism, unwrapping, &wrapped, &template(attributes, count)?)?)
     }
 

@@ -119,6 +119,18 @@ impl Kind {
         }
     }
 
+    /// What the server calls it.
+    pub(crate) const fn algorithm(self) -> KeyAlgorithm {
+        match self {
+            Self::Rsa => KeyAlgorithm::RSA,
+            Self::Ec(_) => KeyAlgorithm::ECC,
+            Self::Ed25519 => KeyAlgorithm::ED25519,
+            Self::X25519 => KeyAlgorithm::X25519,
+            Self::MlDsa(_) => KeyAlgorithm::ML_DSA,
+            Self::MlKem(_) => KeyAlgorithm::ML_KEM,
+        }
+    }
+
     pub(crate) const fn key_type(self) -> CK_KEY_TYPE {
         match self {
             Self::Rsa => CKK_RSA,
@@ -209,11 +221,11 @@ impl Kind {
 
 /// The DER encoding of an OCTET STRING of at most 65,535 bytes.
 fn octet_string(value: &[u8]) -> Vec<u8> {
-    let length = value.len().to_be_bytes();
+    let [high, low] = u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes();
     let header = match value.len() {
-        0..=0x7f => vec![OCTET_STRING, length[7]],
-        0x80..=0xff => vec![OCTET_STRING, 0x81, length[7]],
-        _ => vec![OCTET_STRING, 0x82, length[6], length[7]],
+        0..=0x7f => vec![OCTET_STRING, low],
+        0x80..=0xff => vec![OCTET_STRING, 0x81, low],
+        _ => vec![OCTET_STRING, 0x82, high, low],
     };
     [header.as_slice(), value].concat()
 }

@@ -525,7 +525,7 @@ impl Module {
             value.ok_or(Error::Code(CKR_ATTRIBUTE_TYPE_INVALID))
         };
         if kind == CKA_UNIQUE_ID {
-            return Ok(Ok(Zeroizing::new(unique_id(token, object).into_bytes())));
+            return Ok(Ok(Zeroizing::new(object.unique_id(token.options.client).into_bytes())));
         }
         let class = object.attributes.class();
         let secret = match class {
@@ -568,26 +568,28 @@ impl Module {
         if object.is_token() && !session.writes {
             return fail(CKR_SESSION_READ_ONLY);
         }
-        if object.attributes.truth(CKA_MODIFIABLE) == Some(false) {
-            return fail(CKR_ACTION_PROHIBITED);
-        }
-        let is_data = object.attributes.class() == CKO_DATA;
-        for (kind, value) in template.iter() {
-            let same = object.attributes.get(kind) == Some(value);
-            let may = match kind {
-                CKA_LABEL | CKA_ID | CKA_START_DATE | CKA_END_DATE | CKA_SUBJECT | CKA_ISSUER
-                | CKA_SERIAL_NUMBER => true,
-                CKA_VALUE | CKA_APPLICATION | CKA_OBJECT_ID => is_data,
-                CKA_COPYABLE => value == [0] || same,
-                _ => same,
-            };
-            if !may {
-                return fail(CKR_ATTRIBUTE_READ_ONLY);
+        session.token.change(&object, |present| {
+            if present.truth(CKA_MODIFIABLE) == Some(false) {
+                return fail(CKR_ACTION_PROHIBITED);
             }
-        }
-        let mut attributes = object.attributes.clone();
-        attributes.extend(&template);
-        session.token.update(&object, attributes)
+            let is_data = present.class() == CKO_DATA;
+            for (kind, value) in template.iter() {
+                let same = present.get(kind) == Some(value);
+                let may = match kind {
+                    CKA_LABEL | CKA_ID | CKA_START_DATE | CKA_END_DATE | CKA_SUBJECT | CKA_ISSUER
+                    | CKA_SERIAL_NUMBER => true,
+                    CKA_VALUE | CKA_APPLICATION | CKA_OBJECT_ID => is_data,
+                    CKA_COPYABLE => value == [0] || same,
+                    _ => same,
+                };
+                if !may {
+                    return fail(CKR_ATTRIBUTE_READ_ONLY);
+                }
+            }
+            let mut attributes = present.clone();
+            attributes.extend(&template);
+            Ok(attributes)
+        })
     }
 
     /// `C_FindObjectsInit`.
@@ -1090,17 +1092,5 @@ fn key_of(session: &Session, key: CK_OBJECT_HANDLE) -> Result<Arc<Object>> {
     match object.attributes.class() {
         CKO_PUBLIC_KEY | CKO_PRIVATE_KEY | CKO_SECRET_KEY => Ok(object),
         _ => fail(CKR_KEY_HANDLE_INVALID),
-    }
-}
-
-/// An object's `CKA_UNIQUE_ID`.
-fn unique_id(token: &Token, object: &Object) -> String {
-    use crate::object::{Location, Place};
-    let client = token.options.client;
-    match &object.location {
-        Location::Token(Place::Key(number)) => format!("{client}-key-{number}"),
-        Location::Token(Place::PublicHalf(number)) => format!("{client}-public-{number}"),
-        Location::Token(Place::Alone(number)) => format!("{client}-object-{number}"),
-        Location::Session(session, _) => format!("{client}-session-{session}-{}", object.handle),
     }
 }

@@ -4,7 +4,7 @@ use crate::attributes::Attributes;
 use crate::keys::{Kind, PublicKey};
 use crate::record::Record;
 use crate::token::SessionKey;
-use casemate_protocol::{Flags, Metadata};
+use casemate_protocol::{ClientId, Flags, Metadata};
 use cryptoki_sys::*;
 
 /// Where a token object is.
@@ -39,6 +39,16 @@ pub(crate) struct Object {
 impl Object {
     pub(crate) const fn is_token(&self) -> bool {
         matches!(self.location, Location::Token(_))
+    }
+
+    /// Its `CKA_UNIQUE_ID` among the objects of this client.
+    pub(crate) fn unique_id(&self, client: ClientId) -> String {
+        match &self.location {
+            Location::Token(Place::Key(number)) => format!("{client}-key-{number}"),
+            Location::Token(Place::PublicHalf(number)) => format!("{client}-public-{number}"),
+            Location::Token(Place::Alone(number)) => format!("{client}-object-{number}"),
+            Location::Session(session, _) => format!("{client}-session-{session}-{}", self.handle),
+        }
     }
 
     /// The public key in a public key's attributes.
@@ -198,9 +208,9 @@ pub(crate) fn of_key(metadata: &Metadata, record: &Attributes) -> Attributes {
     attributes.set_truth(CKA_LOCAL, flags.contains(Flags::LOCAL));
     let protected = Flags::NONMODIFIABLE | Flags::NONDESTROYABLE | Flags::TRUSTED;
     attributes.set_truth(CKA_DESTROYABLE, !flags.intersects(protected));
+    // The flags of a key never change: what was generated under them was never anything else.
     for (kind, holds) in [(CKA_NEVER_EXTRACTABLE, !extractable), (CKA_ALWAYS_SENSITIVE, sensitive)] {
-        let never_otherwise = attributes.truth(kind).unwrap_or(flags.contains(Flags::LOCAL));
-        attributes.set_truth(kind, holds && never_otherwise);
+        attributes.set_truth(kind, holds && flags.contains(Flags::LOCAL));
     }
     for usage in usages_of(class) {
         let needed = flag(class, *usage);
@@ -210,6 +220,8 @@ pub(crate) fn of_key(metadata: &Metadata, record: &Attributes) -> Attributes {
     attributes.set_truth(CKA_TRUSTED, flags.contains(Flags::TRUSTED));
     if class == CKO_PRIVATE_KEY {
         attributes.remove(CKA_TRUSTED);
+        // Nothing enforces it, so no key has it, whatever a record says.
+        attributes.set_truth(CKA_ALWAYS_AUTHENTICATE, false);
     }
     if class == CKO_SECRET_KEY {
         attributes.set_number(CKA_VALUE_LEN, CK_ULONG::from(metadata.length));
@@ -223,10 +235,38 @@ pub(crate) fn of_public_half(metadata: &Metadata, public: &Attributes) -> Attrib
     let mut attributes = public.clone();
     attributes.set_number(CKA_CLASS, CKO_PUBLIC_KEY);
     attributes.set_truth(CKA_TOKEN, true);
+    attributes.set_truth(CKA_TRUSTED, false);
     attributes.supply(CKA_LABEL, metadata.label.text());
     attributes.supply(CKA_ID, [metadata.id.number()]);
     complete(&mut attributes);
     attributes
+}
+
+/// The attributes of a record that stands alone; `None` if it claims to be what only a key of the server can be. Where
+/// nobody has to log in, data are not private.
+pub(crate) fn of_alone(mut attributes: Attributes, has_users: bool) -> Option<Attributes> {
+    let class = attributes.class();
+    if !matches!(class, CKO_CERTIFICATE | CKO_DATA | CKO_PUBLIC_KEY) {
+        return None;
+    }
+    attributes.set_truth(CKA_TOKEN, true);
+    if class == CKO_DATA {
+        if !has_users {
+            attributes.set_truth(CKA_PRIVATE, false);
+        }
+    } else {
+        // Nobody can say so here, and a record is no proof.
+        attributes.set_truth(CKA_TRUSTED, false);
+    }
+    complete(&mut attributes);
+    Some(attributes)
+}
+
+/// Sets `CKA_PUBLIC_KEY_INFO`.
+pub(crate) fn set_public_key_info(kind: Kind, public: &PublicKey, attributes: &mut Attributes) {
+    if let Ok(info) = public.encode(kind) {
+        attributes.set(CKA_PUBLIC_KEY_INFO, info);
+    }
 }
 
 /// What is known of a key that another program made: what its flags and its length say, and its public half, if it has
@@ -274,7 +314,14 @@ mod tests {
         let metadata = Metadata { flags: Flags::USAGE_SIGN | Flags::NONEXPORTABLE, ..metadata };
         let key = of_key(&metadata, &record);
         assert!(key.is(CKA_SIGN) && !key.is(CKA_DECRYPT));
-        assert!(!key.is(CKA_EXTRACTABLE) && key.is(CKA_NEVER_EXTRACTABLE) && key.is(CKA_SENSITIVE));
+        assert!(!key.is(CKA_EXTRACTABLE) && key.is(CKA_SENSITIVE));
+        assert!(
+            !key.is(CKA_NEVER_EXTRACTABLE) && !key.is(CKA_ALWAYS_SENSITIVE),
+            "it was not made in the server"
+        );
+        let metadata = Metadata { flags: metadata.flags | Flags::LOCAL, ..metadata };
+        let key = of_key(&metadata, &record);
+        assert!(key.is(CKA_NEVER_EXTRACTABLE) && key.is(CKA_ALWAYS_SENSITIVE));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! stored under that number. If a home's cache is full, another home is opened.
 //!
 //! **Login.** Each connection logs in for itself, so the PIN is kept while somebody is logged in.
+//!
+//! **Locks.** Nothing waits for the server while it holds the table.
 
 use crate::attributes::Attributes;
 use crate::config::SlotOptions;
@@ -15,15 +17,17 @@ use crate::error::{Error, Result, fail};
 use crate::keys::{Kind, MAX_ENCODING, PublicKey};
 use crate::object::{self, Location, Object, Place};
 use crate::record::Record;
-use casemate_client::authentication::{Credential, Permissions, UserName};
+use casemate_client::authentication::{Credential, Permissions, UserId, UserName};
 use casemate_client::{Key, NewKey};
+use casemate_crypto::HashAlgorithm;
 use casemate_protocol::message::Request;
 use casemate_protocol::message::authentication::{SetCredentialsRequest, UserGetRequest};
+use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{Flags, Group, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
 use cryptoki_sys::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -64,6 +68,8 @@ struct Login {
 pub(crate) struct Home {
     connection: Mutex<Connection>,
     numbers: Mutex<BTreeSet<u8>>,
+    /// Whether the connection ends with its last key, and with it what its cache holds.
+    ends: AtomicBool,
 }
 
 /// A key in the cache of a home. It leaves the cache with the last copy of this.
@@ -77,6 +83,9 @@ struct HeldKey {
 
 impl Drop for HeldKey {
     fn drop(&mut self) {
+        if self.home.ends.load(Ordering::Acquire) {
+            return;
+        }
         // A key that cannot be dropped is dropped with its connection.
         let _ = lock(&self.home.connection).hsm().key_evict(self.id);
         lock(&self.home.numbers).remove(&self.id.number());
@@ -144,8 +153,10 @@ pub(crate) struct Token {
     idle: Mutex<Vec<(u64, Connection)>>,
     homes: Mutex<Vec<Arc<Home>>>,
     table: Mutex<Table>,
-    /// Held while the number of a new object is chosen and taken.
+    /// Held while the number of a new object is chosen and taken, and while a record is read, changed and written.
     creation: Mutex<()>,
+    /// Held while a PIN changes, and while a connection logs in with the one that is kept.
+    changing_pin: Mutex<()>,
     has_users: Mutex<Option<bool>>,
     label: Mutex<Option<String>>,
     absent: Mutex<Option<Instant>>,
@@ -161,6 +172,7 @@ impl Token {
             homes: Mutex::default(),
             table: Mutex::default(),
             creation: Mutex::default(),
+            changing_pin: Mutex::default(),
             has_users: Mutex::default(),
             label: Mutex::default(),
             absent: Mutex::default(),
@@ -178,6 +190,7 @@ impl Token {
             }
         };
         *lock(&self.absent) = None;
+        let _steady = lock(&self.changing_pin);
         let login = lock(&self.login).clone();
         if let Some(Login { credential: Some((name, pin)), .. }) = login {
             connection.hsm().login(name, Credential::Pin(&pin))?;
@@ -188,18 +201,34 @@ impl Token {
     /// Works on a connection of the pool. If the server has gone since the connection was used last, the work begins
     /// again on a new one.
     pub(crate) fn with<R>(&self, mut work: impl FnMut(&mut Hsm) -> Result<R>) -> Result<R> {
-        let epoch = self.epoch.load(Ordering::Acquire);
+        let mut epoch = self.epoch.load(Ordering::Acquire);
+        loop {
+            let outcome = self.with_epoch(epoch, &mut work);
+            if let Err(Error::Code(CKR_USER_NOT_LOGGED_IN)) = outcome {
+                // A new PIN ends the logins of connections: who was at work then begins again.
+                let now = {
+                    let _steady = lock(&self.changing_pin);
+                    self.epoch.load(Ordering::Acquire)
+                };
+                if now != epoch && self.role().is_some() {
+                    epoch = now;
+                    continue;
+                }
+            }
+            return outcome;
+        }
+    }
+
+    fn with_epoch<R>(&self, epoch: u64, work: &mut impl FnMut(&mut Hsm) -> Result<R>) -> Result<R> {
         loop {
             let idle = lock(&self.idle).pop();
             match idle {
-                Some((made, connection)) if made == epoch => {
-                    match self.attempt(epoch, connection, &mut work) {
-                        Err(error) if error.is_lost_connection() => self.drop_idle(true),
-                        outcome => return outcome,
-                    }
-                }
+                Some((made, connection)) if made == epoch => match self.attempt(epoch, connection, work) {
+                    Err(error) if error.is_lost_connection() => self.drop_idle(true),
+                    outcome => return outcome,
+                },
                 Some(_) => {}
-                None => return self.attempt(epoch, self.connect()?, &mut work),
+                None => return self.attempt(epoch, self.connect()?, work),
             }
         }
     }
@@ -274,7 +303,11 @@ impl Token {
                 outcome => return outcome,
             }
         }
-        let home = Arc::new(Home { connection: Mutex::new(self.connect()?), numbers: Mutex::default() });
+        let home = Arc::new(Home {
+            connection: Mutex::new(self.connect()?),
+            numbers: Mutex::default(),
+            ends: AtomicBool::new(false),
+        });
         let key = attempt(&home)?;
         lock(&self.homes).push(home);
         Ok(key)
@@ -482,47 +515,62 @@ impl Token {
         let login = lock(&self.login).take().ok_or(Error::Code(CKR_USER_NOT_LOGGED_IN))?;
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.drop_idle(false);
+        let has_users = login.credential.is_some();
+        let homes = if has_users { std::mem::take(&mut *lock(&self.homes)) } else { Vec::new() };
+        // With the connections, the keys of sessions end too, and nothing of the token can be seen any more.
+        homes.iter().for_each(|home| home.ends.store(true, Ordering::Release));
+        let mut ended = Vec::new();
         let mut table = lock(&self.table);
-        if login.credential.is_some() {
-            // With the connections, the keys of sessions end too, and nothing of the token can be seen any more.
-            table.objects.retain(|_, object| {
-                matches!(object.location, Location::Session(_, None)) && !object.attributes.is(CKA_PRIVATE)
-            });
+        table.objects.retain(|_, object| {
+            let public = !object.attributes.is(CKA_PRIVATE);
+            let stays = if has_users {
+                public && matches!(object.location, Location::Session(_, None))
+            } else {
+                public || object.is_token()
+            };
+            if !stays {
+                ended.push(Arc::clone(object));
+            }
+            stays
+        });
+        if has_users {
             table.handles.clear();
-            lock(&self.homes).clear();
-        } else {
-            table.objects.retain(|_, object| object.is_token() || !object.attributes.is(CKA_PRIVATE));
         }
+        // Keys leave the server outside the lock.
+        drop(table);
         Ok(())
     }
 
     /// Sets the user's PIN, as an administrator: the user is added, or made anew with the permissions that it has.
+    ///
+    /// No message sets a PIN without the present one, so the user has to go for a moment. Before it goes, a *stand-in* is
+    /// added with the new PIN and the user's permissions: a PIN that the server refuses leaves everything as it was, and
+    /// if the connection breaks at the worst moment, the next call finds the permissions with the stand-in.
     pub(crate) fn init_pin(&self, pin: &[u8]) -> Result<()> {
         if pin.is_empty() {
             return fail(CKR_PIN_LEN_RANGE);
         }
-        let user = self.options.user;
-        // Kept while the user is gone, should the connection break then.
-        let mut permissions = None;
+        let (user, stand_in) = (self.options.user, stand_in(self.options.user)?);
         self.with(|hsm| {
-            let found = match hsm.user_get(user) {
-                Ok((id, found)) => {
-                    permissions = Some(found);
-                    Some(id)
-                }
-                Err(error) if error.status() == Some(Status::NOT_FOUND) => None,
-                Err(error) => return Err(error.into()),
-            };
-            if let Some(id) = found {
+            let mut permissions = usual_permissions();
+            if let Some((id, kept)) = found_user(hsm, stand_in)? {
                 hsm.user_delete(id)?;
+                permissions = kept;
             }
-            let permissions = permissions.unwrap_or_else(usual_permissions);
-            hsm.user_add(user, &permissions, Some(Credential::Pin(pin))).map_err(|error| {
-                match error.status() {
-                    Some(Status::BAD_ARGUMENTS) => Error::Code(CKR_PIN_INVALID),
-                    _ => error.into(),
+            let present = found_user(hsm, user)?;
+            if let Some((id, found)) = present {
+                permissions = found;
+                let other = add_user(hsm, stand_in, &permissions, pin)?;
+                if let Err(error) = hsm.user_delete(id) {
+                    // The last administrator, for instance.
+                    let _ = hsm.user_delete(other);
+                    return Err(error.into());
                 }
-            })?;
+                add_user(hsm, user, &permissions, pin)?;
+                hsm.user_delete(other)?;
+            } else {
+                add_user(hsm, user, &permissions, pin)?;
+            }
             Ok(())
         })
     }
@@ -536,23 +584,33 @@ impl Token {
         if new.is_empty() {
             return fail(CKR_PIN_LEN_RANGE);
         }
+        let _changing = lock(&self.changing_pin);
         let login = lock(&self.login).clone();
         let logged_in = login.as_ref().and_then(|login| login.credential.as_ref()).map(|(name, _)| *name);
         let name = logged_in.unwrap_or(self.options.user);
         // On a connection of its own: the server ends the user's other sessions.
         let mut connection = Connection::open(&self.options)?;
-        let hsm = connection.hsm();
-        let id = hsm.login(name, Credential::Pin(old))?;
-        hsm.user_set_credential(id, old, Credential::Pin(new)).map_err(|error| match error.status() {
-            Some(Status::BAD_ARGUMENTS) => Error::Code(CKR_PIN_INVALID),
-            Some(Status::ACCESS) => Error::Code(CKR_PIN_INCORRECT),
-            _ => error.into(),
+        let id = connection.hsm().login(name, Credential::Pin(old))?;
+        // Nobody works with a session's key until its connection is logged in again.
+        let homes = if logged_in.is_some() { lock(&self.homes).clone() } else { Vec::new() };
+        let mut held: Vec<_> = homes.iter().map(|home| lock(&home.connection)).collect();
+        connection.hsm().user_set_credential(id, old, Credential::Pin(new)).map_err(|error| {
+            match error.status() {
+                Some(Status::BAD_ARGUMENTS) => Error::Code(CKR_PIN_INVALID),
+                Some(Status::ACCESS) => Error::Code(CKR_PIN_INCORRECT),
+                _ => error.into(),
+            }
         })?;
         if logged_in.is_some()
             && let Some(Login { credential: Some((_, pin)), .. }) = lock(&self.login).as_mut()
         {
             *pin = Zeroizing::new(new.to_vec());
         }
+        for home in &mut held {
+            // The keys of a connection that is gone are gone, whatever the PIN is.
+            let _ = home.hsm().login(name, Credential::Pin(new));
+        }
+        drop(held);
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.drop_idle(true);
         Ok(())
@@ -670,11 +728,9 @@ impl Token {
                     present.insert(place);
                     continue;
                 }
-                if let Ok((_, data)) = self.read(id)
-                    && let Some(record) = Record::decode(&data)
-                {
-                    present.insert(place);
-                    found.push((place, record.object));
+                if let Ok(objects) = self.load_alone(number) {
+                    present.extend(objects.iter().map(|(place, _)| *place));
+                    found.extend(objects);
                 }
             }
         }
@@ -691,16 +747,53 @@ impl Token {
         Ok(())
     }
 
-    /// The objects that a key of the server is.
-    fn load_key(&self, number: u8, has_record: bool) -> Result<Vec<(Place, Attributes)>> {
+    /// What a record holds that may not be there.
+    fn read_record(&self, id: ObjectId) -> Result<Option<Record>> {
+        match self.read(id) {
+            Ok((_, data)) => Ok(Record::decode(&data)),
+            Err(Error::Code(CKR_OBJECT_HANDLE_INVALID)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The key of this number as it is stored: its metadata, and its record. What a record says is believed only as far
+    /// as the server's own words bear it out: the public half is always the server's.
+    fn stored_key(&self, number: u8, has_record: bool) -> Result<(Metadata, Record)> {
         let id = self.key_id(number);
         let metadata = self.with(|hsm| Ok(hsm.nvm_metadata(id)?))?;
-        let stored = if has_record { self.read(self.key_record(number)).ok() } else { None };
-        let record = stored.and_then(|(_, data)| Record::decode(&data));
-        let record = match record {
-            Some(record) if record.object.get(CKA_CLASS).is_some() => record,
-            _ => object::of_foreign_key(&metadata, self.public_half(number).as_ref()),
-        };
+        let stored = if has_record { self.read_record(self.key_record(number))? } else { None };
+        if let Some(mut record) = stored {
+            match record.object.class() {
+                CKO_SECRET_KEY => {
+                    record.public = None;
+                    return Ok((metadata, record));
+                }
+                CKO_PRIVATE_KEY => {
+                    let kind = Kind::of(&record.object).ok();
+                    let public =
+                        kind.map(|kind| self.public_half(number, &[kind.algorithm()])).transpose()?;
+                    if let Some(Some((kind, public))) =
+                        public.filter(|found| found.as_ref().map(|(kind, _)| *kind) == kind)
+                    {
+                        kind.describe_private(&public, &mut record.object);
+                        object::set_public_key_info(kind, &public, &mut record.object);
+                        if let Some(half) = &mut record.public {
+                            kind.describe_public(&public, half);
+                            object::set_public_key_info(kind, &public, half);
+                        }
+                        return Ok((metadata, record));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let public = self.public_half(number, &Kind::PROBES)?;
+        Ok((metadata, object::of_foreign_key(&metadata, public.as_ref())))
+    }
+
+    /// The objects that a key of the server is.
+    fn load_key(&self, number: u8, has_record: bool) -> Result<Vec<(Place, Attributes)>> {
+        let (metadata, record) = self.stored_key(number, has_record)?;
         let mut objects = Vec::new();
         if record.object.get(CKA_CLASS).is_some() {
             objects.push((Place::Key(number), object::of_key(&metadata, &record.object)));
@@ -711,14 +804,43 @@ impl Token {
         Ok(objects)
     }
 
-    /// The public half of a key of unknown kind, if it has one.
-    fn public_half(&self, number: u8) -> Option<(Kind, PublicKey)> {
+    /// The public half of a key that is one for these algorithms, if it has one.
+    fn public_half(&self, number: u8, algorithms: &[KeyAlgorithm]) -> Result<Option<(Kind, PublicKey)>> {
         let id = KeyId(u16::from(number));
         let mut buffer = vec![0; MAX_ENCODING];
-        Kind::PROBES.into_iter().find_map(|algorithm| {
-            let (length, _) = self.with(|hsm| Ok(hsm.key_export_public(id, algorithm, &mut buffer)?)).ok()?;
-            PublicKey::decode(algorithm, buffer.get(..length)?).ok()
-        })
+        for algorithm in algorithms {
+            let outcome = self.with(|hsm| match hsm.key_export_public(id, *algorithm, &mut buffer) {
+                Ok((length, _)) => Ok(Some(length)),
+                // Only an answer of the server says something about the key.
+                Err(error) if error.status().is_some() => Ok(None),
+                Err(error) => Err(error.into()),
+            })?;
+            let encoding = outcome.and_then(|length| buffer.get(..length));
+            if let Some(found) = encoding.and_then(|encoding| PublicKey::decode(*algorithm, encoding).ok()) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The objects at a place as they are stored now; none if they are there no longer.
+    fn load(&self, place: Place) -> Result<Vec<(Place, Attributes)>> {
+        let loaded = match place {
+            Place::Key(number) | Place::PublicHalf(number) => self.load_key(number, true),
+            Place::Alone(number) => self.load_alone(number),
+        };
+        match loaded {
+            Err(Error::Code(CKR_OBJECT_HANDLE_INVALID)) => Ok(Vec::new()),
+            loaded => loaded,
+        }
+    }
+
+    /// The object that a record of its own is. It has no key in the server and nobody vouches for it.
+    fn load_alone(&self, number: u8) -> Result<Vec<(Place, Attributes)>> {
+        let record = self.read_record(self.alone(number))?;
+        let has_users = self.has_users()?;
+        let attributes = record.and_then(|record| object::of_alone(record.object, has_users));
+        Ok(attributes.map(|attributes| (Place::Alone(number), attributes)).into_iter().collect())
     }
 
     /// Gives a new key its object, and its public half one if there are attributes for it.
@@ -804,9 +926,15 @@ impl Token {
     /// The objects with these attributes, in the order in which they became known.
     pub(crate) fn find(&self, template: &Attributes) -> Vec<Arc<Object>> {
         let objects: Vec<_> = lock(&self.table).objects.values().cloned().collect();
+        let mut template = template.clone();
+        let unique_id = template.remove(CKA_UNIQUE_ID);
         objects
             .into_iter()
-            .filter(|object| self.is_visible(object) && object.attributes.matches(template))
+            .filter(|object| self.is_visible(object) && object.attributes.matches(&template))
+            .filter(|object| {
+                let own = || object.unique_id(self.options.client);
+                unique_id.as_ref().is_none_or(|wanted| own().as_bytes() == wanted.as_slice())
+            })
             .collect()
     }
 
@@ -815,7 +943,8 @@ impl Token {
         match &object.location {
             Location::Token(place) => self.destroy_place(*place),
             Location::Session(..) => {
-                lock(&self.table).objects.remove(&object.handle);
+                let removed = lock(&self.table).objects.remove(&object.handle);
+                drop(removed);
                 Ok(())
             }
         }
@@ -825,77 +954,113 @@ impl Token {
         match place {
             Place::Alone(number) => self.remove(self.alone(number))?,
             Place::PublicHalf(number) => {
+                let _changing = lock(&self.creation);
                 // The key's record, if it has none yet, says from now on that there is no object for the public half.
-                let (key, _) = self.halves(number);
-                let key = key.ok_or(Error::Code(CKR_ACTION_PROHIBITED))?;
-                self.write(self.key_record(number), b"pkcs11", &Record { object: key, public: None })?;
-            }
-            Place::Key(number) => {
-                let id = KeyId(u16::from(number));
-                let (_, public) = self.halves(number);
-                self.with(|hsm| Ok(hsm.key_erase(id)?))?;
-                // Copies of the key may lie in the caches of other connections.
-                let idle = std::mem::take(&mut *lock(&self.idle));
-                for (epoch, mut connection) in idle {
-                    let _ = connection.hsm().key_evict(id);
-                    lock(&self.idle).push((epoch, connection));
+                let (_, mut record) = self.stored_key(number, true)?;
+                if record.object.get(CKA_CLASS).is_none() {
+                    return fail(CKR_ACTION_PROHIBITED);
                 }
-                let removed = self.remove(self.key_record(number));
-                let mut table = lock(&self.table);
-                let public_handle = table.handles.get(&Place::PublicHalf(number)).copied();
-                table.remove(Place::PublicHalf(number));
-                table.remove(place);
-                drop(table);
-                removed?;
-                if let Some(public) = public {
-                    // The public half stays an object, under its handle.
-                    let handle = self.add(Residence::Token, public)?;
-                    let mut table = lock(&self.table);
-                    if let (Some(old), Some(object)) = (public_handle, table.objects.remove(&handle)) {
-                        if let Location::Token(place) = object.location {
-                            table.handles.insert(place, old);
-                        }
-                        let object = Object { handle: old, ..Object::clone(&object) };
-                        table.objects.insert(old, Arc::new(object));
-                    }
-                }
-                return Ok(());
+                record.public = None;
+                self.write(self.key_record(number), b"pkcs11", &record)?;
             }
+            Place::Key(number) => return self.destroy_key(number),
         }
         lock(&self.table).remove(place);
         Ok(())
     }
 
-    /// What is known of a key and of its public half.
-    fn halves(&self, number: u8) -> (Option<Attributes>, Option<Attributes>) {
-        let table = lock(&self.table);
-        let half = |place| {
-            let handle = table.handles.get(&place)?;
-            Some(table.objects.get(handle)?.attributes.clone())
+    /// Destroys a key. If its public half is an object, it stays one, under its handle.
+    fn destroy_key(&self, number: u8) -> Result<()> {
+        let id = KeyId(u16::from(number));
+        let public = {
+            let objects = self.load(Place::Key(number))?;
+            objects.into_iter().find(|(place, _)| *place == Place::PublicHalf(number))
         };
-        (half(Place::Key(number)), half(Place::PublicHalf(number)))
+        // The public half is stored anew before the key goes: whatever fails, it is not lost.
+        let kept = public.map(|(_, public)| self.add(Residence::Token, public)).transpose()?;
+        if let Err(error) = self.with(|hsm| Ok(hsm.key_erase(id)?)) {
+            if let Some(handle) = kept {
+                let object = lock(&self.table).objects.get(&handle).cloned();
+                let _ = object.map(|object| self.destroy(&object));
+            }
+            return Err(error);
+        }
+        // Copies of the key may lie in the caches of other connections.
+        let idle = std::mem::take(&mut *lock(&self.idle));
+        for (epoch, mut connection) in idle {
+            let _ = connection.hsm().key_evict(id);
+            lock(&self.idle).push((epoch, connection));
+        }
+        let mut table = lock(&self.table);
+        let public_handle = table.handles.get(&Place::PublicHalf(number)).copied();
+        table.remove(Place::PublicHalf(number));
+        table.remove(Place::Key(number));
+        if let (Some(old), Some(handle)) = (public_handle, kept)
+            && let Some(object) = table.objects.remove(&handle)
+        {
+            if let Location::Token(place) = object.location {
+                table.handles.insert(place, old);
+            }
+            let object = Object { handle: old, ..Object::clone(&object) };
+            table.objects.insert(old, Arc::new(object));
+        }
+        drop(table);
+        match self.remove(self.key_record(number)) {
+            // A key that another program made has none.
+            Err(Error::Code(CKR_OBJECT_HANDLE_INVALID)) => Ok(()),
+            outcome => outcome,
+        }
     }
 
-    /// Replaces what is stored of an object's attributes.
-    pub(crate) fn update(&self, object: &Object, attributes: Attributes) -> Result<()> {
-        match &object.location {
-            Location::Session(..) => {}
-            Location::Token(Place::Alone(number)) => {
-                let record = Record { object: attributes.clone(), public: None };
-                self.write(self.alone(*number), b"pkcs11", &record)?;
+    /// Replaces attributes of an object by what `change` makes of those that it has now. What another program has stored
+    /// since they were read last is read again, and not undone.
+    ///
+    /// # Errors
+    /// `CKR_OBJECT_HANDLE_INVALID` if the object is gone; what `change` answers; those of the server.
+    pub(crate) fn change(
+        &self,
+        object: &Object,
+        change: impl FnOnce(&Attributes) -> Result<Attributes>,
+    ) -> Result<()> {
+        let _changing = lock(&self.creation);
+        let gone = Error::Code(CKR_OBJECT_HANDLE_INVALID);
+        let attributes = match &object.location {
+            Location::Session(..) => {
+                let present = lock(&self.table).objects.get(&object.handle).cloned().ok_or(gone)?;
+                change(&present.attributes)?
             }
-            Location::Token(place @ (Place::Key(number) | Place::PublicHalf(number))) => {
-                let (key, public) = self.halves(*number);
-                let record = if matches!(place, Place::Key(_)) {
-                    Record { object: attributes.clone(), public }
-                } else {
-                    Record { object: key.unwrap_or_default(), public: Some(attributes.clone()) }
+            Location::Token(place) => {
+                let loaded = self.load(*place)?;
+                let Some((_, present)) = loaded.iter().find(|(found, _)| found == place) else {
+                    lock(&self.table).remove(*place);
+                    return Err(gone);
                 };
-                self.write(self.key_record(*number), b"pkcs11", &record)?;
+                let changed = change(present)?;
+                let half = |wanted: Place| {
+                    let own = (wanted == *place).then(|| changed.clone());
+                    own.or_else(|| {
+                        loaded.iter().find(|(found, _)| *found == wanted).map(|(_, kept)| kept.clone())
+                    })
+                };
+                match *place {
+                    Place::Alone(number) => {
+                        let record = Record { object: changed.clone(), public: None };
+                        self.write(self.alone(number), b"pkcs11", &record)?;
+                    }
+                    Place::Key(number) | Place::PublicHalf(number) => {
+                        let record = Record {
+                            object: half(Place::Key(number)).unwrap_or_default(),
+                            public: half(Place::PublicHalf(number)),
+                        };
+                        self.write(self.key_record(number), b"pkcs11", &record)?;
+                    }
+                }
+                changed
             }
-        }
-        let object = Object { attributes, ..object.clone() };
-        lock(&self.table).objects.insert(object.handle, Arc::new(object));
+        };
+        let object = Arc::new(Object { attributes, ..object.clone() });
+        let replaced = lock(&self.table).objects.insert(object.handle, object);
+        drop(replaced);
         Ok(())
     }
 
@@ -919,6 +1084,33 @@ impl Token {
     pub(crate) fn free_memory(&self) -> Option<u32> {
         self.with(|hsm| Ok(hsm.nvm_available()?.free_size)).ok()
     }
+}
+
+/// The user that stands in for another while that one is made anew.
+fn stand_in(user: UserName) -> Result<UserName> {
+    let mut digest = [0; 32];
+    casemate_crypto::hash(driver(), HashAlgorithm::Sha256, &[user.text()], &mut digest)?;
+    let mut name = String::from("pin-");
+    for byte in digest.iter().take(13) {
+        name.push_str(&format!("{byte:02x}"));
+    }
+    UserName::new(name.as_bytes()).ok_or(Error::Code(CKR_FUNCTION_FAILED))
+}
+
+/// A user of this name, if there is one.
+fn found_user(hsm: &mut Hsm, name: UserName) -> Result<Option<(UserId, Permissions)>> {
+    match hsm.user_get(name) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.status() == Some(Status::NOT_FOUND) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn add_user(hsm: &mut Hsm, name: UserName, permissions: &Permissions, pin: &[u8]) -> Result<UserId> {
+    hsm.user_add(name, permissions, Some(Credential::Pin(pin))).map_err(|error| match error.status() {
+        Some(Status::BAD_ARGUMENTS) => Error::Code(CKR_PIN_INVALID),
+        _ => error.into(),
+    })
 }
 
 /// What a user that `C_InitPIN` adds may do: everything with objects and keys, and change its PIN.

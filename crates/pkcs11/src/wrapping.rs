@@ -91,14 +91,18 @@ pub(crate) fn wrap_padded(value: &[u8], encrypt: Cipher<'_>) -> Result<Vec<u8>> 
     let mut initial = [0; HALF];
     initial[..4].copy_from_slice(&PADDED);
     initial[4..].copy_from_slice(&length);
-    let mut padded = Zeroizing::new(value.to_vec());
-    padded.resize(value.len().next_multiple_of(HALF), 0);
+    let length = value.len().next_multiple_of(HALF);
+    // No copy of the key stays behind, as one would if the vector grew.
+    let mut padded = Zeroizing::new(Vec::with_capacity(length));
+    padded.extend_from_slice(value);
+    padded.resize(length, 0);
     if padded.len() > HALF {
         return forward(initial, &padded, encrypt);
     }
-    let mut block = [0; 16];
-    block[..HALF].copy_from_slice(&initial);
-    block[HALF..].copy_from_slice(&padded);
+    let mut block = Zeroizing::new([0; 16]);
+    let (front, back) = block.split_at_mut(HALF);
+    front.copy_from_slice(&initial);
+    back.copy_from_slice(&padded);
     encrypt(&mut block)?;
     Ok(block.to_vec())
 }

@@ -64,6 +64,20 @@ fn null_pointers_and_calls_out_of_order() {
         assert_eq!(C_SignInit(7, null_mut(), 1), CKR_SESSION_HANDLE_INVALID);
         assert_eq!(C_Sign(7, null_mut(), 3, null_mut(), &raw mut count), CKR_ARGUMENTS_BAD);
         assert_eq!(C_Sign(7, null_mut(), 0, null_mut(), null_mut()), CKR_ARGUMENTS_BAD);
+        // Lengths that nothing has: what they point to is not looked at.
+        let here = (&raw mut count).cast();
+        let many = CK_ULONG::MAX;
+        assert_eq!(C_Login(7, CKU_USER, here, many), CKR_PIN_LEN_RANGE);
+        assert_eq!(C_InitPIN(7, here, many), CKR_PIN_LEN_RANGE);
+        let mut wrap =
+            CK_MECHANISM { mechanism: CKM_AES_KEY_WRAP, pParameter: null_mut(), ulParameterLen: 0 };
+        let mut key = 0;
+        assert_eq!(
+            C_UnwrapKey(7, &raw mut wrap, 1, here, many, null_mut(), 0, &raw mut key),
+            CKR_WRAPPED_KEY_LEN_RANGE
+        );
+        assert_eq!(C_SignUpdate(7, here, many), CKR_SESSION_HANDLE_INVALID);
+        assert_eq!(C_VerifyFinal(7, here, many), CKR_SIGNATURE_LEN_RANGE);
         assert_eq!(C_FindObjectsInit(7, null_mut(), 1), CKR_ARGUMENTS_BAD);
         assert_eq!(C_GetAttributeValue(7, 1, null_mut(), 0), CKR_ARGUMENTS_BAD);
         assert_eq!(C_SignRecoverInit(7, null_mut(), 1), CKR_FUNCTION_NOT_SUPPORTED);

@@ -1,6 +1,7 @@
 //! The module over servers in the same process.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use casemate_client::authentication::{Credential, Permissions, UserName};
 use casemate_client::{Client, NewKey};
 use casemate_crypto::{Direction, Driver, Software};
 use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, RamFlash};
@@ -8,39 +9,92 @@ use casemate_pkcs11::config::SlotOptions;
 use casemate_pkcs11::cryptoki_sys::*;
 use casemate_pkcs11::{Attribute, Connector, Error, Handler, Mechanism, Module, Parameter, Target};
 use casemate_posix::daemon::PosixPlatform;
-use casemate_protocol::{ClientId, Flags};
-use casemate_server::{CacheShape, Config, HeapCache, Server, Session};
+use casemate_protocol::message::{Request, authentication, key, nvm};
+use casemate_protocol::{ClientId, Flags, Header, Kind, ObjectId, ObjectType};
+use casemate_server::{CacheShape, Config, HeapCache, Server, Session, UserPolicy};
 use casemate_transport::Loopback;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+use zeroize::Zeroizing;
 
 type Store = FlashStore<RamFlash<Vec<u8>>, Vec<DirectoryEntry>>;
+
+/// Sees every request before the server does. `false` breaks the connection instead.
+type Hook = Box<dyn FnMut(Kind) -> bool + Send>;
 
 /// A server in this process, and whether it runs.
 struct Hsm {
     server: Arc<Server<PosixPlatform<Store>>>,
     runs: Arc<AtomicBool>,
+    hook: Arc<Mutex<Option<Hook>>>,
 }
+
+const ADMINISTRATOR_PIN: &[u8] = b"adminadmin";
 
 impl Hsm {
     fn new() -> Self {
+        Self::with_config(Config::default())
+    }
+
+    /// A server with users, of whom `admin` is one.
+    fn with_users() -> Self {
+        let policy = UserPolicy { pin_iterations: 2, minimum_pin_length: 4, ..UserPolicy::default() };
+        let hsm = Self::with_config(Config { users: Some(policy), ..Config::default() });
+        hsm.server.load_users().unwrap();
+        let name = UserName::new(b"admin").unwrap();
+        hsm.server.provision_user(name, &Permissions::all(), ADMINISTRATOR_PIN).unwrap();
+        hsm
+    }
+
+    fn with_config(config: Config) -> Self {
         let flash = RamFlash::new(vec![0xFF; 1 << 20], 0xFF);
         let store = FlashStore::mount(flash, vec![DirectoryEntry::EMPTY; 100], FlashOptions::new()).unwrap();
         let cache = HeapCache::new(CacheShape::default());
-        let server = Server::new(PosixPlatform::new().unwrap(), Config::default(), store, cache).unwrap();
-        Self { server: Arc::new(server), runs: Arc::new(AtomicBool::new(true)) }
+        let platform = PosixPlatform::new().unwrap().with_device_key(Some(Zeroizing::new([7; 32])));
+        let server = Server::new(platform, config, store, cache).unwrap();
+        Self { server: Arc::new(server), runs: Arc::new(AtomicBool::new(true)), hook: Arc::default() }
+    }
+
+    fn set_hook(&self, hook: impl FnMut(Kind) -> bool + Send + 'static) {
+        *self.hook.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    /// From the request of this kind on that comes after `before` others, every one of that kind breaks its connection.
+    fn break_at(&self, kind: Kind, before: usize) {
+        let mut seen = 0;
+        self.set_hook(move |found| {
+            seen += usize::from(found == kind);
+            found != kind || seen <= before
+        });
+    }
+
+    fn mend(&self) {
+        *self.hook.lock().unwrap() = None;
+    }
+
+    /// Another program, which speaks the server's protocol.
+    fn client(&self) -> Client<Loopback<Handler, Vec<u8>>, Vec<u8>> {
+        let link = Loopback::new(self.connector()().unwrap(), vec![0; 8200]);
+        let mut client = Client::new(link, vec![0; 8200]);
+        client.init(ClientId::new(12).unwrap()).unwrap();
+        client
     }
 
     fn connector(&self) -> Connector {
-        let (server, runs) = (Arc::clone(&self.server), Arc::clone(&self.runs));
+        let (server, runs, hook) = (Arc::clone(&self.server), Arc::clone(&self.runs), Arc::clone(&self.hook));
         Arc::new(move || {
             if !runs.load(Ordering::SeqCst) {
                 return None;
             }
-            let (server, runs) = (Arc::clone(&server), Arc::clone(&runs));
+            let (server, runs, hook) = (Arc::clone(&server), Arc::clone(&runs), Arc::clone(&hook));
             let mut session = Session::new(HeapCache::new(CacheShape::default()));
             let handler: Handler = Box::new(move |request, response| {
                 if !runs.load(Ordering::SeqCst) {
+                    return None;
+                }
+                let kind = Header::decode(request.first_chunk().unwrap()).unwrap().kind;
+                if hook.lock().unwrap().as_mut().is_some_and(|hook| !hook(kind)) {
                     return None;
                 }
                 server.handle(&mut session, request, response).ok().map(|reply| reply.length)
@@ -302,8 +356,7 @@ fn ciphers_agree_with_the_software_driver() {
 #[test]
 fn keys_of_other_programs_are_shown() {
     let hsm = Hsm::new();
-    let mut client = Client::new(Loopback::new(hsm.connector()().unwrap(), vec![0; 8200]), vec![0; 8200]);
-    client.init(ClientId::new(12).unwrap()).unwrap();
+    let mut client = hsm.client();
     let new = NewKey {
         flags: Flags::USAGE_ENCRYPT | Flags::NONEXPORTABLE,
         label: "theirs".into(),
@@ -417,4 +470,292 @@ fn threads_share_a_token() {
             });
         }
     });
+}
+
+fn log_in(hsm: &Hsm, pin: &[u8]) -> Result<(), Error> {
+    let module = hsm.module();
+    let session = session(&module);
+    module.login(session, CKU_USER, None, pin)
+}
+
+#[test]
+fn a_pin_that_cannot_be_set_leaves_the_old_one() {
+    let hsm = Hsm::with_users();
+    let module = hsm.module();
+    let session = session(&module);
+    assert_eq!(code(module.init_pin(session, b"1234")), CKR_USER_NOT_LOGGED_IN);
+    module.login(session, CKU_SO, None, ADMINISTRATOR_PIN).unwrap();
+    module.init_pin(session, b"1234").unwrap();
+    assert_eq!(log_in(&hsm, b"1234"), Ok(()));
+    // Permissions that are not the usual ones.
+    let user = UserName::new(b"user").unwrap();
+    let mut client = hsm.client();
+    client.login(UserName::new(b"admin").unwrap(), Credential::Pin(ADMINISTRATOR_PIN)).unwrap();
+    let (id, mut permissions) = client.user_get(user).unwrap();
+    permissions.set_group(casemate_protocol::Group::COUNTER, false);
+    client.user_set_permissions(id, &permissions).unwrap();
+
+    assert_eq!(code(module.init_pin(session, b"123")), CKR_PIN_INVALID);
+    assert_eq!(log_in(&hsm, b"1234"), Ok(()));
+    for kind in [authentication::UserAddRequest::KIND, authentication::UserDeleteRequest::KIND] {
+        hsm.break_at(kind, 0);
+        assert_eq!(code(module.init_pin(session, b"4321")), CKR_DEVICE_REMOVED);
+        hsm.mend();
+        assert_eq!(log_in(&hsm, b"1234"), Ok(()));
+    }
+    // The worst moment: the user is gone, and comes back as it was.
+    hsm.break_at(authentication::UserAddRequest::KIND, 1);
+    assert_eq!(code(module.init_pin(session, b"4321")), CKR_DEVICE_REMOVED);
+    hsm.mend();
+    module.init_pin(session, b"4321").unwrap();
+    assert_eq!(log_in(&hsm, b"4321"), Ok(()));
+    assert_eq!(client.user_get(user).unwrap().1, permissions);
+    // Nobody is left who stood in: three more users are all that there is room for.
+    for number in 0..3 {
+        let name = UserName::new(format!("worker {number}").as_bytes()).unwrap();
+        client.user_add(name, &Permissions::NONE, Some(Credential::Pin(b"1234"))).unwrap();
+    }
+    // Without room for a stand-in nothing is tried.
+    assert_eq!(code(module.init_pin(session, b"5678")), CKR_DEVICE_MEMORY);
+    assert_eq!(log_in(&hsm, b"4321"), Ok(()));
+}
+
+#[test]
+fn a_new_pin_leaves_the_keys_of_sessions() {
+    let hsm = Hsm::with_users();
+    let module = hsm.module();
+    let session = session(&module);
+    module.login(session, CKU_SO, None, ADMINISTRATOR_PIN).unwrap();
+    module.init_pin(session, b"1234").unwrap();
+    module.logout(session).unwrap();
+    module.login(session, CKU_USER, None, b"1234").unwrap();
+    let template = [Attribute::number(CKA_VALUE_LEN, 16)];
+    let keys: Vec<_> = (0..12)
+        .map(|_| module.generate_key(session, &Mechanism::new(CKM_AES_KEY_GEN), &template).unwrap())
+        .collect();
+    let encrypt = |key| {
+        module.encrypt_init(session, &Mechanism::new(CKM_AES_ECB), key).unwrap();
+        let mut block = [0; 16];
+        module.encrypt(session, Some(&[0; 16]), Some(&mut block)).map(|_| block)
+    };
+    let before: Vec<_> = keys.iter().map(|key| encrypt(*key).unwrap()).collect();
+    assert_eq!(code(module.set_pin(session, b"4321", b"5678")), CKR_PIN_INCORRECT);
+    assert_eq!(code(module.set_pin(session, b"1234", b"567")), CKR_PIN_INVALID);
+    module.set_pin(session, b"1234", b"5678").unwrap();
+    for (key, block) in keys.iter().zip(before) {
+        assert_eq!(encrypt(*key), Ok(block));
+    }
+    let (_, private) = ec_pair(&module, session, true);
+    sign(&module, session, private, CKM_ECDSA_SHA256);
+    assert_eq!(code(log_in(&hsm, b"1234")), CKR_PIN_INCORRECT);
+    assert_eq!(log_in(&hsm, b"5678"), Ok(()));
+    // With the login, what it showed ends.
+    module.logout(session).unwrap();
+    assert!(find(&module, session, &[]).is_empty());
+    assert_eq!(
+        code(module.encrypt_init(session, &Mechanism::new(CKM_AES_ECB), keys[0])),
+        CKR_KEY_HANDLE_INVALID
+    );
+}
+
+#[test]
+fn a_key_that_cannot_be_destroyed_whole_keeps_its_public_half() {
+    let hsm = Hsm::new();
+    let module = hsm.module();
+    let session = session(&module);
+    let (_, private) = ec_pair(&module, session, true);
+    let signature = sign(&module, session, private, CKM_ECDSA_SHA256);
+    for kind in [nvm::AddRequest::KIND, key::EraseRequest::KIND] {
+        hsm.break_at(kind, 0);
+        assert_eq!(code(module.destroy_object(session, private)), CKR_DEVICE_REMOVED);
+        hsm.mend();
+        sign(&module, session, private, CKM_ECDSA_SHA256);
+        let (other, theirs) = session_module(&hsm);
+        let class = |class| find(&other, theirs, &[Attribute::number(CKA_CLASS, class)]).len();
+        assert_eq!(class(CKO_PRIVATE_KEY), 1);
+        assert!(class(CKO_PUBLIC_KEY) >= 1);
+    }
+    hsm.break_at(nvm::DestroyRequest::KIND, 0);
+    assert!(module.destroy_object(session, private).is_err());
+    hsm.mend();
+    let module = hsm.module();
+    let session = self::session(&module);
+    let left = find(&module, session, &[Attribute::number(CKA_CLASS, CKO_PUBLIC_KEY)]);
+    assert!(find(&module, session, &[Attribute::number(CKA_CLASS, CKO_PRIVATE_KEY)]).is_empty());
+    module.verify_init(session, &Mechanism::new(CKM_ECDSA_SHA256), left[0]).unwrap();
+    assert_eq!(module.verify(session, Some(b"text"), &signature), Ok(()));
+}
+
+#[test]
+fn what_another_program_has_changed_is_not_undone() {
+    let hsm = Hsm::new();
+    let (module, other) = (hsm.module(), hsm.module());
+    let (session, theirs) = (session(&module), session(&other));
+    let (public, _) = ec_pair(&module, session, true);
+    let private = find(&module, session, &[Attribute::number(CKA_CLASS, CKO_PRIVATE_KEY)])[0];
+    let same = find(&other, theirs, &[Attribute::number(CKA_CLASS, CKO_PRIVATE_KEY)])[0];
+    other.set_attributes(theirs, same, &[Attribute::new(CKA_LABEL, *b"theirs")]).unwrap();
+    module.set_attributes(session, private, &[Attribute::new(CKA_ID, [9])]).unwrap();
+    module.set_attributes(session, public, &[Attribute::new(CKA_ID, [9])]).unwrap();
+    assert_eq!(value(&module, session, private, CKA_LABEL), b"theirs");
+    let (third, fresh) = session_module(&hsm);
+    let found = find(&third, fresh, &[Attribute::new(CKA_LABEL, *b"theirs"), Attribute::new(CKA_ID, [9])]);
+    assert_eq!(found.len(), 1);
+    // What another program forbade stays forbidden.
+    other.set_attributes(theirs, same, &[Attribute::truth(CKA_COPYABLE, false)]).unwrap();
+    let allow = [Attribute::truth(CKA_COPYABLE, true)];
+    assert_eq!(code(module.set_attributes(session, private, &allow)), CKR_ATTRIBUTE_READ_ONLY);
+    // What another program destroyed does not come back.
+    let data = [Attribute::number(CKA_CLASS, CKO_DATA), Attribute::truth(CKA_TOKEN, true)];
+    let data = module.create_object(session, &data).unwrap();
+    let same = find(&other, theirs, &[Attribute::number(CKA_CLASS, CKO_DATA)])[0];
+    other.destroy_object(theirs, same).unwrap();
+    let label = [Attribute::new(CKA_LABEL, *b"again")];
+    assert_eq!(code(module.set_attributes(session, data, &label)), CKR_OBJECT_HANDLE_INVALID);
+    let (third, fresh) = session_module(&hsm);
+    assert!(find(&third, fresh, &[Attribute::number(CKA_CLASS, CKO_DATA)]).is_empty());
+}
+
+/// A program that has just loaded the module, and its session.
+fn session_module(hsm: &Hsm) -> (Module, CK_SESSION_HANDLE) {
+    let module = hsm.module();
+    let session = session(&module);
+    (module, session)
+}
+
+#[test]
+fn a_forged_record_gives_a_key_no_other_public_half() {
+    let hsm = Hsm::new();
+    let module = hsm.module();
+    let session = session(&module);
+    ec_pair(&module, session, true);
+    ec_pair(&module, session, true);
+    let mut client = hsm.client();
+    let mut records = Vec::new();
+    let mut after = ObjectId::INVALID;
+    while let Some(id) = client.nvm_next(after).unwrap() {
+        if id.object_type() == ObjectType(7) {
+            records.push((id, client.nvm_metadata(id).unwrap()));
+        }
+        after = id;
+    }
+    let [(_, first), (_, second)] = records[..] else { panic!() };
+    let mut data = vec![0; usize::from(second.length)];
+    client.nvm_read_at(second.id, 0, &mut data).unwrap();
+    client.nvm_add(&first, &data).unwrap();
+    // A record of its own that claims to be a private key, and a trusted certificate.
+    let trusted = [
+        Attribute::number(CKA_CLASS, CKO_CERTIFICATE),
+        Attribute::number(CKA_CERTIFICATE_TYPE, CKC_X_509),
+        Attribute::new(CKA_VALUE, [0x30, 0]),
+        Attribute::truth(CKA_TOKEN, true),
+    ];
+    module.create_object(session, &trusted).unwrap();
+    for number in [200, 201] {
+        let id = ObjectId::new(ObjectType(8), ClientId::new(12).unwrap(), number);
+        let class: u8 = if number == 200 { 3 } else { 1 };
+        let data = [
+            b"P11\x01\x00\x00\x03".as_slice(),
+            &[0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, class],
+            b"\x00\x00\x00\x86\x00\x01\x01\x00\x00\x00\x80\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00",
+        ];
+        let metadata = casemate_protocol::Metadata { id, ..first };
+        client.nvm_add(&metadata, &data.concat()).unwrap();
+    }
+
+    let module = hsm.module();
+    let session = self::session(&module);
+    let points: std::collections::BTreeSet<_> =
+        find(&module, session, &[Attribute::number(CKA_CLASS, CKO_PUBLIC_KEY)])
+            .into_iter()
+            .map(|public| value(&module, session, public, CKA_EC_POINT))
+            .collect();
+    assert_eq!(points.len(), 2);
+    assert_eq!(find(&module, session, &[Attribute::number(CKA_CLASS, CKO_PRIVATE_KEY)]).len(), 2);
+    let certificates = find(&module, session, &[Attribute::number(CKA_CLASS, CKO_CERTIFICATE)]);
+    assert_eq!(certificates.len(), 2);
+    for certificate in certificates {
+        assert_eq!(value(&module, session, certificate, CKA_TRUSTED), [0]);
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_is_not_promised() {
+    let hsm = Hsm::new();
+    let module = hsm.module();
+    let session = session(&module);
+    let private = [Attribute::truth(CKA_ALWAYS_AUTHENTICATE, true)];
+    let public = [Attribute::new(CKA_EC_PARAMS, P256)];
+    let pair = Mechanism::new(CKM_EC_KEY_PAIR_GEN);
+    assert_eq!(
+        code(module.generate_key_pair(session, &pair, &public, &private)),
+        CKR_ATTRIBUTE_VALUE_INVALID
+    );
+    let data = [
+        Attribute::number(CKA_CLASS, CKO_DATA),
+        Attribute::new(CKA_VALUE, *b"text"),
+        Attribute::truth(CKA_PRIVATE, true),
+    ];
+    assert_eq!(code(module.create_object(session, &data)), CKR_ATTRIBUTE_VALUE_INVALID);
+    let public = module.create_object(session, &data[..2]).unwrap();
+    assert_eq!(value(&module, session, public, CKA_PRIVATE), [0]);
+    assert_eq!(code(module.copy_object(session, public, &data[2..])), CKR_ATTRIBUTE_VALUE_INVALID);
+
+    // Where somebody has to log in, the server shows nothing before.
+    let hsm = Hsm::with_users();
+    let module = hsm.module();
+    let session = self::session(&module);
+    module.login(session, CKU_SO, None, ADMINISTRATOR_PIN).unwrap();
+    module.init_pin(session, b"1234").unwrap();
+    module.logout(session).unwrap();
+    module.login(session, CKU_USER, None, b"1234").unwrap();
+    let stored = [data.as_slice(), &[Attribute::truth(CKA_TOKEN, true)]].concat();
+    let stored = module.create_object(session, &stored).unwrap();
+    assert_eq!(value(&module, session, stored, CKA_PRIVATE), [1]);
+    module.logout(session).unwrap();
+    assert!(find(&module, session, &[]).is_empty());
+    let other = hsm.module();
+    let theirs = self::session(&other);
+    assert!(find(&other, theirs, &[]).is_empty());
+    other.login(theirs, CKU_USER, None, b"1234").unwrap();
+    assert_eq!(find(&other, theirs, &[Attribute::truth(CKA_PRIVATE, true)]).len(), 1);
+}
+
+#[test]
+fn objects_are_found_by_their_unique_id() {
+    let hsm = Hsm::new();
+    let module = hsm.module();
+    let session = session(&module);
+    let (public, private) = ec_pair(&module, session, true);
+    for object in [public, private] {
+        let id = value(&module, session, object, CKA_UNIQUE_ID);
+        assert_eq!(find(&module, session, &[Attribute::new(CKA_UNIQUE_ID, id)]), [object]);
+    }
+    assert!(find(&module, session, &[Attribute::new(CKA_UNIQUE_ID, *b"none")]).is_empty());
+}
+
+#[test]
+fn a_logout_keeps_no_other_thread_waiting() {
+    let hsm = Hsm::new();
+    let module = Arc::new(hsm.module());
+    let session = session(&module);
+    module.login(session, CKU_USER, None, b"1234").unwrap();
+    let data = module.create_object(session, &[Attribute::number(CKA_CLASS, CKO_DATA)]).unwrap();
+    let template = [Attribute::number(CKA_VALUE_LEN, 16)];
+    module.generate_key(session, &Mechanism::new(CKM_AES_KEY_GEN), &template).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let other = Arc::clone(&module);
+    // While the server is asked to drop the session's key, another thread looks at an object.
+    hsm.set_hook(move |kind| {
+        if kind == key::EvictRequest::KIND {
+            let (module, done) = (Arc::clone(&other), mpsc::channel());
+            let reply = done.0;
+            std::thread::spawn(move || reply.send(module.object_size(session, data)));
+            sender.send(done.1.recv_timeout(Duration::from_secs(60)).is_ok()).unwrap();
+        }
+        true
+    });
+    module.logout(session).unwrap();
+    assert!(receiver.try_recv().unwrap(), "the other thread waited for the server");
+    hsm.mend();
 }
