@@ -1,5 +1,6 @@
 //! `casemate cert`.
 
+use crate::certify::{Issue, Request, SelfSign};
 use crate::connection::Connection;
 use crate::value::{Form, flag_names, flags, key_number, label, object_number, read_file, say, word};
 use anyhow::{Context, Result, bail};
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 /// A trusted root is an object that all clients see and may verify chains with. Certificate files hold DER or PEM, one
 /// certificate or several.
 ///
+/// request, self-sign and issue make requests and certificates with keys of the server.
+///
 /// docs/certificates.md says what is checked and what is not.
 #[derive(Args)]
 pub(crate) struct Cert {
@@ -26,6 +29,9 @@ pub(crate) struct Cert {
 
 #[derive(Subcommand)]
 enum Action {
+    Request(Box<Request>),
+    SelfSign(Box<SelfSign>),
+    Issue(Box<Issue>),
     /// Store a trusted root, or replace it
     Add {
         /// The object's identifier, such as 1 or 0x0001
@@ -111,8 +117,15 @@ fn key_or_none(text: &str) -> Result<u16, String> {
 
 impl Cert {
     pub(crate) fn run(&self) -> Result<()> {
+        match &self.action {
+            Action::Request(request) => return request.run(&self.connection),
+            Action::SelfSign(certificate) => return certificate.run(&self.connection),
+            Action::Issue(certificate) => return certificate.run(&self.connection),
+            _ => {}
+        }
         let mut hsm = self.connection.open()?;
         match &self.action {
+            Action::Request(_) | Action::SelfSign(_) | Action::Issue(_) => {}
             Action::Add { id, file, label, flags, access } => {
                 let certificate = certificates(file)?;
                 let root = Root { id: ObjectId(*id), access: *access, flags: *flags, label: *label };
@@ -172,33 +185,45 @@ impl Cert {
 /// The certificates in a file, in DER one after the other: PEM is decoded, anything else taken as it is.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_file(path)?;
-    let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(bytes.to_vec()) };
-    if !text.contains("-----BEGIN ") {
+    let Some(blocks) = pem_blocks(&bytes).with_context(|| path.display().to_string())? else {
         return Ok(bytes.to_vec());
-    }
+    };
     let mut certificates = Vec::new();
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once("-----BEGIN ") {
-        let Some((name, after)) = after.split_once("-----") else {
-            bail!("{}: a PEM line breaks off", path.display())
-        };
-        let Some((body, after)) = after.split_once("-----END ") else {
-            bail!("{}: the PEM block `{name}` has no end", path.display())
-        };
-        if name.ends_with("CERTIFICATE") {
-            let digits: String = body.split_whitespace().collect();
-            let certificate = STANDARD.decode(digits);
-            certificates.extend(
-                certificate
-                    .with_context(|| format!("{}: the PEM block `{name}` is damaged", path.display()))?,
-            );
-        }
-        rest = after;
+    for (_, certificate) in blocks.into_iter().filter(|(label, _)| label.ends_with("CERTIFICATE")) {
+        certificates.extend(certificate);
     }
     if certificates.is_empty() {
         bail!("{} holds no certificate", path.display());
     }
     Ok(certificates)
+}
+
+/// The label and the content of a PEM block.
+pub(crate) type PemBlock = (String, Vec<u8>);
+
+/// All PEM blocks (RFC 7468); `None` if there is none.
+pub(crate) fn pem_blocks(bytes: &[u8]) -> Result<Option<Vec<PemBlock>>> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Ok(None) };
+    if !text.contains("-----BEGIN ") {
+        return Ok(None);
+    }
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("-----BEGIN ") {
+        let Some((label, after)) = after.split_once("-----") else { bail!("a PEM line breaks off") };
+        let Some((body, after)) = after.split_once("-----END ") else {
+            bail!("the PEM block `{label}` has no end")
+        };
+        // Blocks of other kinds may have headers, which are not read.
+        if label.ends_with("CERTIFICATE") || label.ends_with("REQUEST") {
+            let digits: String = body.split_whitespace().collect();
+            let content = STANDARD.decode(digits);
+            let content = content.with_context(|| format!("the PEM block `{label}` is damaged"))?;
+            blocks.push((label.to_owned(), content));
+        }
+        rest = after;
+    }
+    Ok(Some(blocks))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) struct Key {
 
 /// Names a key.
 #[derive(Args, Clone, Copy)]
-struct Name {
+pub(crate) struct Name {
     /// The key, 1 to 255, such as 5 or 0x05
     #[arg(value_parser = key_number)]
     id: u16,
@@ -40,7 +40,7 @@ struct Name {
 }
 
 impl Name {
-    const fn id(self) -> KeyId {
+    pub(crate) const fn id(self) -> KeyId {
         KeyId(if self.global { self.id | KeyId::GLOBAL } else { self.id })
     }
 }

@@ -4,6 +4,7 @@
 mod audit;
 mod bench;
 mod certificate;
+mod certify;
 mod connection;
 mod counter;
 mod demo;

@@ -2,16 +2,15 @@
 
 use crate::nvm::{kind, owner};
 use crate::table::{Align, Table};
-use crate::value::{byte, flag_names, print, say, size};
+use crate::value::{Permissions, byte, flag_names, print, say, size, write_file};
 use anyhow::{Context, Result, bail, ensure};
 use casemate_nvm_image::text::{self, Notation};
 use casemate_nvm_image::{Change, Configuration, EntryState, Format, Layout, Object, Report, difference};
 use casemate_protocol::{Metadata, ObjectId, ObjectType};
 use clap::{Args, Subcommand, ValueEnum};
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 /// The largest file that is read: an image of the largest partitions, as text.
@@ -252,7 +251,7 @@ fn build(config: &Path, out: &Path, force: bool, extend: bool, shape: &Shape) ->
     let image =
         if extend && out.exists() { format.extend(read_image(out)?, objects) } else { format.build(objects) };
     let image = image.with_context(|| format!("in {}", config.display()))?;
-    write_file(out, &image, force || extend)?;
+    write_file(out, &image, force || extend, Permissions::Private)?;
     say(format_args!(
         "{}: {} objects stored, {} bytes, {}",
         out.display(),
@@ -415,18 +414,18 @@ fn hex(
         NotationName::Srecord => text::write(Notation::SRecord, &image, base, skip)?,
         NotationName::Binary => {
             let out = out.context("name the file for the image with --out")?;
-            return write_file(out, &image, force);
+            return write_file(out, &image, force, Permissions::Private);
         }
     };
     match out {
-        Some(out) => write_file(out, text.as_bytes(), force),
+        Some(out) => write_file(out, text.as_bytes(), force, Permissions::Private),
         None => print(&*text),
     }
 }
 
 fn repair(report: &Report, image: &[u8], out: &Path, force: bool) -> Result<()> {
     let repaired = report.repair(image)?;
-    write_file(out, &repaired.image, force)?;
+    write_file(out, &repaired.image, force, Permissions::Private)?;
     let list = |ids: &[ObjectId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     say(format_args!("{}: {} objects saved", out.display(), repaired.kept.len()))?;
     if !repaired.older.is_empty() {
@@ -476,19 +475,4 @@ fn read_image(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
         }
         None => Ok(bytes),
     }
-}
-
-/// Writes a file as a whole or not at all. Only its owner may read it: images hold keys.
-fn write_file(path: &Path, bytes: &[u8], force: bool) -> Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    if !force && fs::symlink_metadata(path).is_ok() {
-        bail!("{} exists; --force replaces it", path.display());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder).with_context(failed)?;
-    file.write_all(bytes).with_context(failed)?;
-    file.as_file().sync_all().with_context(failed)?;
-    let kept = if force { file.persist(path) } else { file.persist_noclobber(path) };
-    kept.map_err(|error| error.error).with_context(failed)?;
-    Ok(())
 }

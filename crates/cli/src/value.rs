@@ -5,9 +5,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use casemate_protocol::{ClientId, Flags, Label};
 use clap::Args;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -243,6 +243,37 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     open()
         .and_then(|mut file| file.write_all(bytes))
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Permissions {
+    /// Only its owner.
+    Private,
+    /// Everybody whom the process's umask lets.
+    Public,
+}
+
+/// Writes a file as a whole or not at all.
+pub(crate) fn write_file(path: &Path, bytes: &[u8], force: bool, permissions: Permissions) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    if !force && fs::symlink_metadata(path).is_ok() {
+        bail!("{} exists; --force replaces it", path.display());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = match permissions {
+        Permissions::Private => 0o600,
+        Permissions::Public => 0o644,
+    };
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .with_context(failed)?;
+    file.write_all(bytes).with_context(failed)?;
+    file.as_file().sync_all().with_context(failed)?;
+    let kept = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    kept.map_err(|error| error.error).with_context(failed)?;
+    Ok(())
 }
 
 /// Prints a line to standard output.
