@@ -109,6 +109,8 @@ Usage: cargo xtask test [STEP...]   run every step, or those named
        cargo xtask install [--prefix DIR] [--debug]
                                     build the client library for C; install header, libraries, pkg-config file
                                     and CMake package below DIR (/usr/local)
+       cargo xtask micropython [build|bench]
+                                    build MicroPython with the modules, and nothing else, or print their figures
        cargo xtask footprint [a] [b] [c] [d]
                                     measure firmware of these configurations on an emulated Cortex-M3:
                                     flash, RAM, stack, instructions; XTASK_FIRMWARE_LEVEL=z|s|2|3 optimizes
@@ -182,7 +184,7 @@ fn main() -> ExitCode {
         }
         Some((first, rest)) => match STEPS.iter().find(|step| step.name == first) {
             // Only these take arguments of their own.
-            Some(step) if rest.is_empty() || matches!(step.name, "fuzz" | "ports") => {
+            Some(step) if rest.is_empty() || matches!(step.name, "fuzz" | "micropython" | "ports") => {
                 run(&context, &[step], rest)
             }
             Some(_) => usage(&format!("`{first}` takes no arguments")),

@@ -70,6 +70,8 @@ typedef struct {
     family_t *family; // NULL once closed
     casemate_session_t *session; // NULL once closed, or lost when memory ran out
     uint8_t poll_mask; // what the last read or write waited for, other than what it is called after
+    bool nonblocking; // setblocking(False) was the last word about the transport
+    bool sent; // the call under way has sent something
     bool busy; // a call is under way
     bool inside; // it is in the library
     bool close_later; // closed while busy
@@ -293,6 +295,7 @@ static bool flush(socket_object_t *self, int *error) {
             *error = MP_EAGAIN;
             return false;
         }
+        self->sent = true;
         casemate_session_sent(go_in(self), count > length ? length : count);
         come_out(self);
     }
@@ -419,6 +422,7 @@ static mp_uint_t read_operation(socket_object_t *self, void *data, mp_uint_t siz
 }
 
 static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t size, int *error) {
+    self->sent = false;
     for (;;) {
         // What an earlier call left behind comes first.
         if (!flush(self, error)) {
@@ -435,6 +439,13 @@ static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t si
         }
         if (count > 0) {
             return count;
+        }
+        if (self->sent && self->nonblocking) {
+            // Part of the handshake is on its way. Whether the answer is there already is a matter of luck: who asked not to
+            // wait comes again for it, and sees the same whatever the peer's speed.
+            *error = MP_EAGAIN;
+            self->poll_mask = MP_STREAM_POLL_RD;
+            return MP_STREAM_ERROR;
         }
         if (!fill(self, error)) {
             if (mp_is_nonblocking_error(*error)) {
@@ -584,7 +595,9 @@ static mp_obj_t socket_setblocking(mp_obj_t self_in, mp_obj_t flag) {
     mp_obj_t arguments[3];
     mp_load_method(self->stream, MP_QSTR_setblocking, arguments);
     arguments[2] = flag;
-    return mp_call_method_n_kw(1, 0, arguments);
+    mp_obj_t answer = mp_call_method_n_kw(1, 0, arguments);
+    self->nonblocking = !mp_obj_is_true(flag);
+    return answer;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(socket_setblocking_object, socket_setblocking);
 
