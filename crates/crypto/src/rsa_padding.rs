@@ -260,7 +260,7 @@ pub struct Pss {
     pub hash: HashAlgorithm,
     /// The hash function of the mask generation function MGF1.
     pub mask_hash: HashAlgorithm,
-    /// Length of the salt in bytes, at most 64.
+    /// Length of the salt in bytes, at most what the block has room for besides the digest and two bytes.
     pub salt_length: usize,
 }
 
@@ -280,7 +280,7 @@ impl Pss {
 
     fn check(&self, digest: &[u8]) -> Result<(), Error> {
         let size = self.hash.digest_size().ok_or(Error::Unsupported)?;
-        if self.mask_hash.digest_size().is_none() || self.salt_length > MAX_DIGEST {
+        if self.mask_hash.digest_size().is_none() {
             return Err(Error::Unsupported);
         }
         if digest.len() != size { Err(Error::DataLength) } else { Ok(()) }
@@ -319,7 +319,7 @@ impl Pss {
     ///
     /// # Errors
     /// [`Error::DataLength`] if `digest` is not one of the hash function; [`Error::KeyLength`] if the block is not as
-    /// long as the modulus, or the modulus too short; [`Error::Unsupported`] for SHAKE or a longer salt;
+    /// long as the modulus, or the modulus too short for digest and salt; [`Error::Unsupported`] for SHAKE;
     /// [`Error::Entropy`].
     pub fn encode<D: Hash + Random + ?Sized>(
         &self,
@@ -351,7 +351,7 @@ impl Pss {
     ///
     /// # Errors
     /// [`Error::Authentication`] if the signature is not valid; [`Error::DataLength`] if `digest` is not one of the
-    /// hash function; [`Error::Unsupported`] for SHAKE or a longer salt.
+    /// hash function; [`Error::Unsupported`] for SHAKE.
     pub fn verify<D: Hash + ?Sized>(
         &self,
         driver: &D,

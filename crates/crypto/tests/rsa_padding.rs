@@ -264,6 +264,13 @@ fn pss_for_every_modulus_size() {
         let other = Pss { salt_length: 31, ..pss };
         assert_eq!(other.verify(&driver, bits, &hashed, &mut block.clone()), wrong);
     }
+    // OpenSSL's "-sigopt rsa_pss_saltlen:max".
+    let longest = Pss { salt_length: 128 - 32 - 2, ..pss };
+    let mut block = [0; 128];
+    longest.encode(&driver, 1024, &hashed, &mut block).unwrap();
+    assert_eq!(longest.verify(&driver, 1024, &hashed, &mut block), Ok(()));
+    let too_long = Pss { salt_length: 128 - 32 - 1, ..pss };
+    assert_eq!(too_long.encode(&driver, 1024, &hashed, &mut block), Err(Error::KeyLength));
     let mut small = [0; 65];
     assert_eq!(pss.encode(&driver, 65 * 8, &hashed, &mut small), Err(Error::KeyLength));
     assert_eq!(pss.encode(&driver, 66 * 8 + 1, &hashed, &mut [0; 67]), Ok(()));

@@ -1,10 +1,9 @@
-//! Signatures (RFC 8017, RFC 4055, RFC 5758, RFC 8410, RFC 9881). The padding of PSS is read here, over the
-//! driver's raw RSA: `casemate_crypto::rsa_padding` takes salts of up to 64 bytes only.
+//! Signatures (RFC 8017, RFC 4055, RFC 5758, RFC 8410, RFC 9881).
 
 use crate::elements::{Elements, constructed, unsigned};
 use crate::{Error, PublicKey};
 use casemate_crypto::encoding::decode_ecdsa_signature;
-use casemate_crypto::rsa_padding::{open_signature, pkcs1_signature_verify};
+use casemate_crypto::rsa_padding::{Pss, open_signature, pkcs1_signature_verify};
 use casemate_crypto::{
     Curve, Driver, Ed25519Mode, Error as DriverError, HashAlgorithm, MlDsaMessage, MlDsaSet, RSA_MAX_BYTES,
     RsaPublicKey,
@@ -140,17 +139,20 @@ impl SignatureAlgorithm {
         let mut digest = [0; MAX_DIGEST];
         match (self, key) {
             (Self::RsaPkcs1(hash), PublicKey::Rsa(key)) => {
-                let digest = hashed(driver, *hash, &[message], &mut digest)?;
+                let digest = hashed(driver, *hash, message, &mut digest)?;
                 let mut block = [0; RSA_MAX_BYTES];
                 let block = opened(driver, key, signature, &mut block)?;
                 pkcs1_signature_verify(*hash, digest, block).map_err(refused)
             }
             (Self::RsaPss { hash, mask_hash, salt_length }, PublicKey::Rsa(key)) => {
-                let digest = hashed(driver, *hash, &[message], &mut digest)?;
-                verify_pss(driver, key, *hash, *mask_hash, *salt_length, digest, signature)
+                let digest = hashed(driver, *hash, message, &mut digest)?;
+                let mut block = [0; RSA_MAX_BYTES];
+                let block = opened(driver, key, signature, &mut block)?;
+                let parameters = Pss { hash: *hash, mask_hash: *mask_hash, salt_length: *salt_length };
+                parameters.verify(driver, key.bits(), digest, block).map_err(refused)
             }
             (Self::Ecdsa(hash), PublicKey::EllipticCurve { curve, point }) => {
-                let digest = hashed(driver, *hash, &[message], &mut digest)?;
+                let digest = hashed(driver, *hash, message, &mut digest)?;
                 let mut raw = [0; Curve::MAX_POINT];
                 let raw = raw.get_mut(..curve.point_size()).ok_or(Error::Signature)?;
                 decode_ecdsa_signature(*curve, signature, raw).map_err(|_| Error::Signature)?;
@@ -212,16 +214,16 @@ fn pss_parameters(content: &[u8]) -> Result<SignatureAlgorithm, Error> {
     Ok(SignatureAlgorithm::RsaPss { hash: hash_algorithm, mask_hash, salt_length })
 }
 
-/// The digest of the concatenation of `parts`, at the front of `output`.
+/// The digest of a message, at the front of `output`.
 fn hashed<'o, D: Driver + ?Sized>(
     driver: &D,
     algorithm: HashAlgorithm,
-    parts: &[&[u8]],
+    message: &[u8],
     output: &'o mut [u8; MAX_DIGEST],
 ) -> Result<&'o [u8], Error> {
     let size = algorithm.digest_size().ok_or(Error::SignatureAlgorithm)?;
     let output = output.get_mut(..size).ok_or(Error::SignatureAlgorithm)?;
-    casemate_crypto::hash(driver, algorithm, parts, output).map_err(Error::Driver)?;
+    casemate_crypto::hash(driver, algorithm, &[message], output).map_err(Error::Driver)?;
     Ok(output)
 }
 
@@ -235,50 +237,4 @@ fn opened<'o, D: Driver + ?Sized>(
     let output = output.get_mut(..key.modulus.len()).ok_or(Error::PublicKey)?;
     open_signature(driver, key, signature, output).map_err(refused)?;
     Ok(output)
-}
-
-/// RSASSA-PSS (RFC 8017, §8.1.2 and §9.1.2).
-fn verify_pss<D: Driver + ?Sized>(
-    driver: &D,
-    key: &RsaPublicKey<'_>,
-    hash: HashAlgorithm,
-    mask_hash: HashAlgorithm,
-    salt_length: usize,
-    digest: &[u8],
-    signature: &[u8],
-) -> Result<(), Error> {
-    let mut buffer = [0; RSA_MAX_BYTES];
-    let opened = opened(driver, key, signature, &mut buffer)?;
-    let bits = key.bits().saturating_sub(1);
-    let length = bits.div_ceil(8);
-    let unused = length.saturating_mul(8).saturating_sub(bits);
-    let surplus = opened.len().checked_sub(length).ok_or(Error::Signature)?;
-    let (zeros, encoded) = opened.split_at_mut_checked(surplus).ok_or(Error::Signature)?;
-    let Some((0xBC, encoded)) = encoded.split_last_mut() else { return Err(Error::Signature) };
-    let block = encoded.len().checked_sub(digest.len()).ok_or(Error::Signature)?;
-    let (block, check) = encoded.split_at_mut_checked(block).ok_or(Error::Signature)?;
-    let first = block.first().copied().ok_or(Error::Signature)?;
-    let unused_bits = !0xFF_u8.checked_shr(u32::try_from(unused).unwrap_or(8)).unwrap_or(0);
-    if zeros.iter().any(|byte| *byte != 0) || first & unused_bits != 0 {
-        return Err(Error::Signature);
-    }
-
-    let mut mask = [0; MAX_DIGEST];
-    let step = mask_hash.digest_size().filter(|size| *size > 0).ok_or(Error::SignatureAlgorithm)?;
-    for (counter, part) in (0_u32..).zip(block.chunks_mut(step)) {
-        let mask = hashed(driver, mask_hash, &[check, &counter.to_be_bytes()], &mut mask)?;
-        part.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
-    }
-    if let Some(first) = block.first_mut() {
-        *first &= !unused_bits;
-    }
-    let salt_start = block.len().checked_sub(salt_length).ok_or(Error::Signature)?;
-    let (filling, salt) = block.split_at_checked(salt_start).ok_or(Error::Signature)?;
-    let Some((1, filling)) = filling.split_last() else { return Err(Error::Signature) };
-    if filling.iter().any(|byte| *byte != 0) {
-        return Err(Error::Signature);
-    }
-    let mut expected = [0; MAX_DIGEST];
-    let expected = hashed(driver, hash, &[&[0; 8], digest, salt], &mut expected)?;
-    if expected == check { Ok(()) } else { Err(Error::Signature) }
 }
