@@ -1,5 +1,6 @@
 //! Encryption and decryption, in one piece and in parts.
 
+use crate::ccm::{Ccm, Modes};
 use crate::driver::driver;
 use crate::error::{Error, Result, fail};
 use crate::keys::{Kind, PublicKey};
@@ -22,6 +23,7 @@ enum Mode {
     Cbc { iv: [u8; BLOCK], padded: bool },
     Ctr(CtrState),
     Gcm { iv: Vec<u8>, aad: Vec<u8>, tag_length: usize },
+    Ccm(Ccm),
     RsaPkcs,
     RsaOaep { hash: HashAlgorithm, mask: HashAlgorithm, label: Vec<u8> },
     RsaRaw,
@@ -92,7 +94,10 @@ impl Ciphering {
                 }
                 Mode::Gcm { iv: iv.clone(), aad: aad.clone(), tag_length: tag_bits / 8 }
             }
-            (CKM_AES_ECB | CKM_AES_CBC | CKM_AES_CBC_PAD | CKM_AES_CTR | CKM_AES_GCM, _) => {
+            (CKM_AES_CCM, Parameter::Ccm { length, nonce, aad, tag_length }) => {
+                Mode::Ccm(Ccm::new(*length, nonce, aad, *tag_length).ok_or(PARAMETER)?)
+            }
+            (CKM_AES_ECB | CKM_AES_CBC | CKM_AES_CBC_PAD | CKM_AES_CTR | CKM_AES_GCM | CKM_AES_CCM, _) => {
                 return Err(PARAMETER);
             }
             _ => return fail(CKR_MECHANISM_INVALID),
@@ -120,8 +125,10 @@ impl Ciphering {
             }
             Mode::Cbc { padded: true, .. } => (length, false),
             Mode::Ecb | Mode::Cbc { .. } | Mode::Ctr(_) => (length, true),
-            Mode::Gcm { tag_length, .. } if self.encrypts() => (length.saturating_add(*tag_length), true),
-            Mode::Gcm { tag_length, .. } => (length.saturating_sub(*tag_length), true),
+            Mode::Gcm { tag_length, .. } | Mode::Ccm(Ccm { tag_length, .. }) => {
+                let change = if self.encrypts() { usize::saturating_add } else { usize::saturating_sub };
+                (change(length, *tag_length), true)
+            }
             Mode::RsaRaw => (self.modulus_size(), true),
             Mode::RsaPkcs | Mode::RsaOaep { .. } => (self.modulus_size(), self.encrypts()),
         }
@@ -248,6 +255,10 @@ impl Ciphering {
                 Ok(data)
             }
             Mode::Gcm { .. } => self.gcm(data),
+            Mode::Ccm(ccm) => {
+                let mut modes = KeyModes { token: &self.token, key: &self.key };
+                if self.encrypts() { ccm.seal(&mut modes, &data) } else { ccm.open(&mut modes, &data) }
+            }
             Mode::RsaPkcs | Mode::RsaOaep { .. } | Mode::RsaRaw => self.rsa(&data),
         }
     }
@@ -316,6 +327,31 @@ impl Ciphering {
         let length = length.map_err(|_| Error::Code(CKR_ENCRYPTED_DATA_INVALID))?;
         block.truncate(length);
         Ok(block)
+    }
+}
+
+/// The modes of the server with a key.
+struct KeyModes<'a> {
+    token: &'a Token,
+    key: &'a Object,
+}
+
+impl Modes for KeyModes<'_> {
+    fn cbc(&mut self, direction: Direction, data: &mut [u8]) -> Result<()> {
+        // Work that begins again on a new connection begins with the input.
+        let input = Zeroizing::new(data.to_vec());
+        self.token.with_key(self.key, |hsm, key| {
+            data.copy_from_slice(&input);
+            Ok(hsm.aes_cbc(direction, key, &mut [0; BLOCK], data)?)
+        })
+    }
+
+    fn ctr(&mut self, state: CtrState, data: &mut [u8]) -> Result<()> {
+        let input = Zeroizing::new(data.to_vec());
+        self.token.with_key(self.key, |hsm, key| {
+            data.copy_from_slice(&input);
+            Ok(hsm.aes_ctr(key, &mut state.clone(), data)?)
+        })
     }
 }
 

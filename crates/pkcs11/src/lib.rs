@@ -17,6 +17,7 @@
 )]
 
 mod attributes;
+mod ccm;
 mod ciphering;
 pub mod config;
 mod connection;

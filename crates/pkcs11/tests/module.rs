@@ -351,6 +351,37 @@ fn ciphers_agree_with_the_software_driver() {
     out[0] ^= 1;
     module.decrypt_init(session, &gcm, key).unwrap();
     assert_eq!(code(module.decrypt(session, Some(&out), Some(&mut back))), CKR_ENCRYPTED_DATA_INVALID);
+
+    // CCM, of any length.
+    let (mut data, mut tag) = (text.clone(), [0; 8]);
+    driver.ccm_seal(&bytes, &[1; 12], b"header", &mut data, &mut tag).unwrap();
+    data.extend_from_slice(&tag);
+    let ccm = |length| {
+        let parameter =
+            Parameter::Ccm { length, nonce: vec![1; 12], aad: b"header".to_vec(), tag_length: tag.len() };
+        Mechanism { kind: CKM_AES_CCM, parameter }
+    };
+    module.encrypt_init(session, &ccm(text.len()), key).unwrap();
+    assert_eq!(module.encrypt(session, Some(&text), None), Ok(data.len()));
+    let mut out = vec![0; data.len()];
+    assert_eq!(code(module.encrypt(session, Some(&text), Some(&mut out[1..]))), CKR_BUFFER_TOO_SMALL);
+    for part in text.chunks(3000) {
+        assert_eq!(module.encrypt_update(session, part, Some(&mut [])), Ok(0));
+    }
+    assert_eq!(module.encrypt(session, None, Some(&mut out)), Ok(data.len()));
+    assert_eq!(out, data);
+    module.decrypt_init(session, &ccm(text.len()), key).unwrap();
+    let mut back = vec![0; text.len()];
+    assert_eq!(module.decrypt(session, Some(&out), Some(&mut back)), Ok(text.len()));
+    assert_eq!(back, text);
+    out[0] ^= 1;
+    back.fill(0);
+    module.decrypt_init(session, &ccm(text.len()), key).unwrap();
+    assert_eq!(code(module.decrypt(session, Some(&out), Some(&mut back))), CKR_ENCRYPTED_DATA_INVALID);
+    assert!(back.iter().all(|byte| *byte == 0), "nothing is given out unchecked");
+    module.encrypt_init(session, &ccm(text.len() - 1), key).unwrap();
+    assert_eq!(code(module.encrypt(session, Some(&text), Some(&mut out))), CKR_DATA_LEN_RANGE);
+    assert_eq!(code(module.encrypt_init(session, &ccm(1 << 24), key)), CKR_MECHANISM_PARAM_INVALID);
 }
 
 #[test]
