@@ -2,6 +2,7 @@
 
 use crate::attributes::Attributes;
 use crate::ciphering::Ciphering;
+use crate::driver::driver;
 use crate::error::{Error, Result, fail};
 use crate::keys::{self, Kind, MAX_ENCODING, PRIVATE_SECRETS, PrivateKey, PublicKey};
 use crate::mechanism::{self, Mechanism, Parameter};
@@ -10,6 +11,7 @@ use crate::signing::export;
 use crate::token::{Residence, Token};
 use crate::wrapping;
 use casemate_client::{Direction, Endianness, HkdfInput, Key, NewKey, Rsa};
+use casemate_crypto::MlKemSet;
 use casemate_protocol::KeyId;
 use cryptoki_sys::*;
 use std::sync::Arc;
@@ -151,7 +153,7 @@ pub(crate) fn create(
             let public = PublicKey::of(kind, &attributes)?;
             public.check(kind)?;
             kind.describe_public(&public, &mut attributes);
-            attributes.set(CKA_PUBLIC_KEY_INFO, public.encode(kind)?);
+            attributes.set(CKA_PUBLIC_KEY_INFO, public.info(kind)?);
             object::complete_usages(&mut attributes, kind.public_usage());
             object::complete(&mut attributes);
             origin(&mut attributes, None, false);
@@ -191,9 +193,7 @@ fn import_private(
         attributes.remove(secret);
     }
     kind.describe_private(&key.public, &mut attributes);
-    if let Ok(info) = key.public.encode(kind) {
-        attributes.set(CKA_PUBLIC_KEY_INFO, info);
-    }
+    object::set_public_key_info(kind, &key.public, &mut attributes);
     object::complete_usages(&mut attributes, kind.private_usage());
     object::complete(&mut attributes);
     origin(&mut attributes, mechanism, false);
@@ -312,7 +312,9 @@ pub(crate) fn generate_pair(
     let (_, key) = PublicKey::decode(kind.algorithm(), &encoded)?;
     kind.describe_private(&key, &mut private);
     kind.describe_public(&key, &mut public);
-    public.set(CKA_PUBLIC_KEY_INFO, encoded.as_slice());
+    for attributes in [&mut public, &mut private] {
+        object::set_public_key_info(kind, &key, attributes);
+    }
     let (private, public) = token.adopt(place, private, Some((residence_public, public)))?;
     Ok((public, private))
 }
@@ -440,6 +442,77 @@ fn agree(
     };
     let (place, ()) = token.make_key(residence, object::flags(&attributes), &label, Some(base), make)?;
     Ok(token.adopt(place, attributes, None)?.0)
+}
+
+/// The template of a key that an encapsulation yields, and the parameter set of the key that it is made with.
+fn encapsulated(
+    mechanism: &Mechanism,
+    (can, usage, class): (CK_FLAGS, CK_ATTRIBUTE_TYPE, CK_OBJECT_CLASS),
+    key: &Object,
+    attributes: &mut Attributes,
+) -> Result<MlKemSet> {
+    mechanism::check(mechanism, can)?;
+    if mechanism.parameter != Parameter::None {
+        return fail(CKR_MECHANISM_PARAM_INVALID);
+    }
+    if key.attributes.class() != class {
+        return fail(CKR_KEY_TYPE_INCONSISTENT);
+    }
+    let Kind::MlKem(set) = Kind::of(&key.attributes)? else { return fail(CKR_KEY_TYPE_INCONSISTENT) };
+    if !key.attributes.is(usage) {
+        return fail(CKR_KEY_FUNCTION_NOT_PERMITTED);
+    }
+    attributes.supply(CKA_CLASS, CKO_SECRET_KEY.to_ne_bytes());
+    attributes.supply(CKA_KEY_TYPE, CKK_GENERIC_SECRET.to_ne_bytes());
+    if attributes.get(CKA_VALUE).is_some() {
+        return fail(CKR_TEMPLATE_INCONSISTENT);
+    }
+    Ok(set)
+}
+
+/// `C_EncapsulateKey`: the ciphertext's length, and the key, unless only the length was asked for. The work takes no
+/// secret, so it is done here; the secret then becomes a key of the server.
+pub(crate) fn encapsulate(
+    token: &Token,
+    session: CK_SESSION_HANDLE,
+    mechanism: &Mechanism,
+    public: &Object,
+    mut attributes: Attributes,
+    out: Option<&mut [u8]>,
+) -> Result<(usize, Option<CK_OBJECT_HANDLE>)> {
+    let what = (CKF_ENCAPSULATE, CKA_ENCAPSULATE, CKO_PUBLIC_KEY);
+    let set = encapsulated(mechanism, what, public, &mut attributes)?;
+    let length = set.ciphertext_size();
+    let Some(out) = out else { return Ok((length, None)) };
+    let out = out.get_mut(..length).ok_or(Error::TooSmall(length))?;
+    let (_, PublicKey::Lattice(key)) = public.public_key()? else { return fail(CKR_KEY_TYPE_INCONSISTENT) };
+    let mut ciphertext = vec![0; length];
+    let mut secret = Zeroizing::new([0; 32]);
+    driver().ml_kem_encapsulate(set, &key, &mut ciphertext, &mut secret)?;
+    let handle = import_secret(token, session, attributes, secret.as_slice(), Some(mechanism.kind))?;
+    out.copy_from_slice(&ciphertext);
+    Ok((length, Some(handle)))
+}
+
+/// `C_DecapsulateKey`. The protocol gives the secret out: it passes through this process.
+pub(crate) fn decapsulate(
+    token: &Token,
+    session: CK_SESSION_HANDLE,
+    mechanism: &Mechanism,
+    private: &Object,
+    mut attributes: Attributes,
+    ciphertext: &[u8],
+) -> Result<CK_OBJECT_HANDLE> {
+    let what = (CKF_DECAPSULATE, CKA_DECAPSULATE, CKO_PRIVATE_KEY);
+    let set = encapsulated(mechanism, what, private, &mut attributes)?;
+    if ciphertext.len() != set.ciphertext_size() {
+        return fail(CKR_WRAPPED_KEY_LEN_RANGE);
+    }
+    let mut secret = Zeroizing::new([0; 32]);
+    token.with_key(private, |hsm, key| {
+        Ok(hsm.ml_kem_decapsulate(key, keys::client_ml_kem(set), ciphertext, &mut secret)?)
+    })?;
+    import_secret(token, session, attributes, secret.as_slice(), Some(mechanism.kind))
 }
 
 /// `C_CopyObject`: keys only if the server lets their bytes out.

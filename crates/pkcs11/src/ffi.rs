@@ -1,4 +1,4 @@
-//! The C interface: every function of PKCS#11 3.0, as a shared library exports it.
+//! The C interface: every function of PKCS#11 3.2, as a shared library exports it.
 //!
 //! A function here does three things: it turns pointers and lengths into slices, calls the method of [`Module`] that does
 //! the work, and turns the outcome into a return value. Null pointers where there must be something are
@@ -931,6 +931,50 @@ functions! {
         put(key, module.derive_key(session, &needed(mechanism)?, base, &template(attributes, count)?)?)
     }
 
+    fn C_EncapsulateKey(
+        session: Handle,
+        mechanism: *mut CK_MECHANISM,
+        public: Key,
+        attributes: *mut CK_ATTRIBUTE,
+        count: CK_ULONG,
+        out: *mut CK_BYTE,
+        size: *mut CK_ULONG,
+        key: *mut Key,
+    ) {
+        // Who asks for the length gets no key.
+        if key.is_null() && !out.is_null() {
+            module()?;
+            return fail(CKR_ARGUMENTS_BAD);
+        }
+        let (mechanism, template) = (needed(mechanism)?, template(attributes, count)?);
+        let mut made = None;
+        produce(out, size, |module, out| {
+            let (length, handle) = module.encapsulate_key(session, &mechanism, public, &template, out)?;
+            made = handle;
+            Ok(length)
+        })?;
+        made.map_or(Ok(()), |made| put(key, made))
+    }
+
+    fn C_DecapsulateKey(
+        session: Handle,
+        mechanism: *mut CK_MECHANISM,
+        private: Key,
+        attributes: *mut CK_ATTRIBUTE,
+        count: CK_ULONG,
+        ciphertext: *mut CK_BYTE,
+        size: CK_ULONG,
+        key: *mut Key,
+    ) {
+        let module = module()?;
+        if key.is_null() {
+            return fail(CKR_ARGUMENTS_BAD);
+        }
+        let (mechanism, ciphertext) = (needed(mechanism)?, bytes(ciphertext, size, CKR_WRAPPED_KEY_LEN_RANGE)?);
+        let template = template(attributes, count)?;
+        put(key, module.decapsulate_key(session, &mechanism, private, &template, &ciphertext)?)
+    }
+
     fn C_SeedRandom(session: Handle, _seed: *mut CK_BYTE, _size: CK_ULONG) {
         module()?.check_session(session)?;
         fail(CKR_RANDOM_SEED_NOT_SUPPORTED)
@@ -996,6 +1040,16 @@ unsupported! {
     C_VerifyMessageBegin(Handle, *mut c_void, CK_ULONG)
     C_VerifyMessageNext(Handle, *mut c_void, CK_ULONG, Bytes, CK_ULONG, Bytes, CK_ULONG)
     C_MessageVerifyFinal(Handle)
+    C_VerifySignatureInit(Handle, Given, Key, Bytes, CK_ULONG)
+    C_VerifySignature(Handle, Bytes, CK_ULONG)
+    C_VerifySignatureUpdate(Handle, Bytes, CK_ULONG)
+    C_VerifySignatureFinal(Handle)
+    C_GetSessionValidationFlags(Handle, CK_SESSION_VALIDATION_FLAGS_TYPE, *mut CK_FLAGS)
+    C_AsyncComplete(Handle, *mut CK_UTF8CHAR, *mut CK_ASYNC_DATA)
+    C_AsyncGetID(Handle, *mut CK_UTF8CHAR, *mut CK_ULONG)
+    C_AsyncJoin(Handle, *mut CK_UTF8CHAR, CK_ULONG, Bytes, CK_ULONG)
+    C_WrapKeyAuthenticated(Handle, Given, Key, Key, Bytes, CK_ULONG, Bytes, Length)
+    C_UnwrapKeyAuthenticated(Handle, Given, Key, Bytes, CK_ULONG, *mut CK_ATTRIBUTE, CK_ULONG, Bytes, CK_ULONG, *mut Key)
 }
 
 /// Builds a function list: those functions that every version has, and `more`.
@@ -1021,44 +1075,49 @@ macro_rules! function_list {
 
 static FUNCTIONS_2_40: CK_FUNCTION_LIST = function_list!(CK_FUNCTION_LIST, 2 40);
 
-static FUNCTIONS_3_0: CK_FUNCTION_LIST_3_0 = function_list!(
-    CK_FUNCTION_LIST_3_0,
-    3 0,
-    C_GetInterfaceList,
-    C_GetInterface,
-    C_LoginUser,
-    C_SessionCancel,
-    C_MessageEncryptInit,
-    C_EncryptMessage,
-    C_EncryptMessageBegin,
-    C_EncryptMessageNext,
-    C_MessageEncryptFinal,
-    C_MessageDecryptInit,
-    C_DecryptMessage,
-    C_DecryptMessageBegin,
-    C_DecryptMessageNext,
-    C_MessageDecryptFinal,
-    C_MessageSignInit,
-    C_SignMessage,
-    C_SignMessageBegin,
-    C_SignMessageNext,
-    C_MessageSignFinal,
-    C_MessageVerifyInit,
-    C_VerifyMessage,
-    C_VerifyMessageBegin,
-    C_VerifyMessageNext,
-    C_MessageVerifyFinal
+/// The functions that 3.0 added, and `more`.
+macro_rules! function_list_3 {
+    ($list:ident, $minor:literal $(, $more:ident)*) => {
+        function_list!($list, 3 $minor, C_GetInterfaceList, C_GetInterface, C_LoginUser, C_SessionCancel, C_MessageEncryptInit, C_EncryptMessage, C_EncryptMessageBegin, C_EncryptMessageNext, C_MessageEncryptFinal, C_MessageDecryptInit, C_DecryptMessage, C_DecryptMessageBegin, C_DecryptMessageNext, C_MessageDecryptFinal, C_MessageSignInit, C_SignMessage, C_SignMessageBegin, C_SignMessageNext, C_MessageSignFinal, C_MessageVerifyInit, C_VerifyMessage, C_VerifyMessageBegin, C_VerifyMessageNext, C_MessageVerifyFinal $(, $more)*)
+    };
+}
+
+static FUNCTIONS_3_0: CK_FUNCTION_LIST_3_0 = function_list_3!(CK_FUNCTION_LIST_3_0, 0);
+
+static FUNCTIONS_3_2: CK_FUNCTION_LIST_3_2 = function_list_3!(
+    CK_FUNCTION_LIST_3_2,
+    2,
+    C_EncapsulateKey,
+    C_DecapsulateKey,
+    C_VerifySignatureInit,
+    C_VerifySignature,
+    C_VerifySignatureUpdate,
+    C_VerifySignatureFinal,
+    C_GetSessionValidationFlags,
+    C_AsyncComplete,
+    C_AsyncGetID,
+    C_AsyncJoin,
+    C_WrapKeyAuthenticated,
+    C_UnwrapKeyAuthenticated
 );
 
 const INTERFACE_NAME: &std::ffi::CStr = c"PKCS 11";
 
 /// Interfaces with their versions, the one that is preferred first.
-struct Interfaces([(CK_VERSION, CK_INTERFACE); 2]);
+struct Interfaces([(CK_VERSION, CK_INTERFACE); 3]);
 
 // SAFETY: the pointers lead to statics that nothing changes.
 unsafe impl Sync for Interfaces {}
 
 static INTERFACES: Interfaces = Interfaces([
+    (
+        CK_VERSION { major: 3, minor: 2 },
+        CK_INTERFACE {
+            pInterfaceName: INTERFACE_NAME.as_ptr().cast::<CK_UTF8CHAR>().cast_mut(),
+            pFunctionList: (&raw const FUNCTIONS_3_2).cast::<c_void>().cast_mut(),
+            flags: 0,
+        },
+    ),
     (
         CK_VERSION { major: 3, minor: 0 },
         CK_INTERFACE {
@@ -1077,6 +1136,6 @@ static INTERFACES: Interfaces = Interfaces([
     ),
 ]);
 
-fn interfaces() -> [CK_INTERFACE; 2] {
+fn interfaces() -> [CK_INTERFACE; 3] {
     INTERFACES.0.each_ref().map(|(_, interface)| *interface)
 }

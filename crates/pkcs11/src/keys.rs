@@ -50,7 +50,9 @@ const CURVES: [(Curve, client::Curve, &[u8]); 7] = [
 const ED25519: [&[u8]; 2] = [&[0x06, 0x03, 0x2b, 0x65, 0x70], b"\x13\x0cedwards25519"];
 const X25519: [&[u8]; 2] = [&[0x06, 0x03, 0x2b, 0x65, 0x6e], b"\x13\x0acurve25519"];
 
+const BIT_STRING: u8 = 3;
 const OCTET_STRING: u8 = 4;
+const SEQUENCE: u8 = 0x30;
 
 pub(crate) fn client_curve(curve: Curve) -> client::Curve {
     CURVES.iter().find(|(own, ..)| *own == curve).map_or(client::Curve::P256, |(_, theirs, _)| *theirs)
@@ -221,11 +223,16 @@ impl Kind {
 
 /// The DER encoding of an OCTET STRING of at most 65,535 bytes.
 fn octet_string(value: &[u8]) -> Vec<u8> {
+    tagged(OCTET_STRING, value)
+}
+
+/// The DER encoding of at most 65,535 bytes with a tag.
+fn tagged(tag: u8, value: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes();
     let header = match value.len() {
-        0..=0x7f => vec![OCTET_STRING, low],
-        0x80..=0xff => vec![OCTET_STRING, 0x81, low],
-        _ => vec![OCTET_STRING, 0x82, high, low],
+        0..=0x7f => vec![tag, low],
+        0x80..=0xff => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
     };
     [header.as_slice(), value].concat()
 }
@@ -360,6 +367,21 @@ impl PublicKey {
         };
         buffer.truncate(length);
         Ok(buffer)
+    }
+
+    /// The key as a SubjectPublicKeyInfo: CKA_PUBLIC_KEY_INFO.
+    pub(crate) fn info(&self, kind: Kind) -> Result<Vec<u8>> {
+        let bytes = self.encode(kind)?;
+        let Kind::MlKem(set) = kind else { return Ok(bytes) };
+        // The identifiers id-alg-ml-kem-512, -768 and -1024 (RFC 9935, section 3).
+        let number = match set {
+            MlKemSet::MlKem512 => 1,
+            MlKemSet::MlKem768 => 2,
+            MlKemSet::MlKem1024 => 3,
+        };
+        let algorithm = [0x30, 11, 0x06, 9, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x04, number];
+        let key = tagged(BIT_STRING, &[&[0], bytes.as_slice()].concat());
+        Ok(tagged(SEQUENCE, &[algorithm.as_slice(), &key].concat()))
     }
 
     /// Checks that the key is one: that a point is on its curve, for instance.
@@ -544,6 +566,22 @@ mod tests {
         let lattices = MlDsaSet::ALL.map(Kind::MlDsa).into_iter().chain(MlKemSet::ALL.map(Kind::MlKem));
         for kind in curves.into_iter().chain(others).chain(lattices) {
             assert_eq!(Kind::of(&described(kind)), Ok(kind));
+        }
+    }
+
+    #[test]
+    fn a_public_key_of_ml_kem_has_information_of_the_usual_form() {
+        for (set, front) in [
+            (MlKemSet::MlKem512, "30820332 300b 0609 608648016503040401 03820321 00"),
+            (MlKemSet::MlKem768, "308204b2 300b 0609 608648016503040402 038204a1 00"),
+            (MlKemSet::MlKem1024, "30820632 300b 0609 608648016503040403 03820621 00"),
+        ] {
+            let public = PublicKey::Lattice(vec![7; set.public_size()]);
+            let info = public.info(Kind::MlKem(set)).unwrap();
+            let (header, key) = info.split_at(info.len() - set.public_size());
+            let hex: String = header.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, front.replace(' ', ""));
+            assert!(key.iter().all(|byte| *byte == 7));
         }
     }
 

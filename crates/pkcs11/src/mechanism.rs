@@ -330,6 +330,15 @@ mod tests {
         for kind in all {
             assert_ne!(info(kind).unwrap().flags, 0);
         }
+        // The numbers of PKCS#11 3.2, which are younger than the rest.
+        assert_eq!([CKM_ML_KEM_KEY_PAIR_GEN, CKM_ML_KEM, CKK_ML_KEM, CKK_ML_DSA], [0x0f, 0x17, 0x49, 0x4a]);
+        assert_eq!([CKM_ML_DSA_KEY_PAIR_GEN, CKM_ML_DSA, CKM_HASH_ML_DSA], [0x1c, 0x1d, 0x1f]);
+        assert_eq!(HASH_ML_DSA.map(|(kind, _)| kind), [0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a]);
+        assert_eq!(
+            [CKA_PARAMETER_SET, CKA_ENCAPSULATE, CKA_DECAPSULATE, CKA_SEED],
+            [0x61d, 0x633, 0x634, 0x637]
+        );
+        assert_eq!([CKF_ENCAPSULATE, CKF_DECAPSULATE], [0x1000_0000, 0x2000_0000]);
         assert_eq!(info(CKM_DES3_CBC).unwrap_err().code(), CKR_MECHANISM_INVALID);
     }
 }

@@ -145,7 +145,7 @@ impl Module {
     #[must_use]
     pub fn info(&self) -> CK_INFO {
         CK_INFO {
-            cryptokiVersion: CK_VERSION { major: 3, minor: 0 },
+            cryptokiVersion: CK_VERSION { major: 3, minor: 2 },
             manufacturerID: padded(MANUFACTURER),
             flags: 0,
             libraryDescription: padded("Casemate HSM client"),
@@ -1011,6 +1011,43 @@ impl Module {
         let session = self.creating(session, &attributes)?;
         let base = key_of(&session, base)?;
         creation::derive(&session.token, session.handle, mechanism, &base, attributes)
+    }
+
+    /// `C_EncapsulateKey`: the ciphertext's length, and the handle of the key, unless only the length was asked for.
+    ///
+    /// # Errors
+    /// As [`derive_key`](Self::derive_key).
+    pub fn encapsulate_key(
+        &self,
+        session: CK_SESSION_HANDLE,
+        mechanism: &Mechanism,
+        public: CK_OBJECT_HANDLE,
+        template: &[Attribute],
+        out: Option<&mut [u8]>,
+    ) -> Result<(usize, Option<CK_OBJECT_HANDLE>)> {
+        let attributes = Attributes::of_template(template)?;
+        let session = self.creating(session, &attributes)?;
+        let public = key_of(&session, public)?;
+        creation::encapsulate(&session.token, session.handle, mechanism, &public, attributes, out)
+    }
+
+    /// `C_DecapsulateKey`.
+    ///
+    /// # Errors
+    /// As [`derive_key`](Self::derive_key), `CKR_WRAPPED_KEY_LEN_RANGE`. A ciphertext that is wrong in another way gives
+    /// another key, not an error.
+    pub fn decapsulate_key(
+        &self,
+        session: CK_SESSION_HANDLE,
+        mechanism: &Mechanism,
+        private: CK_OBJECT_HANDLE,
+        template: &[Attribute],
+        ciphertext: &[u8],
+    ) -> Result<CK_OBJECT_HANDLE> {
+        let attributes = Attributes::of_template(template)?;
+        let session = self.creating(session, &attributes)?;
+        let private = key_of(&session, private)?;
+        creation::decapsulate(&session.token, session.handle, mechanism, &private, attributes, ciphertext)
     }
 
     /// `C_WrapKey`.

@@ -264,7 +264,7 @@ pub(crate) fn of_alone(mut attributes: Attributes, has_users: bool) -> Option<At
 
 /// Sets `CKA_PUBLIC_KEY_INFO`.
 pub(crate) fn set_public_key_info(kind: Kind, public: &PublicKey, attributes: &mut Attributes) {
-    if let Ok(info) = public.encode(kind) {
+    if let Ok(info) = public.info(kind) {
         attributes.set(CKA_PUBLIC_KEY_INFO, info);
     }
 }

@@ -20,11 +20,27 @@ fn null_pointers_and_calls_out_of_order() {
         assert_eq!(((*list).version.major, (*list).version.minor), (2, 40));
 
         assert_eq!(C_GetInterfaceList(null_mut(), &raw mut count), CKR_OK);
-        assert_eq!(count, 2);
+        assert_eq!(count, 3);
         let mut interface = null_mut();
         assert_eq!(C_GetInterface(null_mut(), null_mut(), &raw mut interface, 0), CKR_OK);
         let version = (*interface).pFunctionList.cast::<CK_VERSION>().read();
+        assert_eq!((version.major, version.minor), (3, 2));
+        // Its functions stand where the standard says: those of 3.0 first, then the two of encapsulation.
+        let latest = (*interface).pFunctionList;
+        let functions = latest.cast::<CK_FUNCTION_LIST_3_2>().read();
+        let address = latest.cast::<[usize; 105]>().read();
+        assert_eq!(size_of::<CK_FUNCTION_LIST_3_2>(), size_of::<[usize; 105]>());
+        assert_eq!(address[1], functions.C_Initialize.unwrap() as *const () as usize);
+        assert_eq!(address[69], functions.C_GetInterfaceList.unwrap() as *const () as usize);
+        assert_eq!(address[93], functions.C_EncapsulateKey.unwrap() as *const () as usize);
+        assert_eq!(address[94], functions.C_DecapsulateKey.unwrap() as *const () as usize);
+        assert_eq!(address[104], functions.C_UnwrapKeyAuthenticated.unwrap() as *const () as usize);
+        let mut older = CK_VERSION { major: 3, minor: 0 };
+        assert_eq!(C_GetInterface(null_mut(), &raw mut older, &raw mut interface, 0), CKR_OK);
+        let version = (*interface).pFunctionList.cast::<CK_VERSION>().read();
         assert_eq!((version.major, version.minor), (3, 0));
+        let older = (*interface).pFunctionList.cast::<[usize; 93]>().read();
+        assert_eq!(older[1..], address[1..93]);
         let mut wanted = CK_VERSION { major: 2, minor: 40 };
         assert_eq!(C_GetInterface(null_mut(), &raw mut wanted, &raw mut interface, 0), CKR_OK);
         assert_eq!((*interface).pFunctionList, list.cast());
@@ -77,6 +93,24 @@ fn null_pointers_and_calls_out_of_order() {
             CKR_WRAPPED_KEY_LEN_RANGE
         );
         assert_eq!(C_SignUpdate(7, here, many), CKR_SESSION_HANDLE_INVALID);
+        let mut kem = CK_MECHANISM { mechanism: CKM_ML_KEM, pParameter: null_mut(), ulParameterLen: 0 };
+        assert_eq!(
+            C_DecapsulateKey(7, &raw mut kem, 1, null_mut(), 0, here, many, &raw mut key),
+            CKR_WRAPPED_KEY_LEN_RANGE
+        );
+        assert_eq!(
+            C_DecapsulateKey(7, &raw mut kem, 1, null_mut(), 0, here, 1, null_mut()),
+            CKR_ARGUMENTS_BAD
+        );
+        assert_eq!(
+            C_EncapsulateKey(7, null_mut(), 1, null_mut(), 0, null_mut(), &raw mut key, null_mut()),
+            CKR_ARGUMENTS_BAD
+        );
+        assert_eq!(
+            C_EncapsulateKey(7, &raw mut kem, 1, null_mut(), 0, null_mut(), &raw mut key, null_mut()),
+            CKR_SESSION_HANDLE_INVALID
+        );
+        assert_eq!(C_AsyncGetID(7, null_mut(), null_mut()), CKR_FUNCTION_NOT_SUPPORTED);
         assert_eq!(C_VerifyFinal(7, here, many), CKR_SIGNATURE_LEN_RANGE);
         assert_eq!(C_FindObjectsInit(7, null_mut(), 1), CKR_ARGUMENTS_BAD);
         assert_eq!(C_GetAttributeValue(7, 1, null_mut(), 0), CKR_ARGUMENTS_BAD);

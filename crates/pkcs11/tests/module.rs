@@ -790,3 +790,80 @@ fn a_logout_keeps_no_other_thread_waiting() {
     assert!(receiver.try_recv().unwrap(), "the other thread waited for the server");
     hsm.mend();
 }
+
+#[test]
+fn both_sides_of_an_encapsulation_have_the_same_key() {
+    let hsm = Hsm::new();
+    let module = hsm.module();
+    let session = session(&module);
+    let kem = Mechanism::new(CKM_ML_KEM);
+    let sets = [(CKP_ML_KEM_512, 768), (CKP_ML_KEM_768, 1088), (CKP_ML_KEM_1024, 1568)];
+    for (set, size) in sets {
+        let token = Attribute::truth(CKA_TOKEN, set == CKP_ML_KEM_768);
+        let (public, private) = module
+            .generate_key_pair(
+                session,
+                &Mechanism::new(CKM_ML_KEM_KEY_PAIR_GEN),
+                &[Attribute::number(CKA_PARAMETER_SET, set), token.clone()],
+                &[token],
+            )
+            .unwrap();
+        assert_eq!(value(&module, session, private, CKA_DECAPSULATE), [1]);
+        let aes = [
+            Attribute::number(CKA_CLASS, CKO_SECRET_KEY),
+            Attribute::number(CKA_KEY_TYPE, CKK_AES),
+            Attribute::truth(CKA_ENCRYPT, true),
+            Attribute::truth(CKA_DECRYPT, true),
+        ];
+        assert_eq!(module.encapsulate_key(session, &kem, public, &aes, None), Ok((size, None)));
+        let mut ciphertext = vec![0; size];
+        let small = module.encapsulate_key(session, &kem, public, &aes, Some(&mut ciphertext[1..]));
+        assert_eq!(small, Err(Error::TooSmall(size)));
+        let (length, ours) =
+            module.encapsulate_key(session, &kem, public, &aes, Some(&mut ciphertext)).unwrap();
+        assert_eq!(length, size);
+        let theirs = module.decapsulate_key(session, &kem, private, &aes, &ciphertext).unwrap();
+        let crypt = |key, encrypt: bool, block: [u8; 16]| {
+            let (mut out, ecb) = ([0; 16], Mechanism::new(CKM_AES_ECB));
+            if encrypt {
+                module.encrypt_init(session, &ecb, key).unwrap();
+                module.encrypt(session, Some(&block), Some(&mut out)).unwrap();
+            } else {
+                module.decrypt_init(session, &ecb, key).unwrap();
+                module.decrypt(session, Some(&block), Some(&mut out)).unwrap();
+            }
+            out
+        };
+        assert_eq!(crypt(theirs, false, crypt(ours.unwrap(), true, [7; 16])), [7; 16]);
+        assert_eq!(value(&module, session, theirs, CKA_VALUE_LEN), CK_ULONG::from(32_u8).to_ne_bytes());
+        assert_eq!(value(&module, session, theirs, CKA_SENSITIVE), [1]);
+
+        // A damaged ciphertext gives another key, one of another length none.
+        ciphertext[0] ^= 1;
+        let other = module.decapsulate_key(session, &kem, private, &aes, &ciphertext).unwrap();
+        assert_ne!(crypt(other, true, [7; 16]), crypt(theirs, true, [7; 16]));
+        let short = module.decapsulate_key(session, &kem, private, &aes, &ciphertext[1..]);
+        assert_eq!(code(short), CKR_WRAPPED_KEY_LEN_RANGE);
+        let swapped = module.decapsulate_key(session, &kem, public, &aes, &ciphertext);
+        assert_eq!(code(swapped), CKR_KEY_TYPE_INCONSISTENT);
+        let swapped = module.encapsulate_key(session, &kem, private, &aes, None);
+        assert_eq!(code(swapped), CKR_KEY_TYPE_INCONSISTENT);
+        let longer = [aes.as_slice(), &[Attribute::number(CKA_VALUE_LEN, 16)]].concat();
+        let longer = module.decapsulate_key(session, &kem, private, &longer, &ciphertext);
+        assert_eq!(code(longer), CKR_TEMPLATE_INCONSISTENT);
+    }
+    let (public, private) = ec_pair(&module, session, false);
+    assert_eq!(code(module.encapsulate_key(session, &kem, public, &[], None)), CKR_KEY_TYPE_INCONSISTENT);
+    assert_eq!(code(module.decapsulate_key(session, &kem, private, &[], &[])), CKR_KEY_TYPE_INCONSISTENT);
+    // Without the usage, neither side works.
+    let pair = module.generate_key_pair(
+        session,
+        &Mechanism::new(CKM_ML_KEM_KEY_PAIR_GEN),
+        &[Attribute::number(CKA_PARAMETER_SET, CKP_ML_KEM_512), Attribute::truth(CKA_ENCAPSULATE, false)],
+        &[Attribute::truth(CKA_DECAPSULATE, false)],
+    );
+    let (public, private) = pair.unwrap();
+    let not_permitted = CKR_KEY_FUNCTION_NOT_PERMITTED;
+    assert_eq!(code(module.encapsulate_key(session, &kem, public, &[], None)), not_permitted);
+    assert_eq!(code(module.decapsulate_key(session, &kem, private, &[], &[0; 768])), not_permitted);
+}
