@@ -218,10 +218,15 @@ macro_rules! openings {
                 options: *const $crate::ffi::Options,
                 $($p: <$kind as $crate::ffi::Parameter>::Raw $(, $second: <$kind as $crate::ffi::Parameter>::Second)?),*
             ) -> i32 {
-                // SAFETY: the caller's pointers are null or point to as much memory as C was told to give. The
-                // parameters are only read, and in the closure only.
+                // SAFETY: as below; nothing is kept of what is looked at.
+                let spans: [[$crate::ffi::Span; 2]; _] = unsafe { [$(
+                    <$kind as $crate::ffi::Parameter>::spans($p, $crate::ffi::optional!($($second)?), ())
+                ),*] };
+                // SAFETY: the caller's pointers are null or point to as much memory as C was told to give, and none that
+                // is written overlaps anything else: `open` has seen to it. The parameters are only read, and in the
+                // closure only.
                 unsafe {
-                    $crate::ffi::open(client, client_size, packet, packet_size, options, |$options, $hooks| {
+                    $crate::ffi::open(client, client_size, (packet, packet_size), options, &spans, |$options, $hooks| {
                         $( let $p = <$kind as $crate::ffi::Parameter>::take(
                             $p, $crate::ffi::optional!($($second)?), ()
                         )?; )*

@@ -252,13 +252,13 @@ fn exchange(state: &AtomicU32, from: u32, to: u32) -> Result<u32, u32> {
 ///
 /// # Safety
 /// `object` is null or points to `size` bytes; `packet` is null or points to `packet_size` bytes, which belong to the
-/// client until it is released; the options are null or as the header says.
+/// client until it is released; the options are null or as the header says. `spans` is the memory that `connect` uses.
 pub(crate) unsafe fn open(
     object: *mut Object,
     size: usize,
-    packet: *mut u8,
-    packet_size: usize,
+    (packet, packet_size): (*mut u8, usize),
     options: *const Options,
+    spans: &[[Span; 2]],
     connect: impl FnOnce(&Options, Hooks) -> Result<(Link, AnyClock), Failure>,
 ) -> i32 {
     if size < size_of::<Object>() {
@@ -272,14 +272,12 @@ pub(crate) unsafe fn open(
         || end.is_none()
         || packet_size > usize::MAX >> 1
         || (!options.is_null() && !options.is_aligned());
-    let apart = are_apart(
-        &[
-            [Span::written(object, size), Span::NONE],
-            [Span::written(packet, packet_size), Span::NONE],
-            [Span::read(options, size_of::<Options>()), Span::NONE],
-        ],
-        &[],
-    );
+    let own = [
+        Span::written(object, size),
+        Span::written(packet, packet_size),
+        Span::read(options, size_of::<Options>()),
+    ];
+    let apart = are_apart(&own.map(|span| [span, Span::NONE]), &[]) && are_apart(spans, &own);
     if is_bad || !apart {
         return Own::BAD_ARGUMENT.0;
     }
@@ -292,11 +290,11 @@ pub(crate) unsafe fn open(
     }
     // SAFETY: null, or aligned and, by the caller's word, options; every bit pattern is some.
     let options = unsafe { options.as_ref() }.copied().unwrap_or_default();
-    // SAFETY: not null, long enough and apart from the client; the caller leaves it to the client.
-    let storage: &'static mut [u8] = unsafe { slice::from_raw_parts_mut(packet, packet_size) };
     let Some(connected) = contained(|| connect(&options, options.hooks())) else { return Own::INTERNAL.0 };
     let (hsm, last) = match connected {
         Ok((link, clock)) => {
+            // SAFETY: not null, long enough and apart from the client; the caller leaves it to the client.
+            let storage: &'static mut [u8] = unsafe { slice::from_raw_parts_mut(packet, packet_size) };
             let timeout = options.timeout();
             let hsm = Client::with_timeout(link, storage, clock, timeout.unwrap_or(Duration::MAX));
             (Some(hsm), None)

@@ -62,6 +62,36 @@ static void own_transport_misbehaves(void)
     CHECK(casemate_open_transport(&client, sizeof client, packet, sizeof packet, NULL, &transport),
           CASEMATE_BAD_ARGUMENT);
     CHECK(casemate_release(&client), CASEMATE_OK); /* After a failed open too. */
+    {
+        /* A packet buffer that is, or begins or ends in, what else the call is given. */
+        union {
+            uint8_t bytes[256];
+            uint32_t words[64];
+            casemate_transport transport;
+            casemate_stream stream;
+            char address[32];
+            casemate_client client;
+        } both;
+        memset(&both, 0, sizeof both);
+        both.transport = transport;
+        both.transport.send = mute_send;
+        both.transport.receive = mute_receive;
+        CHECK(casemate_open_transport(&client, sizeof client, both.bytes, sizeof both, NULL, &both.transport),
+              CASEMATE_BAD_ARGUMENT);
+        CHECK(casemate_open_transport(&client, sizeof client, both.bytes + 8, 64, NULL, &both.transport),
+              CASEMATE_BAD_ARGUMENT);
+        CHECK(casemate_open_transport(&both.client, sizeof both.client, packet, sizeof packet, NULL, &both.transport),
+              CASEMATE_BAD_ARGUMENT);
+        CHECK(casemate_open_stream(&client, sizeof client, both.bytes, sizeof both, NULL, &both.stream),
+              CASEMATE_BAD_ARGUMENT);
+        memcpy(both.address, "unix:///nowhere", 16);
+        CHECK(casemate_open(&client, sizeof client, both.bytes + 15, 64, NULL, both.address), CASEMATE_BAD_ARGUMENT);
+        CHECK(casemate_open_memory(&client, sizeof client, packet, sizeof packet, NULL, both.words, 128,
+                                   both.words + 31, 128), CASEMATE_BAD_ARGUMENT);
+        CHECK(casemate_open_memory(&client, sizeof client, both.bytes + 252, 32, NULL, both.words, 128,
+                                   both.words + 32, 128), CASEMATE_BAD_ARGUMENT);
+        CHECK(casemate_release(&client), CASEMATE_NOT_OPEN); /* Nothing was begun. */
+    }
     transport.send = mute_send;
     transport.receive = mute_receive;
     transport.close = mute_close;
