@@ -12,6 +12,8 @@ use casemate_posix::daemon::{self, Event, PosixPlatform};
 use casemate_posix::device_key::DeviceKey;
 use casemate_posix::flash::{FileFlash, FileFlashOptions};
 use casemate_posix::hardware_keys::SimulatedKeyStore;
+use casemate_posix::metrics::Metrics;
+use casemate_posix::store::CountedStore;
 use casemate_posix::tcp::TcpServer;
 use casemate_protocol::{ClientId, Flags, Header, Label, Metadata, ObjectId, ObjectType};
 use casemate_server::{CacheShape, Config, HeapCache, Server, Session};
@@ -21,9 +23,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 /// An object store in RAM.
-pub(crate) type RamStore = FlashStore<RamFlash<Vec<u8>>, Vec<DirectoryEntry>>;
+pub(crate) type RamStore = CountedStore<FlashStore<RamFlash<Vec<u8>>, Vec<DirectoryEntry>>>;
 /// An object store in a file.
-pub(crate) type FileStore = FlashStore<FileFlash, Vec<DirectoryEntry>>;
+pub(crate) type FileStore = CountedStore<FlashStore<FileFlash, Vec<DirectoryEntry>>>;
 
 /// What a server consists of.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) audit: Option<(PathBuf, AuditOptions)>,
     /// Whether clients can call the port's example callbacks.
     pub(crate) example_callbacks: bool,
+    /// Whether the server counts what it does.
+    pub(crate) metrics: bool,
 }
 
 impl Default for Setup {
@@ -59,6 +63,7 @@ impl Default for Setup {
             hardware_keys: SimulatedKeyStore::new(),
             audit: None,
             example_callbacks: false,
+            metrics: false,
         }
     }
 }
@@ -77,6 +82,7 @@ impl Setup {
         let size = usize::try_from(self.nvm_size)?;
         let flash = RamFlash::new(vec![0; size], self.erased_byte.unwrap_or(0x00));
         FlashStore::mount(flash, self.directory(), self.flash_options())
+            .map(CountedStore::new)
             .map_err(|error| anyhow!("no store can be made with these sizes: {error}"))
     }
 
@@ -93,7 +99,8 @@ impl Setup {
         let erased_byte = self.erased_byte.unwrap_or(0xFF);
         let flash =
             FileFlash::open(path, FileFlashOptions { partition_size: self.nvm_size / 2, erased_byte })?;
-        FlashStore::mount(flash, self.directory(), self.flash_options()).map_err(|error| match error {
+        let mounted = FlashStore::mount(flash, self.directory(), self.flash_options());
+        mounted.map(CountedStore::new).map_err(|error| match error {
             StoreError::Flash(error) => error.into(),
             error => {
                 let advice = match error {
@@ -126,6 +133,10 @@ impl Setup {
             .with_hardware_keys((!self.hardware_keys.is_empty()).then(|| self.hardware_keys.clone()));
         if self.example_callbacks {
             platform = platform.with_callbacks(callbacks::examples());
+        }
+        if self.metrics {
+            let limit = self.config.users.map(|policy| policy.lockout.limit.into());
+            platform = platform.with_metrics(Metrics::new(limit));
         }
         if let Some((path, options)) = &self.audit {
             let shown = path.display().to_string();

@@ -19,6 +19,7 @@ mod she;
 mod simple;
 mod stateful;
 mod table;
+mod top;
 mod user;
 mod users;
 mod value;
@@ -72,6 +73,7 @@ enum Command {
     Random(simple::Random),
     Image(image::Image),
     Audit(audit::Audit),
+    Top(top::Top),
     Bench(bench::Bench),
 }
 
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         Command::Random(command) => command.run(),
         Command::Image(command) => command.run(),
         Command::Audit(command) => command.run(),
+        Command::Top(command) => command.run(),
         Command::Bench(command) => command.run(),
     };
     match result {

@@ -12,9 +12,11 @@ use casemate_posix::connection::ConnectionOptions;
 use casemate_posix::connection::Listener;
 use casemate_posix::daemon::{self, Event};
 use casemate_posix::hardware_keys::SimulatedKeyStore;
+use casemate_posix::metrics::Endpoint;
 #[cfg(feature = "tls-psk")]
 use casemate_posix::psk::{PskKey, PskServer, PskServerOptions};
 use casemate_posix::shm::ShmServer;
+use casemate_posix::store::CountedStore;
 use casemate_posix::tcp::TcpServer;
 #[cfg(feature = "tls")]
 use casemate_posix::tls::{TlsIdentity, TlsServer, TlsServerOptions, TlsTrust};
@@ -31,6 +33,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
@@ -87,6 +90,10 @@ pub(crate) struct Serve {
     /// given several times. Clients name it with 0x400 added to its number, and 0x100 if it is for all clients
     #[arg(long = "hardware-key", value_name = "CLIENT:ID:FILE", value_parser = trusted_key)]
     hardware_keys: Vec<TrustedKey>,
+    /// Count what the server does, and offer the numbers to Prometheus at http://ADDRESS/metrics: HOST:PORT, or unix:PATH.
+    /// They name no key and no user. `casemate top` shows them
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<String>,
     #[command(flatten)]
     audit: Audit,
     #[command(flatten)]
@@ -476,11 +483,13 @@ impl Serve {
             },
             audit: self.audit.options()?,
             example_callbacks: self.example_callbacks,
+            metrics: self.metrics.is_some(),
         })
     }
 
-    fn serve<S: ObjectStore + Send>(&self, setup: &Setup, store: S, place: &str) -> Result<()> {
+    fn serve<S: ObjectStore + Send>(&self, setup: &Setup, store: CountedStore<S>, place: &str) -> Result<()> {
         let space = store.available();
+        let store_counts = store.counts();
         let nvm = (self.nvm != Path::new("ram")).then_some(self.nvm.as_path());
         let device_key = self.users.device_key(nvm, &store, |event| log(event))?;
         let server = setup.server_with_key(store, device_key)?;
@@ -492,6 +501,7 @@ impl Serve {
             log(format_args!("trusted key {id} from {}", file.display()));
         }
         let listeners = self.listeners(setup)?;
+        let metrics = self.metrics.as_deref().map(Endpoint::bind).transpose()?;
 
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT, SIGHUP] {
@@ -512,15 +522,32 @@ impl Serve {
         for listener in &listeners {
             log(format_args!("server {} listens on {}", self.server_id, listener.address()));
         }
+        if let Some(metrics) = &metrics {
+            log(format_args!("metrics at {}", metrics.address()));
+            if !metrics.is_local() {
+                log("warning: whoever reaches the address of the metrics can read them");
+            }
+        }
         let report = |event: Event| {
             let is_routine = matches!(event, Event::Connected(_) | Event::Ended { .. });
             if !(self.quiet && is_routine) {
                 log(event);
             }
         };
-        daemon::serve(&server, &listeners, setup.cache, &stop, &report);
+        thread::scope(|scope| {
+            if let Some(metrics) = &metrics {
+                let (server, stop) = (&server, &stop);
+                let render = move |format| {
+                    let render = daemon::render_metrics;
+                    render(server, format, Some(&store_counts), setup.cache, setup.connections)
+                        .unwrap_or_default()
+                };
+                scope.spawn(move || metrics.serve(stop, &render));
+            }
+            daemon::serve(&server, &listeners, setup.cache, &stop, &report);
+        });
         // Names of sockets and shared memory are gone before this says so.
-        drop(listeners);
+        drop((listeners, metrics));
         if let Some(audit) = server.platform().audit()
             && audit.lost() > 0
         {

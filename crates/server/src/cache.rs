@@ -51,6 +51,15 @@ impl Default for CacheShape {
     }
 }
 
+/// How many slots of a key cache hold a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheUse {
+    /// Small slots.
+    pub small: usize,
+    /// Big slots.
+    pub big: usize,
+}
+
 /// Memory for a key cache. Slots are numbered from 0: the small ones, then the big ones.
 pub trait CacheStorage {
     /// The shape; always the same.
@@ -236,6 +245,19 @@ impl<S: CacheStorage> KeyCache<S> {
 
     pub(crate) fn shape(&self) -> CacheShape {
         self.storage.shape()
+    }
+
+    /// How many slots hold a key.
+    pub(crate) fn occupied(&self) -> CacheUse {
+        let small_slots = self.shape().small_slots;
+        let mut count = CacheUse::default();
+        for index in self.indices() {
+            if self.storage.slot(index).is_some_and(|(slot, _)| !slot.is_free()) {
+                let class = if index < small_slots { &mut count.small } else { &mut count.big };
+                *class = class.saturating_add(1);
+            }
+        }
+        count
     }
 
     fn indices(&self) -> core::ops::Range<usize> {

@@ -63,7 +63,7 @@ mod users;
 
 #[cfg(feature = "alloc")]
 pub use cache::HeapCache;
-pub use cache::{ArrayCache, CacheShape, CacheStorage, Slot};
+pub use cache::{ArrayCache, CacheShape, CacheStorage, CacheUse, Slot};
 #[cfg(feature = "certificates")]
 pub use config::{CertificateOptions, VerifyCacheScope};
 pub use config::{Config, ConfigError, Isolation};

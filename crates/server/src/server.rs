@@ -1,7 +1,7 @@
 //! What sessions share, a session, and the way of one request through the server.
 
 use crate::audit::{self, Event, Record};
-use crate::cache::{CacheStorage, KeyCache};
+use crate::cache::{CacheStorage, CacheUse, KeyCache};
 use crate::config::{Config, ConfigError, Isolation};
 use crate::group;
 #[cfg(feature = "certificates")]
@@ -192,6 +192,11 @@ impl<P: Platform> Session<P> {
         self
     }
 
+    /// How many keys the session's cache holds.
+    pub fn cache_use(&self) -> CacheUse {
+        self.cache.occupied()
+    }
+
     /// Who the client is; `None` before INIT.
     pub const fn client(&self) -> Option<ClientId> {
         self.client
@@ -353,6 +358,11 @@ impl<P: Platform> Server<P> {
     /// `None` if the lock cannot be had ([`Lock::with`]).
     pub fn with_store<R>(&self, work: impl FnOnce(&mut P::Store) -> R) -> Option<R> {
         self.shared.with(|shared| work(&mut shared.store))
+    }
+
+    /// How many keys the cache of global keys holds; `None` if the lock cannot be had ([`Lock::with`]).
+    pub fn global_cache_use(&self) -> Option<CacheUse> {
+        self.shared.with(|shared| shared.global.occupied())
     }
 
     /// Makes every session read stored keys anew instead of using cached copies: for an owner who has changed keys through

@@ -7,7 +7,9 @@ use crate::connection::{Accepted, Admission, Answer, Connection, Ended, Listener
 use crate::device_key::DeviceKey;
 use crate::entropy::OsEntropy;
 use crate::hardware_keys::SimulatedKeyStore;
+use crate::metrics::{Counted, Format, Metrics, Present};
 use crate::shm::DmaArea;
+use crate::store::StoreCounts;
 #[cfg(feature = "aws-lc")]
 use casemate_crypto::Prefer;
 use casemate_crypto::{Drbg, Driver, Error as CryptoError, Software};
@@ -23,8 +25,9 @@ use casemate_server::{
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::sync::Mutex;
+use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -50,6 +53,7 @@ type Accelerated = Portable;
 pub struct PosixPlatform<S> {
     driver: Accelerated,
     audit: Option<AuditFile>,
+    metrics: Option<Arc<Metrics>>,
     device_key: Option<DeviceKey>,
     hardware_keys: Option<SimulatedKeyStore>,
     callbacks: Vec<Option<Callback>>,
@@ -71,6 +75,7 @@ impl<S> PosixPlatform<S> {
         Ok(Self {
             driver,
             audit: None,
+            metrics: None,
             device_key: None,
             hardware_keys: None,
             callbacks: Vec::new(),
@@ -82,6 +87,18 @@ impl<S> PosixPlatform<S> {
     #[must_use]
     pub fn with_audit(self, audit: AuditFile) -> Self {
         Self { audit: Some(audit), ..self }
+    }
+
+    /// The same platform, which counts what its server does.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics: Some(Arc::new(metrics)), ..self }
+    }
+
+    /// The counters, if there are any.
+    #[must_use]
+    pub const fn metrics(&self) -> Option<&Arc<Metrics>> {
+        self.metrics.as_ref()
     }
 
     /// The file of security records, if there is one.
@@ -161,6 +178,9 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
     fn record(&self, record: &Record) {
         if let Some(audit) = &self.audit {
             audit.record(record);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.record(record);
         }
     }
 
@@ -246,6 +266,9 @@ fn listen<S: ObjectStore + Send>(
             let connection = match listener.accept(stop) {
                 Ok(Accepted::Connection(connection)) => connection,
                 Ok(Accepted::Refused(peer, refusal)) => {
+                    if let Some(metrics) = server.platform().metrics() {
+                        metrics.turned_away(&peer, refusal);
+                    }
                     report(Event::Refused(peer, refusal));
                     continue;
                 }
@@ -265,6 +288,37 @@ fn listen<S: ObjectStore + Send>(
     });
 }
 
+/// The counters of a server as text, with what its object store and its cache of global keys hold now; `None` if the
+/// server counts nothing. `store` are the counts of the object store, if it has any.
+pub fn render_metrics<S: ObjectStore>(
+    server: &Server<PosixPlatform<S>>,
+    format: Format,
+    store: Option<&StoreCounts>,
+    cache: CacheShape,
+    connection_limit: usize,
+) -> Option<String> {
+    let metrics = server.platform().metrics()?;
+    let (available, stored) = server.with_store(|store| {
+        let (mut objects, mut bytes) = (0_u64, 0_u64);
+        let visited = store.visit(&mut |metadata| {
+            objects = objects.saturating_add(1);
+            bytes = bytes.saturating_add(metadata.length.into());
+            ControlFlow::Continue(())
+        });
+        (store.available().ok(), visited.is_ok().then_some((objects, bytes)))
+    })?;
+    let present = Present {
+        available,
+        stored,
+        store,
+        global_cache: server.global_cache_use(),
+        cache_shape: Some(cache),
+        connection_limit: Some(connection_limit),
+        records_lost: server.platform().audit().map(AuditFile::lost),
+    };
+    Some(metrics.render(format, &present))
+}
+
 /// Serves one client.
 fn attend<S: ObjectStore>(
     server: &Server<PosixPlatform<S>>,
@@ -274,6 +328,7 @@ fn attend<S: ObjectStore>(
     report: &(dyn Fn(Event) + Sync),
 ) {
     let peer = connection.peer().clone();
+    let mut counted = server.platform().metrics().map(|metrics| Counted::new(metrics, &peer));
     report(Event::Connected(peer.clone()));
     let known = match connection.establish(stop) {
         Ok(known) => known,
@@ -290,6 +345,8 @@ fn attend<S: ObjectStore>(
     let mut admission: Option<Admission> = None;
     let mut shared = connection.dma_area().map(|area| (area, vec![0; DMA_SCRATCH]));
     let why = connection.serve(stop, |request, response| {
+        // The time is asked for only where somebody wants to know.
+        let begun = counted.is_some().then(|| Counted::begin(request));
         let reply = match &mut shared {
             Some((area, scratch)) => {
                 let window = ClientWindow { memory: area, scratch };
@@ -297,6 +354,9 @@ fn attend<S: ObjectStore>(
             }
             None => server.handle(&mut session, request, response),
         };
+        if let (Some(counted), Some(begun)) = (&mut counted, &begun) {
+            counted.finish(begun, reply, response, session.cache_use());
+        }
         if session.client() != admission.as_ref().map(Admission::client) {
             // It has just said who it is.
             admission = session.client().and_then(|client| limit.admit(client));
@@ -312,6 +372,7 @@ fn attend<S: ObjectStore>(
     });
     let client = session.client();
     server.end(session);
+    drop(counted);
     report(Event::Ended { peer, client, why });
 }
 

@@ -1,6 +1,6 @@
 //! Casemate on POSIX systems: packets over TCP ([`tcp`]), Unix-domain sockets ([`unix`]), shared memory ([`shm`])
 //! and TLS (`tls`), flash in a file ([`flash`]), a device key in a file ([`device_key`]), entropy ([`entropy`]) and time
-//! from the operating system, security records in a file ([`audit`]), example callbacks ([`callbacks`]), a server
+//! from the operating system, security records in a file ([`audit`]), counters for operators ([`metrics`]), example callbacks ([`callbacks`]), a server
 //! application ([`daemon`]) that serves any number of listeners ([`connection`]) at once. The porting interface, for which one
 //! thread does, is in [`device`].
 #![deny(unsafe_code)]
@@ -18,12 +18,14 @@ pub mod flash;
 pub mod hardware_keys;
 mod link;
 mod mapping;
+pub mod metrics;
 mod patient;
 #[cfg(feature = "tls-psk")]
 pub mod psk;
 pub mod ram_flash;
 pub mod shm;
 mod socket;
+pub mod store;
 pub mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;

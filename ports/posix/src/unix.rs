@@ -96,13 +96,7 @@ impl UnixServer {
     /// # Errors
     /// [`LinkError::Bind`].
     pub fn bind(path: &Path, policy: UnixPolicy, options: ConnectionOptions) -> Result<Self, LinkError> {
-        let failed = |source| LinkError::Bind { address: path.display().to_string(), source };
-        remove_stale(path).map_err(failed)?;
-        let listener = UnixListener::bind(path).map_err(failed)?;
-        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
-        chmod(path, mode).map_err(|error| failed(error.into()))?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned(), policy, options: options.checked() })
+        Ok(Self { listener: listen(path)?, path: path.to_owned(), policy, options: options.checked() })
     }
 
     /// Where it listens.
@@ -110,6 +104,17 @@ impl UnixServer {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// A listening socket that does not wait, with access rights 0660. A socket that nobody listens on any more is replaced.
+pub(crate) fn listen(path: &Path) -> Result<UnixListener, LinkError> {
+    let failed = |source| LinkError::Bind { address: path.display().to_string(), source };
+    remove_stale(path).map_err(failed)?;
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP;
+    chmod(path, mode).map_err(|error| failed(error.into()))?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
 }
 
 /// Removes a socket that a server has left behind.

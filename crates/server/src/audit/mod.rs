@@ -366,7 +366,7 @@ impl fmt::Display for Record {
 
 /// Whether a message that was answered with `status` was refused by a policy, so that the refusal is recorded. A wrong
 /// argument, a missing object or a signature that does not verify is everyday business and is not.
-pub(crate) fn is_refusal(kind: Kind, status: Status) -> bool {
+pub fn is_refusal(kind: Kind, status: Status) -> bool {
     match status {
         Status::ACCESS
         | Status::USAGE
