@@ -58,7 +58,7 @@ pub use entropy::check_entropy;
 pub use flash::{check_flash, check_power_cuts};
 pub use platform::check_platform;
 pub use report::{Outcome, Report, Shortfall, Summary, ensure};
-pub use service::{Driven, check_service};
+pub use service::{Driven, cache_key, check_service};
 pub use transport::check_transport;
 
 use casemate_port::{Core, Fault, Port};

@@ -104,6 +104,19 @@ pub fn check_service<P: Subject, const LINKS: usize>(
     report.check(AREA, "the object is there after a restart, and can be destroyed", outcome);
 }
 
+/// Boots a device and has a client put this key, of at most 256 bytes, into the server's cache; whether that went well. The
+/// session stays open. For tests of what is left of the key in memory afterwards, when the device fails for instance.
+pub fn cache_key<P: Subject, const LINKS: usize>(firmware: &mut Firmware<P, LINKS>, key: &[u8]) -> bool {
+    let Some(id) = firmware.port().known_client(0).or(ClientId::new(1)) else { return false };
+    if boot(firmware).is_err() {
+        return false;
+    }
+    let Ok(transport) = connect(firmware, 0) else { return false };
+    let mut client = Client::new(Driven::new(firmware, transport), [0; PACKET]);
+    let new = NewKey { label: "conformance".into(), ..NewKey::default() };
+    client.init(id).is_ok() && client.key_cache(&new, key).is_ok()
+}
+
 fn boot<P: Subject, const LINKS: usize>(firmware: &mut Firmware<P, LINKS>) -> Outcome {
     while let Some(step) = firmware.step() {
         if step == Step::Serve {

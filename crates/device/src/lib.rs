@@ -1,9 +1,10 @@
 //! Parts that ports to devices share, and that belong to no chip.
 //!
 //! * [`Aes128Driver`]: the modes around an engine that turns one block of AES-128 at a time, as a cryptographic driver.
+//! * [`Owned`]: a variable in a static that one owner takes for good.
 //! * [`SerialServer`]: a serial line as a transport; in emulation it carries the clients.
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
     deny(
@@ -22,7 +23,9 @@
 extern crate std;
 
 mod aes;
+mod owned;
 mod serial;
 
 pub use aes::{Aes128Driver, Aes128Engine};
+pub use owned::{OneThread, Owned, Place, Taken};
 pub use serial::{Line, SerialServer};

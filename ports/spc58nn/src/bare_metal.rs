@@ -5,15 +5,14 @@
 #![allow(unsafe_code)]
 
 use crate::FlashArray;
-pub use crate::owned::Owned;
-use crate::owned::{Place, Taken};
-use casemate_device::Line;
+use crate::bridge::HoldCores;
+use casemate_device::{Line, OneThread, Place, Taken};
 use casemate_transport::SharedRegion;
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
 use core::fmt;
 use core::ptr;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// What unused stack is filled with.
 const PAINT: u32 = 0xA5A5_5A5A;
@@ -136,16 +135,142 @@ unsafe extern "C" {
     static __bss_end: u8;
 }
 
-/// An exception that nothing should have caused: the core stops and answers nobody any more.
+/// An exception that nothing should have caused.
 extern "C" fn trapped(syndrome: u32, address: u32, place: u32) -> ! {
-    say(format_args!("FAULT exception: syndrome {syndrome:#x}, address {address:#x}, at {place:#x}\n"));
-    stop()
+    fail(format_args!("FAULT exception: syndrome {syndrome:#x}, address {address:#x}, at {place:#x}\n"))
 }
 
 #[panic_handler]
 fn panicked(information: &core::panic::PanicInfo<'_>) -> ! {
-    say(format_args!("FAULT {information}\n"));
+    fail(format_args!("FAULT {information}\n"))
+}
+
+/// What comes last when the core has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFault {
+    /// The core does nothing any more. A watchdog that runs is no longer served and resets the device; without one, the device
+    /// stays in its safe state.
+    Stop,
+    /// The board is reset, and the firmware boots again.
+    Reset,
+    /// For emulation: the core looks whether anything is left in its RAM, says so on the second serial port and resets the
+    /// board, which ends an emulator that was started with `-no-reboot`.
+    Report,
+}
+
+/// What [`on_fault`] was told.
+#[derive(Clone, Copy)]
+struct Plan {
+    cores: Option<&'static dyn HoldCores>,
+    after: AfterFault,
+}
+
+struct Plans(Cell<Plan>);
+
+// SAFETY: there is one thread: one core, which takes no interrupts. This module is for such a core only.
+unsafe impl Sync for Plans {}
+
+static PLAN: Plans = Plans(Cell::new(Plan { cores: None, after: AfterFault::Stop }));
+
+/// Says what a panic and an exception lead to, the safe state that needs nothing of what has failed: the application cores are
+/// held, then all RAM is overwritten, variables and stack, so that no key is left in it, and then comes `after`. No request is
+/// answered any more.
+///
+/// Until this is called, no core is held, and the end is [`AfterFault::Stop`].
+pub fn on_fault(cores: Option<&'static dyn HoldCores>, after: AfterFault) {
+    PLAN.0.set(Plan { cores, after });
+}
+
+/// The safe state. What is said of it goes to the emulator.
+fn fail(why: fmt::Arguments<'_>) -> ! {
+    static FAILED: AtomicBool = AtomicBool::new(false);
+    let Plan { cores, after } = PLAN.0.get();
+    // A fault on the way to the safe state must not begin it again.
+    if !FAILED.swap(true, Ordering::AcqRel) {
+        if let Some(cores) = cores {
+            cores.hold_cores();
+        }
+        say(why);
+    }
+    let end = match after {
+        AfterFault::Stop => stop_after_fault,
+        AfterFault::Reset => reset_after_fault,
+        AfterFault::Report => report,
+    };
+    let end: extern "C" fn() -> ! = end;
+    // SAFETY: the range is the RAM of the HSM core. Nothing reads afterwards what was in it: the loop works in registers, which
+    // are then wiped too, and `end`, which begins on an empty stack and does not return, uses no variable.
+    unsafe {
+        asm!(
+            "2: cmplw 3, 4",
+            "bge 3f",
+            "stw 6, 0(3)",
+            "addi 3, 3, 4",
+            "b 2b",
+            "3: mr 1, 4",
+            "li 0, 0",
+            ".irp register, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31",
+            "li \\register, 0",
+            ".endr",
+            // A frame whose back chain is zero ends the stack.
+            "stwu 0, -16(1)",
+            "mtctr 5",
+            "bctr",
+            in("r3") &raw const __data_start,
+            in("r4") &raw const __stack_top,
+            in("r5") end,
+            in("r6") 0,
+            options(noreturn)
+        )
+    }
+}
+
+extern "C" fn stop_after_fault() -> ! {
     stop()
+}
+
+extern "C" fn reset_after_fault() -> ! {
+    reset()
+}
+
+/// Whether all RAM but its own stack is zero. It uses no variable.
+extern "C" fn report() -> ! {
+    let mut at = (&raw const __data_start).cast::<u32>();
+    let own = stack_pointer().cast_const();
+    // SAFETY: the RAM of the HSM core up to this function's own stack, which was overwritten just now.
+    while at < own && unsafe { at.read_volatile() } == 0 {
+        at = at.wrapping_add(1);
+    }
+    say(format_args!("FAULT RAM {}\n", if at >= own { "is wiped" } else { "holds something" }));
+    reset()
+}
+
+/// How often these bytes are in RAM, stack included.
+#[must_use]
+pub fn copies_in_ram(bytes: &[u8]) -> usize {
+    let start = (&raw const __data_start).addr();
+    let end = (&raw const __stack_top).addr().saturating_sub(bytes.len());
+    let is_there = |at: &usize| {
+        // SAFETY: RAM of the HSM core, all of it initialized at start, and only read.
+        (*at..)
+            .zip(bytes)
+            .all(|(at, byte)| unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() == *byte })
+    };
+    (start..end).filter(is_there).count()
+}
+
+/// Executes what is no instruction: an exception, as a test of what it leads to.
+pub fn trap() -> ! {
+    // SAFETY: a word of zeros is no instruction (Power ISA, appendix on illegal instructions): it raises an exception and
+    // does not return.
+    unsafe { asm!(".long 0", options(noreturn, nomem, nostack)) }
+}
+
+/// A number that the emulator was given (`-device loader,addr=0x03100000,data=…,data-len=4`); 0 if none.
+#[must_use]
+pub fn argument() -> u8 {
+    // SAFETY: RAM of the board (128 MiB from 0), mapped at start, that the linker gives to nothing.
+    unsafe { ptr::with_exposed_provenance::<u8>(0x0310_0000).read_volatile() }
 }
 
 /// Sizes of the program, in bytes.
@@ -169,6 +294,23 @@ pub fn sizes() -> Sizes {
         flash: between((&raw const __code_start).addr(), (&raw const __code_end).addr()).saturating_add(data),
         variables: data.saturating_add(zeros),
         stack: between((&raw const __stack_limit).addr(), (&raw const __stack_top).addr()),
+    }
+}
+
+/// A variable that one owner takes for good. It need not be `Send`.
+#[derive(Debug)]
+pub struct Owned<T>(casemate_device::Owned<OneThread<T>>);
+
+impl<T> Owned<T> {
+    /// A variable that begins with `value`.
+    pub const fn new(value: T) -> Self {
+        // SAFETY: there is one thread: one core, which takes no interrupts. This module is for such a core only.
+        Self(casemate_device::Owned::new(unsafe { OneThread::new(value) }))
+    }
+
+    /// The variable, the first time; later `None`.
+    pub fn take(&'static self) -> Option<&'static mut T> {
+        self.0.take().map(OneThread::get_mut)
     }
 }
 

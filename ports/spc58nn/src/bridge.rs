@@ -176,3 +176,18 @@ const fn exists(core: Core) -> Result<(), Fault> {
 const fn bit(core: Core) -> u32 {
     1_u32.wrapping_shl(core.0 as u32)
 }
+
+/// Holds the application cores when the HSM core has failed and nothing else of the firmware can be used any more.
+pub trait HoldCores {
+    /// Resets all of them and holds them.
+    fn hold_cores(&self);
+}
+
+impl<R: Registers> HoldCores for Host<R> {
+    fn hold_cores(&self) {
+        for core in (0..APPLICATION_CORES).map(Core) {
+            // There is nothing left to do about a core that does not obey.
+            let _ = self.hold(core);
+        }
+    }
+}

@@ -3,8 +3,8 @@
 #![allow(unsafe_code)]
 
 use crate::FlashArray;
-pub use crate::owned::Owned;
 use casemate_device::Line;
+pub use casemate_device::Owned;
 use core::fmt;
 
 #[link(wasm_import_module = "casemate")]

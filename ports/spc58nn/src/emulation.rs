@@ -4,6 +4,8 @@
 use casemate_device::SerialServer;
 use casemate_port::{Firmware, Progress, Reason};
 use casemate_protocol::ClientId;
+#[cfg(target_arch = "powerpc")]
+use casemate_spc58nn::Host;
 use casemate_spc58nn::machine::{self, EMULATED_FLASH, EmulatedNoise, Owned, SerialPort, say};
 use casemate_spc58nn::port::{Board, Memory, PACKET, Spc58nn};
 use casemate_spc58nn::{Model, Surroundings};
@@ -34,6 +36,8 @@ static MEMORY: Owned<Memory<LINKS>> = Owned::new(Memory::new());
 static FRAMES: Owned<[[u8; FRAME]; 2]> = Owned::new([[0; FRAME]; 2]);
 static SERIAL: Owned<Option<RefCell<Serial>>> = Owned::new(None);
 static MODEL: Owned<Option<Model<'static, Noise>>> = Owned::new(None);
+#[cfg(target_arch = "powerpc")]
+static HOST: Owned<Option<Host<&'static Model<'static, Noise>>>> = Owned::new(None);
 
 /// The client's line, as long as a session lasts.
 struct Link(&'static RefCell<Serial>);
@@ -75,6 +79,8 @@ pub(crate) fn run() -> Option<()> {
     let start = machine::time_base();
     let flash = EMULATED_FLASH.take()?.start();
     let model: &'static _ = MODEL.take()?.insert(Model::new(Noise(EmulatedNoise::new()), flash));
+    #[cfg(target_arch = "powerpc")]
+    machine::on_fault(Some(HOST.take()?.insert(Host::new(model))), machine::AfterFault::Report);
     let [incoming, outgoing] = FRAMES.take()?;
     let serial = SerialServer::new(SerialPort::first(), incoming, outgoing);
     let serial: &'static _ = SERIAL.take()?.insert(RefCell::new(serial));

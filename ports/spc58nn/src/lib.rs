@@ -41,7 +41,6 @@ pub mod engine;
 pub mod memory_map;
 pub mod model;
 pub mod noise;
-pub mod owned;
 pub mod port;
 pub mod registers;
 

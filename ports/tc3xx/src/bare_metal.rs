@@ -2,13 +2,16 @@
 //! module of this port with unsafe code.
 #![allow(unsafe_code)]
 
+use self::semihosting::File;
+use crate::bridge::HoldCores;
 use crate::data_flash::PAGE_SIZE;
 use crate::memory_map::{CURRENT, EMULATED_MARKS, Region};
 use crate::model::FlashCells;
 use crate::registers::{REGISTER_COUNT, Register, Registers};
+use casemate_device::OneThread;
 use casemate_transport::SharedRegion;
 use core::arch::{asm, global_asm};
-use core::cell::UnsafeCell;
+use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -58,6 +61,9 @@ global_asm!(
     ".type tc3xx_trap, %function",
     ".thumb_func",
     "tc3xx_trap:",
+    // A stack that was the cause of it serves no longer.
+    "ldr r0, =__stack_top",
+    "mov sp, r0",
     "bl {trapped}",
     "7: b 7b",
     ".ltorg",
@@ -79,14 +85,140 @@ unsafe extern "C" {
     static __bss_end: u8;
 }
 
-/// An exception that nothing should have caused: the core stops and answers nobody any more.
+/// An exception that nothing should have caused.
 extern "C" fn trapped() -> ! {
-    semihosting::exit(false)
+    fail()
 }
 
 #[panic_handler]
 fn panicked(_: &core::panic::PanicInfo<'_>) -> ! {
+    fail()
+}
+
+/// What comes last when the core has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFault {
+    /// The core sleeps for ever. A watchdog that runs is no longer served and resets the device; without one, the device
+    /// stays in its safe state.
+    Stop,
+    /// The core resets itself, and boots again.
+    Reset,
+    /// For emulation: the core looks whether anything is left in its RAM, says so on the emulator's console and ends the
+    /// emulator.
+    Report,
+}
+
+/// What [`on_fault`] was told.
+#[derive(Clone, Copy)]
+struct Plan {
+    cores: Option<&'static dyn HoldCores>,
+    after: AfterFault,
+}
+
+struct Plans(Cell<Plan>);
+
+// SAFETY: there is one thread: one core, which takes no interrupts. This module is for such a core only.
+unsafe impl Sync for Plans {}
+
+static PLAN: Plans = Plans(Cell::new(Plan { cores: None, after: AfterFault::Stop }));
+
+/// Says what a panic and an exception lead to, the safe state that needs nothing of what has failed: the application cores are
+/// held, then all RAM is overwritten, variables and stack, so that no key is left in it, and then comes `after`. No request is
+/// answered any more.
+///
+/// Until this is called, no core is held, and the end is [`AfterFault::Stop`].
+pub fn on_fault(cores: Option<&'static dyn HoldCores>, after: AfterFault) {
+    PLAN.0.set(Plan { cores, after });
+}
+
+/// The safe state.
+fn fail() -> ! {
+    static FAILED: AtomicBool = AtomicBool::new(false);
+    let Plan { cores, after } = PLAN.0.get();
+    // A fault on the way to the safe state must not begin it again.
+    if !FAILED.swap(true, Ordering::AcqRel)
+        && let Some(cores) = cores
+    {
+        cores.hold_cores();
+    }
+    let end = match after {
+        AfterFault::Stop => stop,
+        AfterFault::Reset => reset_after_fault,
+        AfterFault::Report => report,
+    };
+    let end: extern "C" fn() -> ! = end;
+    // SAFETY: the range is the RAM of the HSM core. Nothing reads afterwards what was in it: the loop works in registers, which
+    // are then wiped too, and `end`, which begins on an empty stack and does not return, uses no variable.
+    unsafe {
+        asm!(
+            "cpsid i",
+            "2: cmp r0, r1",
+            "bhs 3f",
+            "str r3, [r0], #4",
+            "b 2b",
+            "3: mov sp, r1",
+            "movs r4, #0",
+            "movs r5, #0",
+            "movs r6, #0",
+            "movs r7, #0",
+            "mov r8, r4",
+            "mov r9, r4",
+            "mov r10, r4",
+            "mov r11, r4",
+            "mov r12, r4",
+            "dsb",
+            "bx r2",
+            in("r0") &raw const __data_start,
+            in("r1") &raw const __stack_top,
+            in("r2") end,
+            in("r3") 0,
+            options(noreturn)
+        )
+    }
+}
+
+extern "C" fn stop() -> ! {
+    loop {
+        sleep();
+    }
+}
+
+extern "C" fn reset_after_fault() -> ! {
+    reset()
+}
+
+/// Whether all RAM but its own stack is zero. It uses no variable.
+extern "C" fn report() -> ! {
+    let mut at = (&raw const __data_start).cast::<u32>();
+    let own = stack_pointer().cast_const();
+    // SAFETY: the RAM of the HSM core up to this function's own stack, which was overwritten just now.
+    while at < own && unsafe { at.read_volatile() } == 0 {
+        at = at.wrapping_add(1);
+    }
+    if let Some(console) = File::console() {
+        console.write(if at >= own { b"fault: RAM is wiped\n" } else { b"fault: RAM holds something\n" });
+    }
     semihosting::exit(false)
+}
+
+/// How often these bytes are in RAM, stack included.
+#[must_use]
+pub fn copies_in_ram(bytes: &[u8]) -> usize {
+    let start = (&raw const __data_start).addr();
+    let end = (&raw const __stack_top).addr().saturating_sub(bytes.len());
+    let is_there = |at: &usize| {
+        // SAFETY: RAM of the HSM core, all of it initialized at start, and only read.
+        (*at..)
+            .zip(bytes)
+            .all(|(at, byte)| unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() == *byte })
+    };
+    (start..end).filter(is_there).count()
+}
+
+/// Executes what is no instruction: an exception, as a test of what it leads to.
+pub fn trap() -> ! {
+    // SAFETY: permanently undefined (ARMv7-M, A7.7.194): it raises an exception and does not return.
+    unsafe { asm!("udf #0", options(noreturn, nomem, nostack)) }
 }
 
 /// Sizes of the program, in bytes.
@@ -163,31 +295,20 @@ pub fn stack_above() -> usize {
     (&raw const __stack_top).addr().saturating_sub(stack_pointer().addr())
 }
 
-/// A variable that one owner takes for good.
+/// A variable that one owner takes for good. It need not be `Send`.
 #[derive(Debug)]
-pub struct Owned<T> {
-    value: UnsafeCell<T>,
-    taken: AtomicBool,
-}
-
-// SAFETY: `take` hands the only reference out once, and there is one thread: one core, which takes no interrupts. So the
-// value need not be `Send`: nothing can carry it elsewhere. This module is for such a core only.
-unsafe impl<T> Sync for Owned<T> {}
+pub struct Owned<T>(casemate_device::Owned<OneThread<T>>);
 
 impl<T> Owned<T> {
     /// A variable that begins with `value`.
     pub const fn new(value: T) -> Self {
-        Self { value: UnsafeCell::new(value), taken: AtomicBool::new(false) }
+        // SAFETY: there is one thread: one core, which takes no interrupts. This module is for such a core only.
+        Self(casemate_device::Owned::new(unsafe { OneThread::new(value) }))
     }
 
     /// The variable, the first time; later `None`.
-    #[allow(clippy::mut_from_ref)] // The flag makes it the only reference.
     pub fn take(&'static self) -> Option<&'static mut T> {
-        if self.taken.swap(true, Ordering::AcqRel) {
-            return None;
-        }
-        // SAFETY: the flag lets exactly one call pass, so no other reference exists.
-        Some(unsafe { &mut *self.value.get() })
+        self.0.take().map(OneThread::get_mut)
     }
 }
 
@@ -375,6 +496,7 @@ pub mod semihosting {
     const OPEN: usize = 0x01;
     const WRITE: usize = 0x05;
     const READ: usize = 0x06;
+    const COMMAND_LINE: usize = 0x15;
     const EXIT: usize = 0x18;
     const FAILED: usize = usize::MAX;
 
@@ -427,6 +549,15 @@ pub mod semihosting {
             // SAFETY: handle, address and length as SYS_READ expects; the bytes are valid and may be written.
             unsafe { call(READ, block.as_ptr().expose_provenance()) == 0 }
         }
+    }
+
+    /// What the emulator was given as the program's arguments; empty if that cannot be had or is longer than 31 bytes.
+    #[must_use]
+    pub fn command_line(line: &mut [u8; 32]) -> &[u8] {
+        let mut block = [line.as_mut_ptr().expose_provenance(), line.len()];
+        // SAFETY: address and length as SYS_GET_CMDLINE expects, which writes the length of the line in place of the second.
+        let result = unsafe { call(COMMAND_LINE, block.as_mut_ptr().expose_provenance()) };
+        if result == 0 { line.get(..block[1]).unwrap_or_default() } else { &[] }
     }
 
     /// Ends the emulator with status 0 or 1. On silicon, where nobody listens, the core stops for good.

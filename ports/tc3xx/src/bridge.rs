@@ -180,3 +180,16 @@ impl<R: Registers> Host<R> {
         (0..PATIENCE).any(|_| self.is_held() == held).then_some(()).ok_or(HostFault)
     }
 }
+
+/// Holds the application cores when the HSM core has failed and nothing else of the firmware can be used any more.
+pub trait HoldCores {
+    /// Resets all of them and holds them.
+    fn hold_cores(&self);
+}
+
+impl<R: Registers> HoldCores for Host<R> {
+    fn hold_cores(&self) {
+        // There is nothing left to do about cores that do not obey.
+        let _ = self.reset();
+    }
+}

@@ -14,6 +14,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// What stands in for the random number generator: bytes, and where the firmware looks for them.
 const NOISE: usize = 0x10_0000;
 const NOISE_ADDRESS: &str = "0x03000000";
+/// Where the firmware looks for what it is asked to do.
+const ARGUMENT_ADDRESS: &str = "0x03100000";
 
 /// Builds the conformance suite and a firmware, runs both, and has a client on this machine use the firmware.
 pub(super) fn row(context: &Context) -> Result<Row, Fault> {
@@ -34,6 +36,10 @@ pub(super) fn row(context: &Context) -> Result<Row, Fault> {
     print!("{report}");
     let conformance = summary(&report)?;
 
+    for (number, fault) in [(1, "panic"), (2, "exception")] {
+        fails_safely(&suite, &noise, &folder, number).map_err(|reason| format!("{fault}: {reason}"))?;
+    }
+
     let report = folder.join("firmware.txt");
     let stack = serve(context, &firmware, &noise, &report)?;
     let report = read(&report)?;
@@ -47,6 +53,27 @@ pub(super) fn row(context: &Context) -> Result<Row, Fault> {
         ram: number(ready, "variables"),
         stack: Some(stack),
     })
+}
+
+/// Lets the core fail while its server holds a client's key: nothing of its RAM may be left.
+fn fails_safely(suite: &Path, noise: &Path, folder: &Path, number: u32) -> Result<(), String> {
+    let report = folder.join(format!("fault-{number}.txt"));
+    let argument = format!("loader,addr={ARGUMENT_ADDRESS},data={number},data-len=4");
+    Task::new("qemu-system-ppc")
+        .limit(LIMIT)
+        .arguments(machine(suite, noise))
+        .arguments(["-device", &argument, "-serial", "none"])
+        .arguments(["-serial", &format!("file:{}", report.display())])
+        .run()?;
+    let said = read(&report)?;
+    let missing = [" copies of a client's key", "cores held: 0b111", "FAULT RAM is wiped"]
+        .into_iter()
+        .find(|line| !said.contains(line));
+    match missing {
+        None if said.contains(" 0 copies") => Err("RAM held no key to be wiped".to_owned()),
+        None => Ok(()),
+        Some(line) => Err(format!("the core did not say `{line}`, but:\n{said}")),
+    }
 }
 
 /// Builds programs for the core with Debian's compiler, since the target is none of Rust's own.

@@ -38,6 +38,7 @@ pub(super) fn row(context: &Context) -> Result<Row, Fault> {
     let (output, result) = emulator(&suite).limit(LIMIT).run_reading_output();
     let conformance = summary(&output)?;
     result?;
+    ["panic", "trap"].iter().try_for_each(|fault| fails_safely(&suite, fault))?;
     let figures = drive(context, &compiler, "c", "s")?;
     Ok(Row {
         runs: format!(
@@ -81,6 +82,23 @@ fn build(
     };
     task.run()?;
     Ok(target.join(tools::DEVICE_TARGET).join("firmware").join(program))
+}
+
+/// Lets the core fail while its server holds a client's key: nothing of its RAM may be left.
+fn fails_safely(suite: &Path, fault: &str) -> Result<(), String> {
+    // The emulator ends with the status of a failure, as it must.
+    let (output, _) = emulator(suite)
+        .arguments(["-semihosting-config", &format!("arg={fault}")])
+        .limit(LIMIT)
+        .run_reading_output();
+    let missing = [" copies of a client's key", "application cores held", "fault: RAM is wiped"]
+        .into_iter()
+        .find(|line| !output.contains(line));
+    match missing {
+        None if output.contains(" 0 copies") => Err(format!("{fault}: RAM held no key to be wiped")),
+        None => Ok(()),
+        Some(line) => Err(format!("{fault}: the core did not say `{line}`")),
+    }
 }
 
 fn machine() -> [&'static str; 10] {

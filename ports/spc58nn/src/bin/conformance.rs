@@ -1,5 +1,7 @@
 //! The conformance suite, run by the device itself: the port on the module's model, its clients in the memory of the bridge.
 //! The report goes to the second serial port of the emulated board, which is reset at the end.
+//!
+//! With the argument 1 or 2, it lets the core fail instead while the server holds a client's key: by a panic or an exception.
 #![cfg_attr(all(target_arch = "powerpc", target_os = "none"), no_std, no_main)]
 
 #[cfg(not(all(target_arch = "powerpc", target_os = "none")))]
@@ -10,12 +12,14 @@ fn main() {
 
 #[cfg(all(target_arch = "powerpc", target_os = "none"))]
 mod device {
+    use casemate_conformance::cache_key;
+    use casemate_port::Firmware;
     use casemate_spc58nn::bridge::BridgeBoard;
     use casemate_spc58nn::conformance::OnModel;
     use casemate_spc58nn::machine::{
-        self, EMULATED_FLASH, EmulatedNoise, Owned, SerialPort, bridge_memory, say,
+        self, AfterFault, EMULATED_FLASH, EmulatedNoise, Owned, SerialPort, bridge_memory, say,
     };
-    use casemate_spc58nn::{Memory, Model, Spc58nn, Surroundings};
+    use casemate_spc58nn::{Host, Memory, Model, Spc58nn, Surroundings};
 
     const LINKS: usize = 2;
 
@@ -26,16 +30,22 @@ mod device {
         fn noise(&self) -> Option<u32> {
             self.0.word()
         }
+
+        fn held(&self, cores: u32) {
+            say(format_args!("cores held: {:#05b}\n", cores & 0b111));
+        }
     }
 
     /// Memory for each time that the suite switches the device on; there is no other way to get back what was handed out.
     static MEMORY: Owned<[Memory<LINKS>; 32]> = Owned::new([const { Memory::new() }; 32]);
     static MODEL: Owned<Option<Model<'static, Noise>>> = Owned::new(None);
+    static HOST: Owned<Option<Host<&'static Model<'static, Noise>>>> = Owned::new(None);
 
     /// Whether the device conforms; `None` if the suite could not be put together.
     pub(super) fn run() -> Option<bool> {
         let flash = EMULATED_FLASH.take()?.start();
         let model: &'static _ = MODEL.take()?.insert(Model::new(Noise(EmulatedNoise::new()), flash));
+        machine::on_fault(Some(HOST.take()?.insert(Host::new(model))), AfterFault::Report);
         let mut memories = MEMORY.take()?.iter_mut();
         let mut power_on = || -> OnModel<Noise, LINKS> {
             let Some(memory) = memories.next() else {
@@ -47,9 +57,22 @@ mod device {
             model.reset();
             Spc58nn::new(model, BridgeBoard::new(model, bridge_memory(), || ()), memory)
         };
-        machine::paint_stack();
-        let summary = casemate_conformance::run::<_, LINKS>(&mut power_on, &mut SerialPort::second());
-        Some(summary.is_complete())
+        let fault = match machine::argument() {
+            1 => || panic!("as it was told"),
+            2 => machine::trap,
+            _ => {
+                machine::paint_stack();
+                let mut port = SerialPort::second();
+                return Some(casemate_conformance::run::<_, LINKS>(&mut power_on, &mut port).is_complete());
+            }
+        };
+        let key: [u8; 32] = core::array::from_fn(|index| 0xA0 ^ index as u8);
+        let mut firmware = Firmware::<_, LINKS>::new(power_on());
+        if !cache_key(&mut firmware, &key) {
+            return None;
+        }
+        say(format_args!("RAM has {} copies of a client's key\n", machine::copies_in_ram(&key)));
+        fault()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The conformance suite on the core itself, on the module's model: prints its report on the emulator's console and ends
 //! the emulator with success or failure.
+//!
+//! With the argument `panic` or `trap`, it lets the core fail in that way instead while the server holds a client's key.
 #![cfg_attr(all(target_arch = "arm", target_os = "none"), no_std, no_main)]
 
 #[cfg(not(all(target_arch = "arm", target_os = "none")))]
@@ -10,12 +12,13 @@ fn main() {
 
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 mod program {
-    use casemate_conformance::run;
+    use casemate_conformance::{cache_key, run};
+    use casemate_port::Firmware;
     use casemate_tc3xx::bare_metal::semihosting::{self, File};
-    use casemate_tc3xx::bare_metal::{self, Owned};
+    use casemate_tc3xx::bare_metal::{self, AfterFault, Owned};
     use casemate_tc3xx::port::{Memory, Tc3xx};
-    use casemate_tc3xx::{BridgeBoard, Model, Surroundings};
-    use core::fmt;
+    use casemate_tc3xx::{BridgeBoard, Host, Model, Surroundings};
+    use core::fmt::{self, Write};
 
     const LINKS: usize = 2;
     /// The suite switches the device on this often at most.
@@ -25,6 +28,7 @@ mod program {
 
     static MEMORIES: Owned<[Memory<LINKS>; POWER_ONS]> = Owned::new([const { Memory::new() }; POWER_ONS]);
     static MODULE: Owned<Option<Module>> = Owned::new(None);
+    static HOST: Owned<Option<Host<&'static Module>>> = Owned::new(None);
 
     struct Noise(File);
 
@@ -33,11 +37,17 @@ mod program {
             let mut bytes = [0; 4];
             self.0.read(&mut bytes).then_some(u32::from_le_bytes(bytes))
         }
+
+        fn hosts(&self, running: bool) {
+            if let (false, Some(console)) = (running, File::console()) {
+                console.write(b"application cores held\n");
+            }
+        }
     }
 
     struct Console(File);
 
-    impl fmt::Write for Console {
+    impl Write for Console {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             if self.0.write(text.as_bytes()) { Ok(()) } else { Err(fmt::Error) }
         }
@@ -56,6 +66,7 @@ mod program {
         let module: &'static Module =
             MODULE.take()?.insert(Model::new(noise, bare_metal::emulated_data_flash()?));
         let bridge = bare_metal::bridge_memory()?;
+        bare_metal::on_fault(Some(HOST.take()?.insert(Host::new(module))), AfterFault::Report);
         let mut memories = MEMORIES.take()?.iter_mut();
         let mut power_on = || match memories.next() {
             Some(memory) => {
@@ -64,6 +75,19 @@ mod program {
             // More than were foreseen: say so by failing.
             None => semihosting::exit(false),
         };
-        Some(run::<_, LINKS>(&mut power_on, &mut console).is_complete())
+        let mut line = [0; 32];
+        let fault = match semihosting::command_line(&mut line) {
+            b"panic" => || panic!(),
+            b"trap" => bare_metal::trap,
+            _ => return Some(run::<_, LINKS>(&mut power_on, &mut console).is_complete()),
+        };
+        let key: [u8; 32] = core::array::from_fn(|index| 0xA0 ^ index as u8);
+        let mut firmware = Firmware::<_, LINKS>::new(power_on());
+        if !cache_key(&mut firmware, &key) {
+            return None;
+        }
+        let copies = bare_metal::copies_in_ram(&key);
+        writeln!(console, "fault: RAM has {copies} copies of a client's key").ok()?;
+        fault()
     }
 }

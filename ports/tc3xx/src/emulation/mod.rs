@@ -7,9 +7,9 @@ use casemate_device::SerialServer;
 use casemate_port::{Firmware, Progress, Reason, Step};
 use casemate_protocol::ClientId;
 use casemate_tc3xx::bare_metal::semihosting::{self, File};
-use casemate_tc3xx::bare_metal::{self, Owned, UART0, UART1};
+use casemate_tc3xx::bare_metal::{self, AfterFault, Owned, UART0, UART1};
 use casemate_tc3xx::port::{Board, Cache, Memory, PACKET, Tc3xx};
-use casemate_tc3xx::{Model, Surroundings};
+use casemate_tc3xx::{Host, Model, Surroundings};
 use casemate_transport::{FrameError, LENGTH_PREFIX_SIZE, ServerTransport, TransportError};
 use core::cell::RefCell;
 use measure::Meter;
@@ -54,6 +54,7 @@ static FRAMES: Owned<[[[u8; FRAME]; 2]; LINKS]> = Owned::new([[[0; FRAME]; 2]; L
 static SERIALS: Owned<[Option<RefCell<Serial>>; LINKS]> = Owned::new([const { None }; LINKS]);
 static MODEL: Owned<Option<Model<'static, Noise>>> = Owned::new(None);
 static FIRMWARE: Owned<Option<Hsm>> = Owned::new(None);
+static HOST: Owned<Option<Host<Registers>>> = Owned::new(None);
 static METER: Owned<Meter> = Owned::new(Meter::new());
 
 /// A client's line, as long as a session lasts.
@@ -144,6 +145,7 @@ fn assemble() -> Option<(&'static mut Hsm, &'static Meter)> {
     let console = File::console();
     let noise = Noise { source: File::read_only(c"/dev/urandom"), pieces: RefCell::new(([0; 32], 32)) };
     let model: Registers = MODEL.take()?.insert(Model::new(noise, bare_metal::emulated_data_flash()?));
+    bare_metal::on_fault(Some(HOST.take()?.insert(Host::new(model))), AfterFault::Report);
     let serials = SERIALS.take()?;
     let uarts = [Uart::new(UART0, 0), Uart::new(UART1, 2)];
     for ((serial, uart), [incoming, outgoing]) in serials.iter_mut().zip(uarts).zip(FRAMES.take()?) {

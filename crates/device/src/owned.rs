@@ -68,6 +68,28 @@ impl<T> Owned<T> {
     }
 }
 
+/// A value in a program that has one thread: it may lie in an [`Owned`] static though it is not `Send`.
+#[derive(Debug)]
+pub struct OneThread<T>(T);
+
+// SAFETY: by the condition of `new` there is no other thread that it could be sent to.
+unsafe impl<T> Send for OneThread<T> {}
+
+impl<T> OneThread<T> {
+    /// Wraps `value`.
+    ///
+    /// # Safety
+    /// The program has one thread, and no interrupt handler reaches the value.
+    pub const unsafe fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    pub const fn get_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +100,10 @@ mod tests {
         static PLACE: Place<u8> = Place::new(2);
         // SAFETY: the only one for this place; every byte is a `u8`.
         static TWO: Taken<u8> = unsafe { Taken::new(&PLACE) };
+        // SAFETY: nothing but this thread reaches it.
+        static THREE: Owned<OneThread<*const u8>> = Owned::new(unsafe { OneThread::new(core::ptr::null()) });
+        assert_eq!(THREE.take().map(|one| one.get_mut().is_null()), Some(true));
+        assert!(THREE.take().is_none());
         assert_eq!(ONE.take(), Some(&mut 1));
         assert_eq!(ONE.take(), None);
         assert_eq!(TWO.take(), Some(&mut 2));
