@@ -388,4 +388,147 @@ for suite in ("TLS1-3-AES-128-GCM-SHA256", "TLS-ECDHE-ECDSA-WITH-AES-128-GCM-SHA
                 one.setblocking(False)
                 one.setblocking(True)
             assert one.write(b"x") == 1
+
+
+# A transport that takes some bytes, and then none until it is told so.
+class Narrow(End):
+    budget = 1000000
+
+    def write(self, data):
+        if self.budget == 0:
+            return None
+        count = super().write(data[: self.budget])
+        self.budget -= count
+        return count
+
+    def ioctl(self, request, argument):
+        answer = super().ioctl(request, argument)
+        return answer & ~select.POLLOUT if request == 3 and self.budget == 0 else answer
+
+
+def narrow():
+    client, server = contexts(mode=wolfssl.CERT_NONE)
+    ends = Narrow(), Narrow()
+    ends[0].peer, ends[1].peer = ends[1], ends[0]
+    one = client.wrap_socket(ends[0], server_hostname="board.local", do_handshake_on_connect=False)
+    other = server.wrap_socket(ends[1], server_side=True, do_handshake_on_connect=False)
+    shake(one, other)
+    return one, other, ends
+
+
+def everything(stream):
+    data = b""
+    while True:
+        piece = stream.read(100)
+        if not piece:
+            return data
+        data += piece
+
+
+# Nothing is written before the transport has it; then a write with the same bytes reports them, and sends them no second
+# time: with the same buffer, with more, or with less.
+for again in (b"hello world", b"hello world and more", b"hello"):
+    one, other, ends = narrow()
+    for budget in (0, 1, 10):
+        ends[0].budget = budget
+        assert one.write(b"hello world") is None
+        assert one.ioctl(3, select.POLLOUT) == 0 and other.read(1) is None
+    ends[0].budget = 1000000
+    assert one.ioctl(3, select.POLLOUT) == select.POLLOUT
+    assert one.write(again) == len(again)
+    # What remains of the first bytes is reported as soon as it comes.
+    if again == b"hello":
+        assert one.write(b" world") == 6
+    ends[0].budget = 0
+    expected = b"hello world" if len(again) < 11 else again
+    assert everything(other) == expected
+    one.close()
+
+# The last of many bytes is the peer's as soon as a write has reported it, whatever the transport takes at a time.
+for budget in (1, 7, 1000, 20000):
+    one, other, ends = narrow()
+    message = bytes(i % 251 for i in range(40000 if budget >= 1000 else 400))
+    sent, received = 0, b""
+    while sent < len(message):
+        ends[0].budget = budget
+        sent += one.write(memoryview(message)[sent:]) or 0
+        assert one.read(1) is None
+        received += everything(other)
+    ends[0].budget = 0
+    received += everything(other)
+    assert received == message
+    one.close()
+
+# Neither an exception of the transport nor its end makes bytes double; an error is the end.
+one, other, ends = narrow()
+ends[0].tamper = lambda data: 1 // 0
+raises(ZeroDivisionError, None, one.write, b"hello")
+ends[0].tamper = None
+assert one.write(b"hello") == 5 and everything(other) == b"hello"
+ends[0].budget = 10
+assert one.write(b"hello") is None
+
+
+def broken(data):
+    raise OSError(32)
+
+
+ends[0].tamper = broken
+ends[0].budget = 10
+raises(OSError, 32, one.write, b"hello")
+raises(OSError, 32, one.write, b"hello")
+
+# Two that write until nothing goes any more, and only then read.
+one, other, ends = narrow()
+ends[0].budget = ends[1].budget = 50000
+sent = []
+for stream in (one, other):
+    count = 0
+    while True:
+        written = stream.write(bytes(10000))
+        if written is None:
+            break
+        count += written
+    sent.append(count)
+for stream in (one, other):
+    # It waits for either direction, and reads although it cannot send.
+    received = len(everything(stream))
+    assert received >= 30000 and stream.read(1) is None
+    assert stream.ioctl(3, select.POLLIN) == 0
+for end in ends:
+    end.budget = 50000
+assert one.ioctl(3, select.POLLIN) & select.POLLIN
+for stream in (one, other):
+    assert stream.write(bytes(10000)) == 10000
+
+# asyncio over such transports: what was drained before the end has arrived.
+try:
+    import asyncio
+except ImportError:
+    asyncio = None
+if asyncio and hasattr(select.poll(), "ipoll"):
+    for chunk in (50, 3000):
+        client, server = contexts(cadata=load("board.pem"))
+        one, other, ends = connect(client, server, chunk)
+        one.setblocking(False)
+        other.setblocking(False)
+        message = bytes(i % 251 for i in range(30000))
+
+        async def serve():
+            stream = asyncio.StreamWriter(other)
+            assert await stream.readline() == b"hello\n"
+            stream.write(message)
+            await stream.drain()
+            await stream.wait_closed()
+
+        async def main():
+            task = asyncio.create_task(serve())
+            stream = asyncio.StreamWriter(one)
+            stream.write(b"hello\n")
+            await stream.drain()
+            assert await stream.read(-1) == message
+            await task
+
+        asyncio.run(main())
+
 os.system("rm -rf " + FOLDER)

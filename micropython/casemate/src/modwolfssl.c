@@ -69,6 +69,7 @@ typedef struct {
     mp_obj_t raised; // what the callback raised
     family_t *family; // NULL once closed
     casemate_session_t *session; // NULL once closed, or lost when memory ran out
+    mp_uint_t accepted; // bytes of the program that have been encrypted, and that no write has reported yet
     uint8_t poll_mask; // what the last read or write waited for, other than what it is called after
     bool nonblocking; // setblocking(False) was the last word about the transport
     bool sent; // the call under way has sent something
@@ -379,7 +380,10 @@ static mp_uint_t run(socket_object_t *self, operation_t operation, void *data, m
     if (raised != MP_OBJ_NULL) {
         nlr_raise(raised);
     }
-    if (answer == MP_STREAM_ERROR && *error < 0) {
+    if (answer != MP_STREAM_ERROR) {
+        // Not that of sending, on the way of a read that succeeded: MicroPython looks at it even so.
+        *error = 0;
+    } else if (*error < 0) {
         // With the text, which the stream protocol could not carry.
         raise_failure(*error);
     }
@@ -406,39 +410,53 @@ static mp_uint_t read_operation(socket_object_t *self, void *data, mp_uint_t siz
         if (count > 0) {
             return count;
         }
-        if (!sent) {
-            if (mp_is_nonblocking_error(*error)) {
-                self->poll_mask = MP_STREAM_POLL_WR;
-            }
+        if (!sent && !mp_is_nonblocking_error(*error)) {
+            return MP_STREAM_ERROR;
+        }
+        if (!sent && state == 0) {
+            // The peer has nothing to say before it has seen this part of the handshake.
+            self->poll_mask = MP_STREAM_POLL_WR;
             return MP_STREAM_ERROR;
         }
         if (state == 2) {
             return 0;
         }
+        // What could not be sent does not keep anybody from reading: the peer may be waiting for just that.
         if (!fill(self, error)) {
+            if (!sent && mp_is_nonblocking_error(*error)) {
+                self->poll_mask = MP_STREAM_POLL_RD | MP_STREAM_POLL_WR;
+            }
             return MP_STREAM_ERROR;
         }
     }
 }
 
+// Bytes count as written once the transport has all of the record that they are in: a program that closes after its last
+// write has lost nothing. Until then a transport that would block is reported, as by MicroPython's own module, and the next
+// write has to begin with the same bytes: what was encrypted of them is not encrypted again.
 static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t size, int *error) {
     self->sent = false;
     for (;;) {
-        // What an earlier call left behind comes first.
+        // What an earlier turn or call left behind comes first.
         if (!flush(self, error)) {
             return MP_STREAM_ERROR;
+        }
+        if (self->accepted > 0) {
+            mp_uint_t count = MIN(self->accepted, size);
+            self->accepted -= count;
+            return count;
         }
         int32_t count = casemate_session_write(go_in(self), data, size);
         come_out(self);
         if (count < 0) {
             return failed(self, error, count);
         }
-        bool sent = flush(self, error);
-        if (!sent && (count == 0 || !mp_is_nonblocking_error(*error))) {
-            return MP_STREAM_ERROR;
-        }
         if (count > 0) {
-            return count;
+            self->accepted = count;
+            continue;
+        }
+        if (!flush(self, error)) {
+            return MP_STREAM_ERROR;
         }
         if (self->sent && self->nonblocking) {
             // Part of the handshake is on its way. Whether the answer is there already is a matter of luck: who asked not to
