@@ -146,3 +146,36 @@ for _ in range(300):
     wolfhashlib.sha512(bytes(100)).digest()
 gc.threshold(-1)
 assert hash.digest() == wolfhashlib.sha256(b"abcd" * 300).digest()
+
+# Keys are wiped when an object is given up, by hand or by the collector.
+try:
+    import uctypes
+except ImportError:
+    uctypes = None
+KEY = bytes(range(100, 132))
+addresses = []
+
+
+def make_and_forget():
+    for make in (
+        lambda: wolfcryptolib.aes(KEY, 1),
+        lambda: wolfcryptolib.aes_gcm(KEY),
+        lambda: wolfcryptolib.aes_ccm(KEY),
+    ):
+        one = make()
+        assert not uctypes or KEY in uctypes.bytes_at(id(one), 56)
+        one.__del__()
+        one.__del__()
+        assert not uctypes or KEY[:4] not in uctypes.bytes_at(id(one), 56)
+        raises(ValueError, "key", one.encrypt, bytes(16), bytearray(16))
+        raises(ValueError, "key", one.decrypt, bytes(16), bytearray(16))
+        for _ in range(20):
+            addresses.append(id(make()) ^ 1)
+
+
+make_and_forget()
+if uctypes:
+    gc.collect()
+    # The collector looks into the stack, where old references may lie around.
+    left = sum(KEY in uctypes.bytes_at(address ^ 1, 56) for address in addresses)
+    assert left < 10, left

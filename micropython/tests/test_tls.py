@@ -531,4 +531,7 @@ if asyncio and hasattr(select.poll(), "ipoll"):
 
         asyncio.run(main())
 
+# A client that verifies needs a name, whatever side it is said to be on.
+client, _ = contexts()
+raises(ValueError, "CERT_REQUIRED requires server_hostname", client.wrap_socket, End(), server_side=True)
 os.system("rm -rf " + FOLDER)

@@ -41,3 +41,35 @@ assert done == [None] * THREADS, done
 one, other, ends = connect(client, server)
 ends[0].tamper = lambda data: (raises(OSError, 16, one.write, b"x"), data)[1]
 assert one.read(1) is None
+
+# A socket that others use is closed, or looked at: they see it closed, at the latest with their next call.
+def use(stream, seen):
+    while True:
+        try:
+            stream.read(1)
+            stream.cipher()
+        except OSError as error:
+            if error.args[0] == 16:
+                # Another thread has it.
+                continue
+            seen.append(error.args[0])
+            return
+
+
+for turn in range(50):
+    one, other, ends = connect(client, server)
+    shake(one, other)
+    assert one.read(1) is None
+    seen = []
+    for _ in range(2):
+        _thread.start_new_thread(use, (one, seen))
+    for _ in range(turn * 10):
+        assert one.ioctl(3, 1) == 0
+    one.close()
+    one.close()
+    until = time.time() + 120
+    while len(seen) < 2 and time.time() < until:
+        time.sleep_ms(1)
+    assert seen == [9, 9], seen
+    assert one.ioctl(3, 1) == 0x20
+    other.close()

@@ -111,6 +111,14 @@ static inline casemate_bytes_t casemate_get_bytes(mp_obj_t object) {
     return (casemate_bytes_t) { view.buf, view.len };
 }
 
+// Fills memory with zeros, also where the compiler sees that nobody reads them.
+static inline void casemate_wipe(void *memory, size_t length) {
+    volatile uint8_t *bytes = memory;
+    while (length > 0) {
+        bytes[--length] = 0;
+    }
+}
+
 // The Python exception for a negative answer of the hash and cipher functions.
 void casemate_raise(int32_t error) __attribute__((noreturn));
 

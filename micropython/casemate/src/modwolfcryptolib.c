@@ -2,9 +2,17 @@
 #include <string.h>
 #include "common.h"
 
+// Objects hold keys: these are wiped when the collector finds the object, or a program calls __del__, after which the object
+// has no key any more.
+#if MICROPY_ENABLE_FINALISER
+#define NEW_OBJECT(type) m_malloc_with_finaliser(sizeof(type))
+#else
+#define NEW_OBJECT(type) m_malloc(sizeof(type))
+#endif
+
 typedef struct {
     mp_obj_base_t base;
-    uint8_t mode;
+    uint8_t mode; // 0 once wiped
     uint8_t state[CASEMATE_AES_STATE_SIZE];
 } aes_object_t;
 
@@ -32,7 +40,8 @@ static mp_obj_t aes_make_new(const mp_obj_type_t *type, size_t count, size_t key
             casemate_raise(CASEMATE_ERROR_IV);
         }
     }
-    aes_object_t *self = m_malloc(sizeof(aes_object_t));
+    aes_object_t *self = NEW_OBJECT(aes_object_t);
+    memset(self, 0, sizeof(*self));
     self->base.type = type;
     self->mode = mode;
     int32_t error = casemate_aes_start(self->state, mode, key.data, key.length, iv.data, iv.length);
@@ -44,6 +53,9 @@ static mp_obj_t aes_make_new(const mp_obj_type_t *type, size_t count, size_t key
 
 static mp_obj_t aes_process(size_t count, const mp_obj_t *arguments, bool decrypt) {
     aes_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
+    if (self->mode == 0) {
+        casemate_raise(CASEMATE_ERROR_KEY);
+    }
     casemate_bytes_t input = casemate_get_bytes(arguments[1]);
     if (self->mode != CASEMATE_AES_CTR && input.length % 16 != 0) {
         mp_raise_ValueError(MP_ERROR_TEXT("blksize % 16"));
@@ -84,7 +96,20 @@ static mp_obj_t aes_decrypt(size_t count, const mp_obj_t *arguments) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(aes_decrypt_object, 2, 3, aes_decrypt);
 
+#if MICROPY_ENABLE_FINALISER
+static mp_obj_t aes_finalise(mp_obj_t self_in) {
+    aes_object_t *self = MP_OBJ_TO_PTR(self_in);
+    self->mode = 0;
+    casemate_wipe(self->state, sizeof(self->state));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(aes_finalise_object, aes_finalise);
+#endif
+
 static const mp_rom_map_elem_t aes_dictionary_table[] = {
+    #if MICROPY_ENABLE_FINALISER
+    { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&aes_finalise_object) },
+    #endif
     { MP_ROM_QSTR(MP_QSTR_encrypt), MP_ROM_PTR(&aes_encrypt_object) },
     { MP_ROM_QSTR(MP_QSTR_decrypt), MP_ROM_PTR(&aes_decrypt_object) },
 };
@@ -99,7 +124,7 @@ typedef struct {
     mp_obj_base_t base;
     bool ccm;
     uint8_t tag_size;
-    uint8_t key_length;
+    uint8_t key_length; // 0 once wiped
     uint8_t key[32];
 } aead_object_t;
 
@@ -112,7 +137,8 @@ static mp_obj_t aead_make(const mp_obj_type_t *type, bool ccm, size_t count, con
     if (tag_size < 4 || tag_size > 16 || (ccm && tag_size % 2 != 0)) {
         casemate_raise(CASEMATE_ERROR_TAG);
     }
-    aead_object_t *self = m_malloc(sizeof(aead_object_t));
+    aead_object_t *self = NEW_OBJECT(aead_object_t);
+    memset(self, 0, sizeof(*self));
     self->base.type = type;
     self->ccm = ccm;
     self->tag_size = tag_size;
@@ -131,8 +157,17 @@ static mp_obj_t aes_ccm_make_new(const mp_obj_type_t *type, size_t count, size_t
     return aead_make(type, true, count, arguments);
 }
 
+// An object that still has its key.
+static aead_object_t *aead_usable(mp_obj_t self_in) {
+    aead_object_t *self = MP_OBJ_TO_PTR(self_in);
+    if (self->key_length == 0) {
+        casemate_raise(CASEMATE_ERROR_KEY);
+    }
+    return self;
+}
+
 static mp_obj_t aead_encrypt(size_t count, const mp_obj_t *arguments) {
-    aead_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
+    aead_object_t *self = aead_usable(arguments[0]);
     casemate_bytes_t nonce = casemate_get_bytes(arguments[1]);
     casemate_bytes_t data = casemate_get_bytes(arguments[2]);
     casemate_bytes_t aad = { NULL, 0 };
@@ -153,7 +188,7 @@ static mp_obj_t aead_encrypt(size_t count, const mp_obj_t *arguments) {
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(aead_encrypt_object, 3, 4, aead_encrypt);
 
 static mp_obj_t aead_decrypt(size_t count, const mp_obj_t *arguments) {
-    aead_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
+    aead_object_t *self = aead_usable(arguments[0]);
     casemate_bytes_t nonce = casemate_get_bytes(arguments[1]);
     casemate_bytes_t data = casemate_get_bytes(arguments[2]);
     casemate_bytes_t aad = { NULL, 0 };
@@ -177,7 +212,20 @@ static mp_obj_t aead_decrypt(size_t count, const mp_obj_t *arguments) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(aead_decrypt_object, 3, 4, aead_decrypt);
 
+#if MICROPY_ENABLE_FINALISER
+static mp_obj_t aead_finalise(mp_obj_t self_in) {
+    aead_object_t *self = MP_OBJ_TO_PTR(self_in);
+    self->key_length = 0;
+    casemate_wipe(self->key, sizeof(self->key));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(aead_finalise_object, aead_finalise);
+#endif
+
 static const mp_rom_map_elem_t aead_dictionary_table[] = {
+    #if MICROPY_ENABLE_FINALISER
+    { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&aead_finalise_object) },
+    #endif
     { MP_ROM_QSTR(MP_QSTR_encrypt), MP_ROM_PTR(&aead_encrypt_object) },
     { MP_ROM_QSTR(MP_QSTR_decrypt), MP_ROM_PTR(&aead_decrypt_object) },
 };

@@ -61,6 +61,9 @@ typedef struct {
     mp_obj_t verify_callback;
 } context_object_t;
 
+// Nobody uses the session; a call is under way; somebody looks at it, which takes no time and calls nothing.
+enum { USE_NONE, USE_CALL, USE_LOOK };
+
 typedef struct {
     mp_obj_base_t base;
     casemate_owner_t owner; // of the session's memory
@@ -73,9 +76,9 @@ typedef struct {
     uint8_t poll_mask; // what the last read or write waited for, other than what it is called after
     bool nonblocking; // setblocking(False) was the last word about the transport
     bool sent; // the call under way has sent something
-    bool busy; // a call is under way
-    bool inside; // it is in the library
-    bool close_later; // closed while busy
+    uint8_t use; // what a thread does with the session: one of the following
+    bool inside; // the call is in the library
+    bool close_later; // closed while in use
     bool closed;
     int error; // of an earlier call: sticky
 } socket_object_t;
@@ -344,41 +347,77 @@ static bool fill(socket_object_t *self, int *error) {
 // An operation with the session: a count, or MP_STREAM_ERROR with an error number.
 typedef mp_uint_t (*operation_t)(socket_object_t *self, void *data, mp_uint_t size, int *error);
 
+static inline void pause_thread(void) {
+    #if CASEMATE_HEAP_LIBC
+    sched_yield();
+    #endif
+}
+
+// Takes the session for this thread, which then has to give it back. False if a call is under way, perhaps further up in
+// this very thread.
+static bool enter(socket_object_t *self, uint8_t use) {
+    for (;;) {
+        uint8_t found = USE_NONE;
+        if (__atomic_compare_exchange_n(&self->use, &found, use, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+            return true;
+        }
+        if (found == USE_CALL) {
+            return false;
+        }
+        pause_thread();
+    }
+}
+
+// Gives the session back. Who closes the socket meanwhile sees it in use, or is seen here: one of the two frees it.
+static void leave(socket_object_t *self) {
+    __atomic_store_n(&self->use, USE_NONE, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&self->close_later, __ATOMIC_SEQ_CST) && enter(self, USE_CALL)) {
+        self->close_later = false;
+        session_drop(self);
+        __atomic_store_n(&self->use, USE_NONE, __ATOMIC_SEQ_CST);
+    }
+}
+
+// Runs an operation on a session that has been entered, and leaves it.
+static mp_uint_t run_inside(socket_object_t *self, operation_t operation, void *data, mp_uint_t size, int *error) {
+    mp_uint_t answer = MP_STREAM_ERROR;
+    mp_obj_t raised = MP_OBJ_NULL;
+    self->poll_mask = 0;
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        answer = operation(self, data, size, error);
+        nlr_pop();
+    } else {
+        raised = MP_OBJ_FROM_PTR(nlr.ret_val);
+        if (self->inside) {
+            session_abandon(self);
+        }
+    }
+    if (answer == MP_STREAM_ERROR && raised == MP_OBJ_NULL && !mp_is_nonblocking_error(*error)) {
+        self->error = *error;
+        raised = self->raised;
+    }
+    self->raised = MP_OBJ_NULL;
+    leave(self);
+    if (raised != MP_OBJ_NULL) {
+        nlr_raise(raised);
+    }
+    return answer;
+}
+
 // Runs an operation, if the socket can be used. Whatever Python raises from below passes through: if it comes from the
 // transport, the socket stays usable; if memory ran out in the library, the session is lost.
 static mp_uint_t run(socket_object_t *self, operation_t operation, void *data, mp_uint_t size, int *error) {
-    if (__atomic_exchange_n(&self->busy, true, __ATOMIC_ACQUIRE)) {
+    mp_uint_t answer = MP_STREAM_ERROR;
+    if (!enter(self, USE_CALL)) {
         *error = MP_EBUSY;
-        return MP_STREAM_ERROR;
+        return answer;
     }
     *error = self->closed ? MP_EBADF : self->error;
-    mp_uint_t answer = MP_STREAM_ERROR;
-    mp_obj_t raised = MP_OBJ_NULL;
     if (*error == 0) {
-        self->poll_mask = 0;
-        nlr_buf_t nlr;
-        if (nlr_push(&nlr) == 0) {
-            answer = operation(self, data, size, error);
-            nlr_pop();
-        } else {
-            raised = MP_OBJ_FROM_PTR(nlr.ret_val);
-            if (self->inside) {
-                session_abandon(self);
-            }
-        }
-        if (answer == MP_STREAM_ERROR && raised == MP_OBJ_NULL && !mp_is_nonblocking_error(*error)) {
-            self->error = *error;
-            raised = self->raised;
-        }
-        self->raised = MP_OBJ_NULL;
-    }
-    bool close_later = self->close_later;
-    __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
-    if (close_later) {
-        session_drop(self);
-    }
-    if (raised != MP_OBJ_NULL) {
-        nlr_raise(raised);
+        answer = run_inside(self, operation, data, size, error);
+    } else {
+        leave(self);
     }
     if (answer != MP_STREAM_ERROR) {
         // Not that of sending, on the way of a read that succeeded: MicroPython looks at it even so.
@@ -536,17 +575,27 @@ static mp_uint_t stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t argu
 }
 
 static mp_uint_t socket_poll(socket_object_t *self, uintptr_t wanted, int *error) {
-    if (self->closed || self->error != 0) {
+    bool readable = false;
+    uint8_t mask = 0;
+    if (enter(self, USE_LOOK)) {
+        bool usable = !self->closed && self->error == 0;
+        readable = usable && casemate_session_readable(self->session);
+        mask = self->poll_mask;
+        leave(self);
+        if (!usable) {
+            return MP_STREAM_POLL_NVAL;
+        }
+    } else if (self->closed) {
         return MP_STREAM_POLL_NVAL;
     }
     const uintptr_t both = MP_STREAM_POLL_RD | MP_STREAM_POLL_WR;
     uintptr_t asked = wanted;
-    bool masked = self->poll_mask != 0 && (wanted & both) != 0;
+    bool masked = mask != 0 && (wanted & both) != 0;
     if (masked) {
-        asked = (wanted & ~both) | self->poll_mask;
+        asked = (wanted & ~both) | mask;
     }
     mp_uint_t ready = 0;
-    if ((asked & MP_STREAM_POLL_RD) && casemate_session_readable(self->session)) {
+    if ((asked & MP_STREAM_POLL_RD) && readable) {
         ready = MP_STREAM_POLL_RD;
         if ((asked & both) == MP_STREAM_POLL_RD) {
             return masked ? ready | (wanted & both) : ready;
@@ -557,31 +606,43 @@ static mp_uint_t socket_poll(socket_object_t *self, uintptr_t wanted, int *error
         return answer;
     }
     ready |= answer;
-    if (masked && (answer & self->poll_mask)) {
+    if (masked && (answer & mask)) {
         ready |= wanted & both;
     }
     return ready;
 }
 
+// The first of those who close a socket, or of the collector that finds it: false for all others.
+static bool first_to_close(socket_object_t *self) {
+    return !__atomic_exchange_n(&self->closed, true, __ATOMIC_SEQ_CST);
+}
+
+// Frees the session now, or lets the call that is under way free it when it returns.
+static void drop_or_let_drop(socket_object_t *self) {
+    __atomic_store_n(&self->close_later, true, __ATOMIC_SEQ_CST);
+    if (enter(self, USE_CALL)) {
+        leave(self);
+    }
+}
+
 static mp_uint_t socket_close(socket_object_t *self, int *error) {
-    if (self->closed) {
+    if (!first_to_close(self)) {
         return 0;
     }
-    if (self->busy) {
-        // Its memory is in use further up: the call that uses it frees it.
-        self->closed = true;
-        self->close_later = true;
-    } else {
-        // The peer is told; if it cannot be reached at once, it is not.
-        nlr_buf_t nlr;
-        if (nlr_push(&nlr) == 0) {
-            int ignored;
-            run(self, close_operation, NULL, 0, &ignored);
-            nlr_pop();
+    if (enter(self, USE_CALL)) {
+        if (self->error == 0) {
+            // The peer is told; if it cannot be reached, it is not.
+            nlr_buf_t nlr;
+            if (nlr_push(&nlr) == 0) {
+                int ignored;
+                run_inside(self, close_operation, NULL, 0, &ignored);
+                nlr_pop();
+            }
+        } else {
+            leave(self);
         }
-        self->closed = true;
-        session_drop(self);
     }
+    drop_or_let_drop(self);
     return stream_ioctl(self->stream, MP_STREAM_CLOSE, 0, error);
 }
 
@@ -619,58 +680,85 @@ static mp_obj_t socket_setblocking(mp_obj_t self_in, mp_obj_t flag) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(socket_setblocking_object, socket_setblocking);
 
-static socket_object_t *usable(mp_obj_t self_in) {
+// Answers a question about a session, which nobody else uses meanwhile.
+static mp_obj_t ask(mp_obj_t self_in, mp_obj_t (*question)(casemate_session_t *session)) {
     socket_object_t *self = MP_OBJ_TO_PTR(self_in);
-    if (self->closed || self->busy) {
+    if (!enter(self, USE_CALL)) {
         mp_raise_OSError(self->closed ? MP_EBADF : MP_EBUSY);
     }
-    if (self->session == NULL) {
-        raise_error(self->error);
+    int error = self->closed ? MP_EBADF : self->session == NULL ? self->error : 0;
+    mp_obj_t answer = MP_OBJ_NULL;
+    nlr_buf_t nlr;
+    nlr.ret_val = NULL;
+    if (error == 0) {
+        // For the answer there may be no memory.
+        if (nlr_push(&nlr) == 0) {
+            answer = question(self->session);
+            nlr_pop();
+        }
     }
-    return self;
+    leave(self);
+    if (error != 0) {
+        raise_error(error);
+    }
+    if (answer == MP_OBJ_NULL) {
+        nlr_jump(nlr.ret_val);
+    }
+    return answer;
+}
+
+static mp_obj_t ask_peer_certificate(casemate_session_t *session) {
+    const uint8_t *certificate;
+    size_t length;
+    casemate_session_peer_certificate(session, &certificate, &length);
+    return length == 0 ? mp_const_none : mp_obj_new_bytes(certificate, length);
 }
 
 static mp_obj_t socket_getpeercert(mp_obj_t self_in, mp_obj_t binary) {
     if (!mp_obj_is_true(binary)) {
         mp_raise_NotImplementedError(NULL);
     }
-    const uint8_t *certificate;
-    size_t length;
-    casemate_session_peer_certificate(usable(self_in)->session, &certificate, &length);
-    return length == 0 ? mp_const_none : mp_obj_new_bytes(certificate, length);
+    return ask(self_in, ask_peer_certificate);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(socket_getpeercert_object, socket_getpeercert);
 
-static mp_obj_t socket_cipher(mp_obj_t self_in) {
-    uint32_t agreed = casemate_session_agreed(usable(self_in)->session);
+static mp_obj_t ask_cipher(casemate_session_t *session) {
+    uint32_t agreed = casemate_session_agreed(session);
     if (agreed == 0) {
         return mp_const_none;
     }
     mp_obj_t items[] = { suite_name(agreed & 0xffff), mp_obj_new_str((agreed >> 16) == 0x0304 ? "TLSv1.3" : "TLSv1.2", 7) };
     return mp_obj_new_tuple(2, items);
 }
+
+static mp_obj_t socket_cipher(mp_obj_t self_in) {
+    return ask(self_in, ask_cipher);
+}
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_cipher_object, socket_cipher);
 
-static mp_obj_t socket_selected_alpn_protocol(mp_obj_t self_in) {
+static mp_obj_t ask_protocol(casemate_session_t *session) {
     const uint8_t *protocol;
     size_t length;
-    casemate_session_protocol(usable(self_in)->session, &protocol, &length);
+    casemate_session_protocol(session, &protocol, &length);
     return length == 0 ? mp_const_none : mp_obj_new_str((const char *)protocol, length);
 }
+
+static mp_obj_t socket_selected_alpn_protocol(mp_obj_t self_in) {
+    return ask(self_in, ask_protocol);
+}
 static MP_DEFINE_CONST_FUN_OBJ_1(socket_selected_alpn_protocol_object, socket_selected_alpn_protocol);
+
+static mp_obj_t ask_resumed(casemate_session_t *session) {
+    return mp_obj_new_bool(casemate_session_resumed(session));
+}
 
 // During a collection: nothing is allocated, sent or raised.
 static mp_obj_t socket_finalise(mp_obj_t self_in) {
     socket_object_t *self = MP_OBJ_TO_PTR(self_in);
-    bool closed = self->closed;
-    self->closed = true;
-    if (__atomic_load_n(&self->busy, __ATOMIC_ACQUIRE)) {
-        // Called by name, out of one of its own callbacks: whoever is inside closes on the way out.
-        self->close_later = true;
-        return mp_const_none;
-    }
-    session_drop(self);
-    if (!closed) {
+    bool first = first_to_close(self);
+    // A call may be under way if this is called by name, out of one of its own callbacks.
+    drop_or_let_drop(self);
+    if (first) {
         int ignored;
         stream_ioctl(self->stream, MP_STREAM_CLOSE, 0, &ignored);
     }
@@ -725,7 +813,7 @@ static void socket_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destina
         return;
     }
     if (attribute == MP_QSTR_session_reused) {
-        destination[0] = mp_obj_new_bool(casemate_session_resumed(usable(self_in)->session));
+        destination[0] = ask(self_in, ask_resumed);
     } else {
         attribute_in(self_in, &socket_dictionary, attribute, destination);
     }
@@ -1048,8 +1136,9 @@ static mp_obj_t context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t names) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(context_set_alpn_protocols_object, context_set_alpn_protocols);
 
-static void check_name(context_object_t *self, mp_obj_t name, bool server_side) {
-    if (!self->server && !server_side && self->verify_mode == CERT_REQUIRED && name == mp_const_none) {
+// A client that verifies needs a name, whatever `server_side` says: which side a socket is on, its context decides.
+static void check_name(context_object_t *self, mp_obj_t name) {
+    if (!self->server && self->verify_mode == CERT_REQUIRED && name == mp_const_none) {
         mp_raise_ValueError(MP_ERROR_TEXT("CERT_REQUIRED requires server_hostname"));
     }
 }
@@ -1066,7 +1155,7 @@ static mp_obj_t context_wrap_socket(size_t count, const mp_obj_t *positional, mp
     mp_arg_parse_all(count - 2, positional + 2, keywords, MP_ARRAY_SIZE(allowed), allowed, arguments);
     context_check(self);
     mp_obj_t name = arguments[ARG_server_hostname].u_obj;
-    check_name(self, name, arguments[ARG_server_side].u_bool);
+    check_name(self, name);
     return wrap(self, positional[1], name, arguments[ARG_do_handshake_on_connect].u_bool);
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(context_wrap_socket_object, 2, context_wrap_socket);
@@ -1165,7 +1254,7 @@ static mp_obj_t module_wrap_socket(size_t count, const mp_obj_t *positional, mp_
     context->verify_mode = checked_mode(arguments[ARG_cert_reqs].u_int);
     context_set_mode(context);
     mp_obj_t name = arguments[ARG_server_hostname].u_obj;
-    check_name(context, name, false);
+    check_name(context, name);
     mp_obj_t socket = wrap(context, stream, name, arguments[ARG_do_handshake].u_bool);
     // The socket has its own reference.
     context_finalise(MP_OBJ_FROM_PTR(context));
