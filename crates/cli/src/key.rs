@@ -1,14 +1,22 @@
 //! `casemate key`.
 
+use crate::backup::{Stored, open_blob, store};
 use crate::connection::{Connection, Hsm};
+use crate::kek;
+use crate::rotation::Rotate;
 use crate::simple::print_table;
 use crate::table::{Align, Table};
-use crate::value::{Form, Input, flag_names, flags, key_number, label, say};
+use crate::value::{
+    Form, Input, Permissions, flag_names, flags, key_number, label, read_file, say, write_file,
+};
 use anyhow::{Context, Result, bail};
 use casemate_client::{Curve, Ed25519, Error, MlDsa, MlKem, NewKey, Rsa, X25519};
+use casemate_crypto::MlDsaSet;
+use casemate_crypto::encoding::EcKey;
 use casemate_posix::LinkError;
 use casemate_protocol::message::key::KeyAlgorithm;
-use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, ObjectType, Status};
+use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
+use casemate_x509::PublicKey;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -92,8 +100,8 @@ impl Description {
 }
 
 /// What a key pair is for.
-#[derive(ValueEnum, Clone, Copy)]
-enum Algorithm {
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Algorithm {
     /// ECDSA and key agreement on P-224
     P224,
     /// ECDSA and key agreement on P-256
@@ -141,7 +149,7 @@ enum Algorithm {
 }
 
 impl Algorithm {
-    fn generate(self, hsm: &mut Hsm, new: &NewKey) -> Result<KeyId, Error<LinkError>> {
+    pub(crate) fn generate(self, hsm: &mut Hsm, new: &NewKey) -> Result<KeyId, Error<LinkError>> {
         match self {
             Self::P224 => hsm.key_pair_generate(Curve::P224, new),
             Self::P256 => hsm.key_pair_generate(Curve::P256, new),
@@ -162,6 +170,76 @@ impl Algorithm {
             Self::MlKem768 => hsm.key_pair_generate(MlKem::MlKem768, new),
             Self::MlKem1024 => hsm.key_pair_generate(MlKem::MlKem1024, new),
         }
+    }
+
+    /// What kind of key pair a key is; `None` if it is none. Servers do not know: it follows from which public half
+    /// can be read.
+    pub(crate) fn of(hsm: &mut Hsm, id: KeyId) -> Result<Option<Self>> {
+        let families = [
+            KeyAlgorithm::ECC,
+            KeyAlgorithm::RSA,
+            KeyAlgorithm::ED25519,
+            KeyAlgorithm::X25519,
+            KeyAlgorithm::ML_DSA,
+            KeyAlgorithm::ML_KEM,
+            KeyAlgorithm::LMS,
+            KeyAlgorithm::XMSS,
+        ];
+        for family in families {
+            let mut public = vec![0; hsm.data_length()];
+            let length = match hsm.key_export_public(id, family, &mut public) {
+                Ok((length, _)) => length,
+                Err(error) => match error.status() {
+                    Some(Status::NOT_FOUND | Status::ACCESS | Status::AUTH_PERMISSION) | None => {
+                        return Err(error).with_context(|| format!("key {id}"));
+                    }
+                    Some(_) => continue,
+                },
+            };
+            let public = public.get(..length).unwrap_or_default();
+            return Self::of_public(family, public)
+                .with_context(|| format!("key {id} is a key pair that this command does not know"))
+                .map(Some);
+        }
+        Ok(None)
+    }
+
+    fn of_public(family: KeyAlgorithm, public: &[u8]) -> Option<Self> {
+        Some(match family {
+            KeyAlgorithm::ECC => match EcKey::decode(public).ok()?.curve {
+                casemate_crypto::Curve::P224 => Self::P224,
+                casemate_crypto::Curve::P256 => Self::P256,
+                casemate_crypto::Curve::P384 => Self::P384,
+                casemate_crypto::Curve::P521 => Self::P521,
+                casemate_crypto::Curve::Secp256k1 => Self::Secp256k1,
+                casemate_crypto::Curve::BrainpoolP256r1 => Self::BrainpoolP256r1,
+                casemate_crypto::Curve::BrainpoolP384r1 => Self::BrainpoolP384r1,
+            },
+            KeyAlgorithm::RSA => match PublicKey::decode(public) {
+                Ok(PublicKey::Rsa(key)) => match key.bits() {
+                    2048 => Self::Rsa2048,
+                    3072 => Self::Rsa3072,
+                    4096 => Self::Rsa4096,
+                    _ => return None,
+                },
+                _ => return None,
+            },
+            KeyAlgorithm::ED25519 => Self::Ed25519,
+            KeyAlgorithm::X25519 => Self::X25519,
+            KeyAlgorithm::ML_DSA => match PublicKey::decode(public) {
+                Ok(PublicKey::MlDsa { set: MlDsaSet::MlDsa44, .. }) => Self::MlDsa44,
+                Ok(PublicKey::MlDsa { set: MlDsaSet::MlDsa65, .. }) => Self::MlDsa65,
+                Ok(PublicKey::MlDsa { set: MlDsaSet::MlDsa87, .. }) => Self::MlDsa87,
+                _ => return None,
+            },
+            KeyAlgorithm::ML_KEM => match public.len() {
+                800 => Self::MlKem512,
+                1184 => Self::MlKem768,
+                1568 => Self::MlKem1024,
+                _ => return None,
+            },
+            _ => return None,
+        })
     }
 
     const fn family(self) -> KeyAlgorithm {
@@ -248,15 +326,115 @@ enum Action {
     /// Drop a key from the cache; a committed key stays in non-volatile memory
     Evict(Name),
     /// Remove a key from cache and non-volatile memory; it is no error if there is none
-    Erase(Name),
+    Erase {
+        #[command(flatten)]
+        name: Name,
+        /// Say what would be erased, and erase nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Take all usage from a key for good, and keep it
     Revoke(Name),
+    /// Show what is known about a committed key
+    Show(Name),
+    /// Write a key to a file, wrapped under a key-encryption key; the program does not see the key
+    ///
+    /// The file is a key blob of the protocol, as clients use it. `casemate backup` does this for all keys at once.
+    Wrap {
+        #[command(flatten)]
+        name: Name,
+        /// The trusted key-encryption key; plus 0x100 for a global one, 0x400 for one in hardware
+        #[arg(long, value_name = "KEY", value_parser = key_number)]
+        kek: u16,
+        /// The file to make
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Replace a file that exists
+        #[arg(long)]
+        force: bool,
+    },
+    /// Store a key from a blob, with its flags and label, and print its number
+    ///
+    /// The key passes through the memory of this program.
+    Unwrap {
+        /// The blob
+        file: PathBuf,
+        /// The key-encryption key that it was wrapped under
+        #[arg(long, value_name = "KEY", value_parser = key_number)]
+        kek: u16,
+        /// Another number than it had
+        #[arg(long, value_parser = key_number)]
+        id: Option<u16>,
+        /// Replace a different key with the same number, which is lost
+        #[arg(long)]
+        replace: bool,
+    },
+    Rotate(Rotate),
+    /// Make one officer's part of a key-encryption key: random bytes in a file that only you can read
+    ///
+    /// `casemate init --kek-part` joins the parts; nobody who lacks one of them knows anything about the key. Prints
+    /// the part's check value. Needs no server.
+    Part {
+        /// The file to make
+        file: PathBuf,
+        /// The length of the key-encryption key in bytes
+        #[arg(long, value_name = "BYTES", default_value_t = 32, value_parser = key_length)]
+        length: u8,
+    },
+    /// Print the check value of a key-encryption key in a file, or of one that several parts make. Needs no server
+    CheckValue {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+fn key_length(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(length @ (16 | 24 | 32)) => Ok(length),
+        _ => Err("an AES key has 16, 24 or 32 bytes".to_owned()),
+    }
 }
 
 impl Key {
     pub(crate) fn run(&self) -> Result<()> {
+        match &self.action {
+            Action::Part { file, length } => return say(kek::make_part(file, (*length).into())?),
+            Action::CheckValue { files } => return say(kek::check_value(&kek::join(files)?)?),
+            Action::Wrap { out, force: false, .. } if out.symlink_metadata().is_ok() => {
+                bail!("{} exists; --force replaces it", out.display())
+            }
+            _ => {}
+        }
         let mut hsm = self.connection.open()?;
         match &self.action {
+            Action::Part { .. } | Action::CheckValue { .. } => {}
+            Action::Rotate(rotate) => rotate.run(&mut hsm, self.connection.client)?,
+            Action::Show(name) => show(&mut hsm, name.id(), self.connection.client)?,
+            Action::Wrap { name, kek, out, force } => {
+                let mut blob = vec![0; hsm.data_length()];
+                let outcome = hsm.key_wrap_export(KeyId(*kek), name.id(), ObjectType::CRYPTO, &mut blob);
+                let length = outcome.with_context(|| {
+                    format!(
+                        "key {} was not wrapped; it must not be nonexportable, and key {} must be trusted",
+                        name.id(),
+                        KeyId(*kek)
+                    )
+                })?;
+                write_file(out, &blob[..length], *force, Permissions::Private)?;
+            }
+            Action::Unwrap { file, kek, id, replace } => {
+                let client = self.connection.client;
+                let opened = open_blob(&mut hsm, KeyId(*kek), &read_file(file)?, client)?;
+                let id = id.map_or(opened.new.id, KeyId);
+                let opened = opened.changed(id, |flags| flags);
+                let stored = store(&mut hsm, client, &opened, *replace, false)
+                    .with_context(|| format!("key {id} was not stored"))?;
+                if stored == Stored::Same {
+                    eprintln!("note: it was there already");
+                }
+                say(id)?;
+            }
             Action::List => list(&mut hsm, self.connection.client)?,
             Action::Import { description, input } => {
                 let key = input.read()?;
@@ -294,7 +472,20 @@ impl Key {
                 let outcome = hsm.key_evict(name.id());
                 self.explain(name.id(), outcome)?;
             }
-            Action::Erase(name) => {
+            Action::Erase { name, dry_run: true } => {
+                let (_, metadata) = described(&mut hsm, name.id(), self.connection.client)?;
+                let protected = Flags::NONMODIFIABLE | Flags::NONDESTROYABLE | Flags::TRUSTED;
+                let verdict =
+                    if metadata.flags.intersects(protected) { "would not erase" } else { "would erase" };
+                say(format_args!(
+                    "{verdict} key {}: {} bytes, {}, `{}`",
+                    name.id(),
+                    metadata.length,
+                    flag_names(metadata.flags),
+                    metadata.label
+                ))?;
+            }
+            Action::Erase { name, dry_run: false } => {
                 let outcome = hsm.key_erase(name.id());
                 self.explain(name.id(), outcome)?;
             }
@@ -332,6 +523,42 @@ impl Key {
             anyhow::Error::new(error).context(advice)
         })
     }
+}
+
+/// What the server tells about a committed key, with its object's identifier.
+pub(crate) fn described(hsm: &mut Hsm, id: KeyId, client: ClientId) -> Result<(ObjectId, Metadata)> {
+    let is_global = id.0 & KeyId::GLOBAL != 0;
+    let owner = if is_global { ClientId::NONE } else { client };
+    let object = ObjectId::new(ObjectType::CRYPTO, owner, id.number());
+    let metadata = hsm.nvm_metadata(object).with_context(|| match is_global {
+        true => format!("the server does not show global key {id}; see --isolation of `casemate serve`"),
+        false => format!("client {client} has no committed key {id}; see `casemate key list`"),
+    })?;
+    Ok((object, metadata))
+}
+
+fn show(hsm: &mut Hsm, id: KeyId, client: ClientId) -> Result<()> {
+    let (object, metadata) = described(hsm, id, client)?;
+    // Of a key that no message may touch, the kind cannot be found out either.
+    let kind = if metadata.flags.contains(Flags::TRUSTED) {
+        "trusted key-encryption key".to_owned()
+    } else {
+        match Algorithm::of(hsm, id) {
+            Ok(Some(algorithm)) => {
+                algorithm.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+            }
+            Ok(None) => "symmetric, or of an unknown kind".to_owned(),
+            Err(_) => "unknown".to_owned(),
+        }
+    };
+    let state =
+        if metadata.flags.intersects(Flags::USAGE_ANY) { "usable" } else { "without usage, or revoked" };
+    say(format_args!("Key     {id} of client {client}, object {object}"))?;
+    say(format_args!("Kind    {kind}"))?;
+    say(format_args!("Length  {} bytes as it is stored", metadata.length))?;
+    say(format_args!("Flags   {}", flag_names(metadata.flags)))?;
+    say(format_args!("Label   {}", metadata.label))?;
+    say(format_args!("State   {state}"))
 }
 
 fn list(hsm: &mut Hsm, client: ClientId) -> Result<()> {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod backup;
 mod bench;
 mod certificate;
 mod certify;
@@ -9,11 +10,14 @@ mod connection;
 mod counter;
 mod demo;
 mod image;
+mod init;
+mod kek;
 mod key;
 mod local;
 mod nvm;
 mod nvm_image;
 mod pin;
+mod rotation;
 mod serve;
 mod she;
 mod simple;
@@ -60,10 +64,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Serve(Box<serve::Serve>),
+    Init(Box<init::Init>),
     Demo(demo::Demo),
     Info(simple::Info),
     Echo(simple::Echo),
-    Key(key::Key),
+    Key(Box<key::Key>),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Nvm(nvm::Nvm),
     Counter(counter::Counter),
     Cert(certificate::Cert),
@@ -81,10 +88,13 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Serve(command) => command.run(),
+        Command::Init(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Echo(command) => command.run(),
         Command::Key(command) => command.run(),
+        Command::Backup(command) => command.run(),
+        Command::Restore(command) => command.run(),
         Command::Nvm(command) => command.run(),
         Command::Counter(command) => command.run(),
         Command::Cert(command) => command.run(),

@@ -316,19 +316,19 @@ pub(crate) fn chain_key(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
 /// The object store. For a file that exists these have to be as they were when it was made.
 #[derive(Args)]
 #[command(next_help_heading = "Object store")]
-struct NvmShape {
+pub(crate) struct NvmShape {
     /// Size of the flash: two partitions of half this size
     #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = size)]
-    nvm_size: u32,
+    pub(crate) nvm_size: u32,
     /// How many objects (keys, counters and others) it can hold
     #[arg(long, value_name = "COUNT", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
-    nvm_objects: u16,
+    pub(crate) nvm_objects: u16,
     /// Value of an erased byte [default: 0xff in a file, 0x00 in RAM]
     #[arg(long, value_name = "BYTE", value_parser = byte)]
-    nvm_erased_byte: Option<u8>,
+    pub(crate) nvm_erased_byte: Option<u8>,
     /// Store checksums with objects
     #[arg(long)]
-    nvm_checksums: bool,
+    pub(crate) nvm_checksums: bool,
 }
 
 /// The key cache of each client. Global keys have another one of the same size.

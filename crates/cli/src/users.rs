@@ -102,6 +102,11 @@ impl UserOptions {
         })
     }
 
+    /// The administrator's name.
+    pub(crate) fn administrator(&self) -> UserName {
+        self.admin
+    }
+
     /// The device key. `nvm` is the object store's file, if it is in one.
     pub(crate) fn device_key(
         &self,

@@ -317,7 +317,7 @@ struct CallError(Option<Status>);
 
 impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the server refused")
+        f.write_str("no signature was made")
     }
 }
 
