@@ -58,7 +58,8 @@ for _ in range(25 if DEVICE else 600):
             except OSError as error:
                 assert error.args[0] == first
         end.close()
-assert DEVICE or len(kinds) >= 5 and completed, (kinds, completed)
+# Keys and signatures differ from run to run, and with them what a change hits; these three come dozens of times.
+assert DEVICE or kinds >= {-312, -326, -394} and completed, (kinds, completed)
 
 # A connection that ends after any number of bytes.
 whole = 0
