@@ -4,6 +4,7 @@
 
 mod c_library;
 mod command;
+mod deb;
 mod front_doors;
 mod micropython;
 mod new_port;
@@ -111,6 +112,7 @@ Usage: cargo xtask test [STEP...]   run every step, or those named
                                     and CMake package below DIR (/usr/local)
        cargo xtask micropython [build|bench]
                                     build MicroPython with the modules, and nothing else, or print their figures
+       cargo xtask deb              build the Debian packages casemate and casemate-pkcs11 in target/debian
        cargo xtask footprint [a] [b] [c] [d]
                                     measure firmware of these configurations on an emulated Cortex-M3:
                                     flash, RAM, stack, instructions; XTASK_FIRMWARE_LEVEL=z|s|2|3 optimizes
@@ -159,6 +161,13 @@ fn main() -> ExitCode {
             }
         }
         Some((first, rest)) if first == "install" => match c_library::install(&context, rest) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(fault) => {
+                eprintln!("xtask: {fault}");
+                ExitCode::FAILURE
+            }
+        },
+        Some((first, [])) if first == "deb" => match deb::packages(&context) {
             Ok(()) => ExitCode::SUCCESS,
             Err(fault) => {
                 eprintln!("xtask: {fault}");

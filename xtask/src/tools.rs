@@ -9,6 +9,9 @@ use crate::command::Task;
 /// The version of cargo-deny that the configuration files are written for.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
+/// The version of cargo-deb that the packages are made with.
+const CARGO_DEB_VERSION: &str = "3.8.0";
+
 /// The oldest compiler of Debian's that the crates build with, as a minor version of Rust 1.
 const MINIMUM_RUST_MINOR: u32 = 95;
 
@@ -18,26 +21,27 @@ pub(crate) const DEVICE_TARGET: &str = "thumbv7m-none-eabi";
 /// Returns the path of cargo-deny, which is installed below the target directory if the one on the path has
 /// another version: a developer's own tools stay as they are.
 pub(crate) fn cargo_deny(context: &Context) -> Result<PathBuf, String> {
+    installed_by_cargo(context, "cargo-deny", CARGO_DENY_VERSION)
+}
+
+/// The same for cargo-deb.
+pub(crate) fn cargo_deb(context: &Context) -> Result<PathBuf, String> {
+    installed_by_cargo(context, "cargo-deb", CARGO_DEB_VERSION)
+}
+
+fn installed_by_cargo(context: &Context, name: &str, wanted: &str) -> Result<PathBuf, String> {
     let root = context.target.join("xtask-tools");
-    let own = root.join("bin").join("cargo-deny");
-    for candidate in [PathBuf::from("cargo-deny"), own.clone()] {
+    let own = root.join("bin").join(name);
+    for candidate in [PathBuf::from(name), own.clone()] {
         let version = Task::new(&candidate).arguments(["--version"]).query();
-        if version.is_some_and(|text| text.trim().ends_with(CARGO_DENY_VERSION)) {
+        if version.is_some_and(|text| text.trim().ends_with(wanted)) {
             return Ok(candidate);
         }
     }
-    println!("cargo-deny {CARGO_DENY_VERSION} is installed once in {} (about two minutes)", root.display());
+    println!("{name} {wanted} is installed once in {} (about two minutes)", root.display());
     let build = root.join("build");
     Task::cargo(context)
-        .arguments([
-            "install",
-            "--quiet",
-            "--locked",
-            "--debug",
-            "cargo-deny",
-            "--version",
-            CARGO_DENY_VERSION,
-        ])
+        .arguments(["install", "--quiet", "--locked", "--debug", name, "--version", wanted])
         .arguments(["--root".as_ref(), root.as_os_str()])
         // An unoptimized build is several times faster to make and fast enough to run.
         .variable("CARGO_PROFILE_DEV_DEBUG", "0")

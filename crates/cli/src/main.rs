@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod certificate;
 mod certify;
+mod configuration;
 mod connection;
 mod counter;
 mod demo;
@@ -14,6 +15,7 @@ mod init;
 mod kek;
 mod key;
 mod local;
+mod notify;
 mod nvm;
 mod nvm_image;
 mod pin;
@@ -85,28 +87,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match arguments.command {
-        Command::Serve(command) => command.run(),
-        Command::Init(command) => command.run(),
-        Command::Demo(command) => command.run(),
-        Command::Info(command) => command.run(),
-        Command::Echo(command) => command.run(),
-        Command::Key(command) => command.run(),
-        Command::Backup(command) => command.run(),
-        Command::Restore(command) => command.run(),
-        Command::Nvm(command) => command.run(),
-        Command::Counter(command) => command.run(),
-        Command::Cert(command) => command.run(),
-        Command::User(command) => command.run(),
-        Command::She(command) => command.run(),
-        Command::Stateful(command) => command.run(),
-        Command::Random(command) => command.run(),
-        Command::Image(command) => command.run(),
-        Command::Audit(command) => command.run(),
-        Command::Top(command) => command.run(),
-        Command::Bench(command) => command.run(),
-    };
+    let result = configuration::parse(std::env::args_os().collect()).and_then(Arguments::run);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has read enough.
@@ -114,6 +95,32 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+impl Arguments {
+    fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(command) => command.run(),
+            Command::Init(command) => command.run(),
+            Command::Demo(command) => command.run(),
+            Command::Info(command) => command.run(),
+            Command::Echo(command) => command.run(),
+            Command::Key(command) => command.run(),
+            Command::Backup(command) => command.run(),
+            Command::Restore(command) => command.run(),
+            Command::Nvm(command) => command.run(),
+            Command::Counter(command) => command.run(),
+            Command::Cert(command) => command.run(),
+            Command::User(command) => command.run(),
+            Command::She(command) => command.run(),
+            Command::Stateful(command) => command.run(),
+            Command::Random(command) => command.run(),
+            Command::Image(command) => command.run(),
+            Command::Audit(command) => command.run(),
+            Command::Top(command) => command.run(),
+            Command::Bench(command) => command.run(),
         }
     }
 }

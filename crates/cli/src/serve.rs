@@ -1,8 +1,9 @@
 //! `casemate serve`.
 
 use crate::local::{Setup, provision};
+use crate::notify::notify;
 use crate::users::UserOptions;
-use crate::value::{byte, client_id, read_file, seconds, size};
+use crate::value::{byte, client_id, read_file, say, seconds, size};
 use anyhow::{Context, Result, bail};
 use casemate_nvm::ObjectStore;
 use casemate_posix::audit::AuditOptions;
@@ -29,6 +30,7 @@ use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::fmt::Display;
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,8 +51,17 @@ use zeroize::Zeroizing;
 /// the loopback address, a network where everybody is trusted, a Unix-domain socket, or TLS.
 ///
 /// Sizes default to those of the original's example server.
+///
+/// With --config, options can stand in a TOML file: `nvm = "keys.image"`, `unix = ["/run/a.sock"]`, `users = true`. What the
+/// command line says replaces what the file says.
 #[derive(Args)]
 pub(crate) struct Serve {
+    /// Read options from a file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Check the options and the files that they name, and start nothing
+    #[arg(long)]
+    check: bool,
     /// Listen for TCP connections; port 0 picks a free port, which is then printed [default: 127.0.0.1:23456, unless
     /// another transport is given]
     #[arg(long, value_name = "HOST:PORT")]
@@ -197,6 +208,10 @@ struct Psk {
 #[cfg(feature = "tls-psk")]
 impl Psk {
     fn listen(&self, address: &str, options: ConnectionOptions) -> Result<PskServer> {
+        Ok(PskServer::bind(address, PskServerOptions { keys: self.keys()? }, options)?)
+    }
+
+    fn keys(&self) -> Result<Vec<(PskKey, Option<ClientId>)>> {
         let Some(path) = &self.tls_psk_keys else { bail!("--tls-psk needs --tls-psk-keys") };
         let text = read_file(path)?;
         let text = std::str::from_utf8(&text).with_context(|| format!("{} is no text", path.display()))?;
@@ -205,7 +220,7 @@ impl Psk {
             let place = || format!("{}, line {number}", path.display());
             keys.push(psk_key(line.trim()).with_context(place)?);
         }
-        Ok(PskServer::bind(address, PskServerOptions { keys }, options)?)
+        Ok(keys)
     }
 }
 
@@ -430,6 +445,9 @@ fn data_length(text: &str) -> Result<usize, String> {
 impl Serve {
     pub(crate) fn run(&self) -> Result<()> {
         let setup = self.setup()?;
+        if self.check {
+            return self.check(&setup);
+        }
         if self.nvm == Path::new("ram") {
             let store = setup.ram_store()?;
             self.serve(&setup, store, "in RAM, lost when the server ends")
@@ -440,6 +458,38 @@ impl Serve {
             let store = setup.file_store(&self.nvm)?;
             self.serve(&setup, store, &self.nvm.display().to_string())
         }
+    }
+
+    /// Looks at everything that can be looked at without changing or opening anything that a running server has.
+    fn check(&self, setup: &Setup) -> Result<()> {
+        setup.ram_store().context("--nvm-size, --nvm-objects")?;
+        if self.nvm != Path::new("ram") {
+            let parent = self.nvm.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let directory = parent.unwrap_or(Path::new("."));
+            match fs::metadata(&self.nvm) {
+                Ok(found) if found.len() != u64::from(self.nvm_shape.nvm_size) => bail!(
+                    "{} has {} bytes, and --nvm-size says {}",
+                    self.nvm.display(),
+                    found.len(),
+                    self.nvm_shape.nvm_size
+                ),
+                Ok(_) => {}
+                Err(_) if directory.is_dir() => {}
+                Err(_) => bail!("{}: create the directory {} first", self.nvm.display(), directory.display()),
+            }
+        }
+        for TrustedKey { file, .. } in &self.trusted_keys {
+            encryption_key(file)?;
+        }
+        #[cfg(feature = "tls")]
+        if !self.others.tls.tls.is_empty() {
+            self.others.tls.options()?;
+        }
+        #[cfg(feature = "tls-psk")]
+        if !self.others.psk.tls_psk.is_empty() {
+            self.others.psk.keys()?;
+        }
+        say("nothing is wrong; whether the addresses are free was not tried, and the object store not opened")
     }
 
     fn setup(&self) -> Result<Setup> {
@@ -534,6 +584,9 @@ impl Serve {
                 log(event);
             }
         };
+        if let Err(error) = notify("READY=1") {
+            log(format_args!("the service manager cannot be told that the server is ready: {error}"));
+        }
         thread::scope(|scope| {
             if let Some(metrics) = &metrics {
                 let (server, stop) = (&server, &stop);
@@ -545,6 +598,8 @@ impl Serve {
                 scope.spawn(move || metrics.serve(stop, &render));
             }
             daemon::serve(&server, &listeners, setup.cache, &stop, &report);
+            // It notices the end of the process anyway.
+            let _ = notify("STOPPING=1");
         });
         // Names of sockets and shared memory are gone before this says so.
         drop((listeners, metrics));
@@ -616,15 +671,18 @@ impl Serve {
 #[cfg(feature = "tls")]
 impl Tls {
     fn listen(&self, address: &str, options: ConnectionOptions) -> Result<TlsServer> {
+        Ok(TlsServer::bind(address, self.options()?, options)?)
+    }
+
+    fn options(&self) -> Result<TlsServerOptions> {
         let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) else {
             bail!("--tls needs --tls-certificate and --tls-key");
         };
-        let tls = TlsServerOptions {
+        Ok(TlsServerOptions {
             identity: TlsIdentity::from_files(certificate, key)?,
             trust: self.tls_trust.as_deref().map(TlsTrust::from_file).transpose()?,
             clients: self.tls_client.clone(),
-        };
-        Ok(TlsServer::bind(address, tls, options)?)
+        })
     }
 }
 

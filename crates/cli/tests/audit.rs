@@ -2,9 +2,13 @@
 
 mod common;
 
-use common::{ServerProcess, run};
+use common::{PATIENCE, ServerProcess, casemate, run};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
+use std::sync::mpsc::channel;
+use std::thread;
 
 #[test]
 fn what_clients_do_is_recorded_and_can_be_read() {
@@ -81,4 +85,33 @@ fn a_chain_with_a_key() {
     run(&["audit", "verify", file]).failed();
     let verified = run(&["audit", "verify", file, "--key", key]).ok();
     assert!(verified.starts_with("Records  6, none changed"), "{verified}");
+}
+
+#[test]
+fn records_are_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("audit.jsonl");
+    let name = file.to_str().unwrap();
+    // Files of a few records each, so that they are renamed.
+    let server = ServerProcess::start(Path::new("ram"), &["--audit", name, "--audit-size", "2048"]);
+    let mut follow = casemate()
+        .args(["audit", "show", "--follow", "--json", "--event", "key-created", name])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (to, lines) = channel();
+    let output = BufReader::new(follow.stdout.take().unwrap());
+    thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
+    for number in ["1", "2", "3", "4", "5", "6"] {
+        let import = ["key", "import", "--id", number, "--usage", "sign", "--text", "0123456789abcdef"];
+        server.run(&import).ok();
+        let line = lines.recv_timeout(PATIENCE).unwrap();
+        assert!(line.contains(&format!("\"key\":\"0x1c0{number}\"")), "{line}");
+    }
+    assert!(directory.path().join("audit.jsonl.1").exists());
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    server.stop();
+    assert!(run(&["audit", "show", name, "--user", "1"]).ok().is_empty());
 }
