@@ -1,7 +1,7 @@
 # For MicroPython ports that are built with CMake. Only the ports built with make are tested.
 #
-# CASEMATE_RUST_TARGET (Rust's name of the target) and CASEMATE_PORT_SOURCE (a C file with casemate_port_random and
-# casemate_port_time, as ports/*/port.c) have to be set. CASEMATE_FEATURES may be.
+# CASEMATE_RUST_TARGET (Rust's name of the target) and CASEMATE_PORT_SOURCE (a C file with casemate_port_random,
+# casemate_port_time and casemate_port_milliseconds, as ports/*/port.c) have to be set. CASEMATE_FEATURES may be.
 
 if(NOT CASEMATE_RUST_TARGET OR NOT CASEMATE_PORT_SOURCE)
     message(FATAL_ERROR "set CASEMATE_RUST_TARGET to Rust's name of the target and CASEMATE_PORT_SOURCE to a C file like ports/*/port.c")
@@ -10,7 +10,7 @@ endif()
 set(CASEMATE_TARGET_DIR ${CMAKE_BINARY_DIR}/rust)
 set(CASEMATE_ARCHIVE ${CASEMATE_TARGET_DIR}/${CASEMATE_RUST_TARGET}/micropython-size/libcasemate_micropython.a)
 if(NOT CASEMATE_FEATURES)
-    set(CASEMATE_FEATURES md5 sha1 sha512 sha3 aead mac tls tls12 rsa)
+    set(CASEMATE_FEATURES md5 sha1 sha512 sha3 aead mac tls tls12 rsa hsm)
 endif()
 string(REPLACE ";" "," CASEMATE_FEATURE_LIST "firmware;${CASEMATE_FEATURES}")
 
@@ -30,6 +30,7 @@ target_sources(usermod_casemate INTERFACE
     ${CMAKE_CURRENT_LIST_DIR}/src/modwolfhashlib.c
     ${CMAKE_CURRENT_LIST_DIR}/src/modwolfcryptolib.c
     ${CMAKE_CURRENT_LIST_DIR}/src/modwolfssl.c
+    ${CMAKE_CURRENT_LIST_DIR}/src/modcasemate.c
     ${CASEMATE_PORT_SOURCE}
 )
 target_include_directories(usermod_casemate INTERFACE ${CMAKE_CURRENT_LIST_DIR}/src)

@@ -33,13 +33,14 @@ CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLF
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_AESGCM HAVE_AESCCM),aead)
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2),mac)
 CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_TLS13),tls $(if $(call casemate_set,WOLFSSL_NO_TLS12),,tls12) $(if $(call casemate_set,NO_RSA),,rsa) $(if $(call casemate_set,NO_SESSION_CACHE),,resumption))
+CASEMATE_FEATURES += $(if $(call casemate_set,WOLFHSM_CFG_ENABLE_CLIENT),hsm)
 CASEMATE_OPTIMIZE := $(call casemate_set,WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED)
 ifneq ($(words $(CASEMATE_OPTIMIZE)),$(if $(CASEMATE_OPTIMIZE),1,0))
 $(error $(WOLFSSL_USER_SETTINGS_FILE): define one of $(CASEMATE_OPTIMIZE), not both)
 endif
 CASEMATE_PROFILE := $(if $(filter %_SIZE,$(CASEMATE_OPTIMIZE)),micropython-size,micropython)
 CASEMATE_KNOWN := WOLFSSL_TLS13 WOLFSSL_NO_TLS12 NO_RSA NO_SESSION_CACHE NO_ERROR_STRINGS NO_MD5 NO_SHA WOLFSSL_SHA384 WOLFSSL_SHA512 WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256 \
-	HAVE_AESGCM HAVE_AESCCM HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2 WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED
+	HAVE_AESGCM HAVE_AESCCM HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2 WOLFHSM_CFG_ENABLE_CLIENT WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED
 CASEMATE_IGNORED := $(filter-out $(CASEMATE_KNOWN),$(filter WOLF% HAVE_% NO_%,$(CASEMATE_SETTINGS)))
 ifneq ($(CASEMATE_IGNORED),)
 $(info $(WOLFSSL_USER_SETTINGS_FILE): without meaning here: $(CASEMATE_IGNORED))
@@ -67,8 +68,10 @@ CASEMATE_SYMBOLS += $(if $(filter aead,$(CASEMATE_FEATURES)),aead_seal aead_open
 CASEMATE_SYMBOLS += $(if $(filter mac,$(CASEMATE_FEATURES)),hmac cmac hkdf pbkdf2)
 CASEMATE_SYMBOLS += $(if $(filter tls,$(CASEMATE_FEATURES)),$(addprefix context_,new free set_mode set_callback set_protocols load_key add_anchors set_suites prepare) suite failure_text \
 	$(addprefix session_,new free step input filled end_of_input output sent readable read write close shrink peer_certificate agreed protocol resumed))
+CASEMATE_SYMBOLS += $(if $(filter hsm,$(CASEMATE_FEATURES)),$(addprefix hsm_,size start call output sent input filled abandon piece kind encode check) \
+	$(if $(call casemate_set,NO_ERROR_STRINGS),,hsm_text))
 
-SRC_USERMOD += $(addprefix $(CASEMATE_DIR)/src/,common.c heap.c modwolfhashlib.c modwolfcryptolib.c modwolfssl.c)
+SRC_USERMOD += $(addprefix $(CASEMATE_DIR)/src/,common.c heap.c modwolfhashlib.c modwolfcryptolib.c modwolfssl.c modcasemate.c)
 SRC_USERMOD += $(CASEMATE_PORT_DIR)/port.c
 
 CFLAGS_USERMOD += -I$(CASEMATE_DIR)/src

@@ -94,6 +94,7 @@ fn run(context: &Context, goal: Goal) -> Result<Outcome, String> {
     table.extend(run_pairs(context, &source, &folder, &unix)?);
     table.extend(own_tests(context, &unix)?);
     table.push(interoperate(context, &unix)?);
+    table.push(with_server(context, &source, &unix, None)?);
 
     let device = match device_tools(context) {
         Ok(compiler) => {
@@ -101,6 +102,7 @@ fn run(context: &Context, goal: Goal) -> Result<Outcome, String> {
             table.extend(run_tests(context, &source, &tests, "Cortex-M3", &unix, Some(&firmware))?);
             let own = own_device_tests(context, &folder)?;
             table.extend(run_tests(context, &source, &own, "Cortex-M3", &unix, Some(&firmware))?);
+            table.push(with_server(context, &source, &unix, Some(&firmware))?);
             None
         }
         Err(reason) => Some(reason),
@@ -534,6 +536,29 @@ fn interoperate(context: &Context, unix: &Path) -> Result<Row, String> {
     let result = task.limit(LIMIT).run();
     let result = if result.is_ok() { Verdict::Pass } else { Verdict::Fail };
     Ok(Row { build: "unix", test: test.into(), result })
+}
+
+/// Runs the module `casemate` with this project's server: the unix program, or firmware whose second serial port the server
+/// is connected to.
+fn with_server(
+    context: &Context,
+    source: &Path,
+    unix: &Path,
+    firmware: Option<&Path>,
+) -> Result<Row, String> {
+    let test = "micropython/tests/hsm.py";
+    Task::cargo(context).arguments(["build", "--package", "casemate-cli"]).locked(context).run()?;
+    let server = context.target.join("debug/casemate");
+    let task = Task::new("/usr/bin/python3").directory(&context.root).arguments([test]).arguments([&server]);
+    let task = match firmware {
+        None => task.arguments([unix]),
+        Some(firmware) => task
+            .arguments([source.join("tools/pyboard.py")])
+            .arguments([format!("{EMULATOR} -kernel {}", firmware.display())]),
+    };
+    let result = if task.limit(LIMIT).run().is_ok() { Verdict::Pass } else { Verdict::Fail };
+    let build = if firmware.is_some() { "Cortex-M3" } else { "unix" };
+    Ok(Row { build, test: test.into(), result })
 }
 
 /// Figures of this machine's build beside those of MicroPython's own modules, and of the emulated device.

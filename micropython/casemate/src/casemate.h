@@ -95,10 +95,107 @@ void casemate_session_peer_certificate(casemate_session_t *session, const uint8_
 uint32_t casemate_session_agreed(casemate_session_t *session);
 const uint8_t *casemate_failure_text(int32_t number, size_t *length);
 
+// The client of a server (feature "hsm"). It lives in memory of C's, aligned to 8; what takes one must not be called again
+// before it has returned.
+typedef struct casemate_hsm casemate_hsm_t;
+// What micropython/rust/src/hsm/mod.rs says of each.
+enum {
+    CASEMATE_HSM_INIT = 1,
+    CASEMATE_HSM_INFO,
+    CASEMATE_HSM_CLOSE,
+    CASEMATE_HSM_RANDOM,
+    CASEMATE_HSM_ECHO,
+    CASEMATE_HSM_LOGIN,
+    CASEMATE_HSM_LOGOUT,
+    CASEMATE_HSM_KEY_IMPORT = 10,
+    CASEMATE_HSM_KEY_RANDOM,
+    CASEMATE_HSM_KEY_PAIR,
+    CASEMATE_HSM_KEY_EVICT,
+    CASEMATE_HSM_KEY_COMMIT,
+    CASEMATE_HSM_KEY_ERASE,
+    CASEMATE_HSM_KEY_REVOKE,
+    CASEMATE_HSM_KEY_EXPORT,
+    CASEMATE_HSM_KEY_EXPORT_PUBLIC,
+    CASEMATE_HSM_AES_ECB = 20,
+    CASEMATE_HSM_AES_CBC,
+    CASEMATE_HSM_AES_CTR,
+    CASEMATE_HSM_AES_GCM_ENCRYPT,
+    CASEMATE_HSM_AES_GCM_DECRYPT,
+    CASEMATE_HSM_CMAC,
+    CASEMATE_HSM_CMAC_UPDATE,
+    CASEMATE_HSM_CMAC_FINISH,
+    CASEMATE_HSM_ECDSA_SIGN = 30,
+    CASEMATE_HSM_ECDSA_VERIFY,
+    CASEMATE_HSM_ED25519_SIGN,
+    CASEMATE_HSM_ED25519_VERIFY,
+    CASEMATE_HSM_RSA,
+    CASEMATE_HSM_ECDH,
+    CASEMATE_HSM_X25519,
+    CASEMATE_HSM_COUNTER_INIT = 40,
+    CASEMATE_HSM_COUNTER_INCREMENT,
+    CASEMATE_HSM_COUNTER_READ,
+    CASEMATE_HSM_COUNTER_DESTROY,
+    CASEMATE_HSM_NVM_NEXT = 50,
+    CASEMATE_HSM_NVM_METADATA,
+    CASEMATE_HSM_NVM_READ,
+    CASEMATE_HSM_NVM_ADD,
+    CASEMATE_HSM_NVM_DESTROY,
+};
+// Kinds of key pairs.
+enum {
+    CASEMATE_KEY_P256 = 1,
+    CASEMATE_KEY_P384,
+    CASEMATE_KEY_P521,
+    CASEMATE_KEY_ED25519,
+    CASEMATE_KEY_RSA,
+    CASEMATE_KEY_X25519,
+};
+// Why a call has no outcome; negative numbers are the server's.
+#define CASEMATE_HSM_MORE     1
+#define CASEMATE_HSM_ARGUMENT 2
+#define CASEMATE_HSM_TOO_LONG 3
+#define CASEMATE_HSM_LOST     4
+#define CASEMATE_HSM_CTR_STATE_SIZE 33
+#define CASEMATE_HSM_CMAC_STATE_SIZE 40
+typedef struct {
+    uint8_t operation;
+    uint16_t id;
+    uint32_t number;
+    casemate_bytes_t input, extra;
+    uint8_t *state;
+    size_t state_length;
+    uint8_t *output;
+    size_t room;
+    size_t length; // of the outcome
+    uint32_t value; // the outcome's number
+} casemate_hsm_call_t;
+typedef struct {
+    uint8_t kind;
+    uint8_t hash; // CASEMATE_HASH_*, or 0
+    uint16_t bits;
+    bool pss;
+    bool prehashed;
+} casemate_hsm_scheme_t;
+size_t casemate_hsm_size(size_t data_length);
+void casemate_hsm_start(casemate_hsm_t *memory, size_t data_length);
+int32_t casemate_hsm_call(casemate_hsm_t *hsm, casemate_hsm_call_t *call);
+void casemate_hsm_output(casemate_hsm_t *hsm, const uint8_t **output, size_t *length);
+void casemate_hsm_sent(casemate_hsm_t *hsm, size_t count);
+void casemate_hsm_input(casemate_hsm_t *hsm, uint8_t **room, size_t *length);
+void casemate_hsm_filled(casemate_hsm_t *hsm, size_t count);
+void casemate_hsm_abandon(casemate_hsm_t *hsm, bool lost);
+size_t casemate_hsm_piece(casemate_hsm_t *hsm);
+uint32_t casemate_hsm_kind(const uint8_t *key, size_t length);
+int32_t casemate_hsm_encode(casemate_hsm_scheme_t scheme, casemate_bytes_t message, uint8_t *output, size_t room, size_t *length);
+int32_t casemate_hsm_check(casemate_hsm_scheme_t scheme, casemate_bytes_t message, uint8_t *block, size_t length);
+const uint8_t *casemate_hsm_text(int32_t number, size_t *length);
+
 // What a port supplies to the library (micropython/casemate/ports/*/port.c).
 int32_t casemate_port_random(uint8_t *output, size_t length);
 // Seconds since 1970, for TLS only.
 uint64_t casemate_port_time(void);
+// Milliseconds since any moment, for the timeouts of the module casemate; it wraps.
+uint32_t casemate_port_milliseconds(void);
 
 // What the C part supplies to the library: common.c, and for TLS heap.c and modwolfssl.c.
 void casemate_port_panic(const uint8_t *file, size_t length, uint32_t line) __attribute__((noreturn));

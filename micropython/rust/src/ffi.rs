@@ -145,7 +145,7 @@ pub struct Bytes {
     length: usize,
 }
 
-#[cfg(any(feature = "aead", feature = "mac"))]
+#[cfg(any(feature = "aead", feature = "mac", feature = "hsm"))]
 impl Bytes {
     /// # Safety
     /// As for [`bytes`].
@@ -719,6 +719,241 @@ pub mod tls {
     /// `length` points to a variable that nobody else uses during the call.
     #[unsafe(no_mangle)]
     pub unsafe extern "C" fn casemate_failure_text(number: i32, length: *mut usize) -> *const u8 {
+        let text = Failure(number).text();
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { *length = text.len() };
+        text.as_ptr()
+    }
+}
+
+/// The C interface of the client of a server. A client lives in memory that C got for it, and is never moved.
+#[cfg(feature = "hsm")]
+pub mod hsm {
+    use super::{Bytes, bytes, bytes_mut, code};
+    use crate::Error;
+    use crate::hsm::{Call, Failure, Hsm, KeyKind, Scheme, buffer_size};
+
+    /// C lays the client out behind its own object, which is aligned so.
+    const _: () = assert!(align_of::<Hsm<'static>>() <= 8);
+
+    /// [`Call`] as C has it.
+    #[repr(C)]
+    #[derive(Debug)]
+    pub struct HsmCall {
+        operation: u8,
+        id: u16,
+        number: u32,
+        input: Bytes,
+        extra: Bytes,
+        state: *mut u8,
+        state_length: usize,
+        output: *mut u8,
+        room: usize,
+        length: usize,
+        value: u32,
+    }
+
+    /// [`Scheme`] as C has it.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug)]
+    pub struct HsmScheme {
+        kind: u8,
+        hash: u8,
+        bits: u16,
+        pss: bool,
+        prehashed: bool,
+    }
+
+    impl HsmScheme {
+        fn scheme(self) -> Result<Scheme, Error> {
+            let Self { kind, hash, bits, pss, prehashed } = self;
+            let kind = KeyKind::from_number(kind).ok_or(Error::Unsupported)?;
+            Ok(Scheme { kind, bits, hash, pss, prehashed })
+        }
+    }
+
+    /// Bytes of memory for a client with packets of up to `data_length` bytes of payload.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn casemate_hsm_size(data_length: usize) -> usize {
+        size_of::<Hsm<'static>>().saturating_add(buffer_size(data_length))
+    }
+
+    /// [`Hsm::new`], in memory of [`casemate_hsm_size`] bytes.
+    ///
+    /// # Safety
+    /// `memory` points to that many bytes, aligned to 8, which belong to the client from now on and for as long as it is
+    /// used.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_start(memory: *mut Hsm<'static>, data_length: usize) {
+        // SAFETY: the buffer lies behind the client, within the memory by the caller's promise, and nobody else uses it.
+        // The client is written over memory that holds no other value, and is aligned as it has to be (see above).
+        unsafe {
+            let buffer = bytes_mut(memory.add(1).cast(), buffer_size(data_length));
+            memory.write(Hsm::new(buffer));
+        }
+    }
+
+    /// [`Hsm::call`]: 0 with an outcome, else the number of a [`Failure`].
+    ///
+    /// # Safety
+    /// `hsm` is a client that nobody else uses during the call; `call` points to a call, whose pointers are valid for their
+    /// lengths; what is written does not overlap anything else.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_call(hsm: *mut Hsm<'static>, call: *mut HsmCall) -> i32 {
+        // SAFETY: valid and exclusive by the caller's promise.
+        let (hsm, outside) = unsafe { (&mut *hsm, &mut *call) };
+        // SAFETY: valid, and those that are written exclusive, by the caller's promise.
+        let mut call = unsafe {
+            Call {
+                operation: outside.operation,
+                id: outside.id,
+                number: outside.number,
+                input: outside.input.view(),
+                extra: outside.extra.view(),
+                state: bytes_mut(outside.state, outside.state_length),
+                output: bytes_mut(outside.output, outside.room),
+                length: 0,
+                value: 0,
+            }
+        };
+        let outcome = hsm.call(&mut call);
+        (outside.length, outside.value) = (call.length, call.value);
+        outcome.map_or_else(|failure| failure.0, |()| 0)
+    }
+
+    /// [`Hsm::output`]: the bytes are valid until the client's next call.
+    ///
+    /// # Safety
+    /// `hsm` is a client that nobody else uses during the call; `output` and `length` point to variables that nobody else
+    /// uses during the call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_output(
+        hsm: *mut Hsm<'static>,
+        output: *mut *const u8,
+        length: *mut usize,
+    ) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe {
+            let slice = (*hsm).output();
+            (*output, *length) = (slice.as_ptr(), slice.len());
+        }
+    }
+
+    /// [`Hsm::sent`].
+    ///
+    /// # Safety
+    /// `hsm` is a client that nobody else uses during the call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_sent(hsm: *mut Hsm<'static>, count: usize) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *hsm }.sent(count);
+    }
+
+    /// [`Hsm::input`]: the room may be written to until the client's next call.
+    ///
+    /// # Safety
+    /// As for [`casemate_hsm_output`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_input(
+        hsm: *mut Hsm<'static>,
+        room: *mut *mut u8,
+        length: *mut usize,
+    ) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe {
+            let slice = (*hsm).input();
+            (*room, *length) = (slice.as_mut_ptr(), slice.len());
+        }
+    }
+
+    /// [`Hsm::filled`].
+    ///
+    /// # Safety
+    /// As for [`casemate_hsm_sent`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_filled(hsm: *mut Hsm<'static>, count: usize) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *hsm }.filled(count);
+    }
+
+    /// [`Hsm::abandon`].
+    ///
+    /// # Safety
+    /// As for [`casemate_hsm_sent`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_abandon(hsm: *mut Hsm<'static>, lost: bool) {
+        // SAFETY: valid and exclusive by the caller's promise.
+        unsafe { &mut *hsm }.abandon(lost);
+    }
+
+    /// [`Hsm::piece`].
+    ///
+    /// # Safety
+    /// As for [`casemate_hsm_sent`].
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_piece(hsm: *mut Hsm<'static>) -> usize {
+        // SAFETY: valid by the caller's promise.
+        unsafe { &*hsm }.piece()
+    }
+
+    /// [`KeyKind::of`]: the kind in the lower 8 bits, 0 for none, and an RSA key's bits above.
+    ///
+    /// # Safety
+    /// `public` points to `length` readable bytes.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_kind(public: *const u8, length: usize) -> u32 {
+        // SAFETY: the caller's promise is the one that `bytes` asks for.
+        let kind = KeyKind::of(unsafe { bytes(public, length) });
+        kind.map_or(0, |(kind, bits)| u32::from(kind as u8) | (u32::from(bits) << 8))
+    }
+
+    /// [`Scheme::encode`]: writes the block's length.
+    ///
+    /// # Safety
+    /// `output` points to `room` bytes, and `length` to a variable, that nobody else uses during the call; `message` is
+    /// readable.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_encode(
+        scheme: HsmScheme,
+        message: Bytes,
+        output: *mut u8,
+        room: usize,
+        length: *mut usize,
+    ) -> i32 {
+        // SAFETY: the caller's promise covers both views, which do not overlap.
+        let (message, output) = unsafe { (message.view(), bytes_mut(output, room)) };
+        match scheme.scheme().and_then(|scheme| scheme.encode(message, output)) {
+            Ok(written) => {
+                // SAFETY: valid and exclusive by the caller's promise.
+                unsafe { *length = written };
+                0
+            }
+            Err(error) => error.code(),
+        }
+    }
+
+    /// [`Scheme::check`].
+    ///
+    /// # Safety
+    /// `block` points to `length` bytes that nobody else uses during the call; `message` is readable.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_check(
+        scheme: HsmScheme,
+        message: Bytes,
+        block: *mut u8,
+        length: usize,
+    ) -> i32 {
+        // SAFETY: the caller's promise covers both views, which do not overlap.
+        let (message, block) = unsafe { (message.view(), bytes_mut(block, length)) };
+        code(scheme.scheme().and_then(|scheme| scheme.check(message, block)))
+    }
+
+    /// [`Failure::text`]: writes the text's length, and returns its bytes, which end nowhere.
+    ///
+    /// # Safety
+    /// `length` points to a variable that nobody else uses during the call.
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_hsm_text(number: i32, length: *mut usize) -> *const u8 {
         let text = Failure(number).text();
         // SAFETY: valid and exclusive by the caller's promise.
         unsafe { *length = text.len() };

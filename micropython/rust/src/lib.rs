@@ -1,4 +1,4 @@
-//! The Rust part of the MicroPython modules `wolfhashlib`, `wolfcryptolib` and `wolfssl`.
+//! The Rust part of the MicroPython modules `wolfhashlib`, `wolfcryptolib`, `wolfssl` and `casemate`.
 //!
 //! MicroPython's build (`micropython/casemate/micropython.mk`) compiles this crate into a static library with the feature
 //! `firmware` and links it with the C files in `micropython/casemate/src`, which know MicroPython's object model and nothing
@@ -31,6 +31,8 @@ mod error;
 #[allow(unsafe_code)]
 pub mod ffi;
 pub mod hash;
+#[cfg(feature = "hsm")]
+pub mod hsm;
 #[cfg(feature = "mac")]
 pub mod mac;
 

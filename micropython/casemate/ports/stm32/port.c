@@ -42,3 +42,7 @@ uint64_t casemate_port_time(void) {
     return seconds + TIMEUTILS_SECONDS_1970_TO_2000;
 }
 #endif
+
+uint32_t casemate_port_milliseconds(void) {
+    return mp_hal_ticks_ms();
+}

@@ -30,3 +30,9 @@ int32_t casemate_port_random(uint8_t *output, size_t length) {
 uint64_t casemate_port_time(void) {
     return time(NULL);
 }
+
+uint32_t casemate_port_milliseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint32_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
