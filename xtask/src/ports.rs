@@ -49,6 +49,7 @@ const PORTS: &[Port] = &[
     Port { name: "c-client", run: crate::c_library::cortex_m3 },
     Port { name: "tc3xx", run: tc3xx::row },
     Port { name: "spc58nn", run: spc58nn::row },
+    Port { name: "netduinoplus2", run: netduinoplus2 },
 ];
 
 /// Ports that are not in the list, such as a new one: they run the conformance suite on this host.
@@ -80,24 +81,24 @@ pub(crate) fn ports(context: &Context, arguments: &[String]) -> Outcome {
         })
         .collect();
 
-    println!("\n{:<10} {:>9} {:>9} {:>9}  what runs", "port", "flash", "RAM", "stack");
+    println!("\n{:<13} {:>9} {:>9} {:>9}  what runs", "port", "flash", "RAM", "stack");
     let number = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |value| value.to_string());
     let (mut failed, mut missing) = (Vec::new(), Vec::new());
     for (name, row) in &rows {
         match row {
             Ok(row) => {
                 let sizes = (number(row.flash), number(row.ram), number(row.stack));
-                println!("{name:<10} {:>9} {:>9} {:>9}  {}", sizes.0, sizes.1, sizes.2, row.runs);
+                println!("{name:<13} {:>9} {:>9} {:>9}  {}", sizes.0, sizes.1, sizes.2, row.runs);
                 if !row.conformance.is_empty() {
-                    println!("{:<41} {}", "", row.conformance);
+                    println!("{:<44} {}", "", row.conformance);
                 }
             }
             Err(Fault::Missing(reason)) => {
-                println!("{name:<10} {:>9} {:>9} {:>9}  not run: {reason}", "–", "–", "–");
+                println!("{name:<13} {:>9} {:>9} {:>9}  not run: {reason}", "–", "–", "–");
                 missing.push(format!("{name}: {reason}"));
             }
             Err(Fault::Failed(fault)) => {
-                println!("{name:<10} {:>9} {:>9} {:>9}  FAILED: {fault}", "–", "–", "–");
+                println!("{name:<13} {:>9} {:>9} {:>9}  FAILED: {fault}", "–", "–", "–");
                 failed.push(format!("{name}: {fault}"));
             }
         }
@@ -154,6 +155,22 @@ fn on_host(context: &Context, name: &str) -> Result<Row, Fault> {
 /// The skeleton lacks everything, which its own tests say; here it has to build, and to be said to lack it.
 fn skeleton(context: &Context) -> Result<Row, Fault> {
     on_host(context, "skeleton")
+}
+
+/// The whole suite on the emulated board.
+fn netduinoplus2(context: &Context) -> Result<Row, Fault> {
+    let compiler = tc3xx::ready().and_then(|()| tools::device_compiler(context)).map_err(Fault::Missing)?;
+    let package = "casemate-netduinoplus2";
+    let suite = tc3xx::build(context, &compiler, package, "netduinoplus2-conformance", "firmware", "s")?;
+    let (output, result) = Task::new("qemu-system-arm")
+        .arguments(["-M", "netduinoplus2", "-display", "none", "-monitor", "none", "-serial", "none"])
+        .arguments(["-semihosting-config", "enable=on,target=native", "-kernel"])
+        .arguments([suite])
+        .limit(std::time::Duration::from_secs(300))
+        .run_reading_output();
+    let conformance = summary(&output)?;
+    result?;
+    Ok(Row { runs: "on an emulated Cortex-M4".to_owned(), conformance, ..Row::default() })
 }
 
 /// The whole suite, with flash in RAM and in a file.

@@ -34,7 +34,8 @@ struct Figures {
 /// Builds the conformance suite and a firmware, runs both, and drives the firmware as two clients.
 pub(super) fn row(context: &Context) -> Result<Row, Fault> {
     let compiler = ready().and_then(|()| tools::device_compiler(context)).map_err(Fault::Missing)?;
-    let suite = build(context, &compiler, "tc3xx-conformance", "conformance,config-b", "s")?;
+    let suite =
+        build(context, &compiler, PACKAGE, "tc3xx-conformance", "firmware,conformance,config-b", "s")?;
     let (output, result) = emulator(&suite).limit(LIMIT).run_reading_output();
     let conformance = summary(&output)?;
     result?;
@@ -52,14 +53,15 @@ pub(super) fn row(context: &Context) -> Result<Row, Fault> {
     })
 }
 
-fn ready() -> Result<(), String> {
+pub(super) fn ready() -> Result<(), String> {
     tools::programs(&["qemu-system-arm"], &["qemu-system-arm"])
 }
 
-/// Builds a program for the core.
-fn build(
+/// Builds a program of a package for a Cortex-M.
+pub(super) fn build(
     context: &Context,
     compiler: &tools::DeviceCompiler,
+    package: &str,
     program: &str,
     features: &str,
     level: &str,
@@ -67,8 +69,8 @@ fn build(
     let task = compiler
         .build(context)
         .locked(context)
-        .arguments(["--package", PACKAGE, "--bin", program, "--profile", "firmware"])
-        .arguments(["--features", &format!("firmware,{features}")])
+        .arguments(["--package", package, "--bin", program, "--profile", "firmware"])
+        .arguments(["--features", features])
         .variable("RUSTFLAGS", RUSTFLAGS)
         .variable("CARGO_PROFILE_FIRMWARE_OPT_LEVEL", level);
     let (task, target) = match compiler {
@@ -141,8 +143,8 @@ fn drive(
     configuration: &str,
     level: &str,
 ) -> Result<Figures, String> {
-    let firmware =
-        build(context, compiler, "tc3xx-firmware", &format!("figures,config-{configuration}"), level)?;
+    let features = format!("firmware,figures,config-{configuration}");
+    let firmware = build(context, compiler, PACKAGE, "tc3xx-firmware", &features, level)?;
     // Built before the emulator starts: it waits for nobody.
     Task::cargo(context)
         .arguments(["build", "--package", PACKAGE, "--example", "drive"])
