@@ -20,7 +20,7 @@ use std::time::Duration;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// The server's address: HOST:PORT or tcp://HOST:PORT, unix:///PATH, shm://NAME, tls://HOST:PORT
+    /// The server's address: HOST:PORT or tcp://HOST:PORT, unix:///PATH, shm://NAME, tls://HOST:PORT, tls-psk://HOST:PORT
     #[arg(
         long,
         global = true,
@@ -93,6 +93,10 @@ pub(crate) struct TlsOptions {
     /// For tls: the name in the server's certificate [default: the host of the address]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) tls_server_name: Option<String>,
+    /// For tls-psk: the file of the pre-shared key, one line IDENTITY:KEY with 32 or more hexadecimal digits. The program
+    /// has to be built with the feature tls-psk
+    #[arg(long = "tls-psk-key", global = true, value_name = "FILE", env = "CASEMATE_TLS_PSK_KEY")]
+    pub(crate) tls_psk: Option<PathBuf>,
 }
 
 impl Connection {
@@ -190,11 +194,15 @@ pub(crate) fn connect(address: &str, tls: &TlsOptions, data_length: usize, timeo
              server's certificate"
         );
     }
+    if address.starts_with("tls-psk://") && tls.tls_psk.is_none() {
+        bail!("name the file of the pre-shared key: --tls-psk-key");
+    }
     let tls = TlsFiles {
         trust: tls.tls_trust.clone(),
         certificate: tls.tls_certificate.clone(),
         key: tls.tls_key.clone(),
         server_name: tls.tls_server_name.clone(),
+        psk: tls.tls_psk.clone(),
     };
     let link = ClientLink::connect(address, &LinkOptions { maximum_packet: packet, timeout, tls })?;
     Ok(over(Link::Server(link), packet, timeout))

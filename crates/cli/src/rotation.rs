@@ -132,8 +132,7 @@ impl Rotate {
 fn free(hsm: &mut Hsm, client: ClientId, id: KeyId) -> Result<()> {
     let owner = if id.0 & KeyId::GLOBAL != 0 { ClientId::NONE } else { client };
     let object = ObjectId::new(ObjectType::CRYPTO, owner, id.number());
-    if hsm.nvm_metadata(object).is_ok() || hsm.key_export(id, &mut []).is_ok() {
-        bail!("there is a key {id} already");
-    }
-    Ok(())
+    let is_free = hsm.nvm_metadata(object).is_err()
+        && hsm.key_export(id, &mut []).is_err_and(|error| error.status() == Some(Status::NOT_FOUND));
+    if is_free { Ok(()) } else { bail!("there is a key {id} already") }
 }

@@ -218,22 +218,10 @@ impl Psk {
         let mut keys = Vec::new();
         for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
             let place = || format!("{}, line {number}", path.display());
-            keys.push(psk_key(line.trim()).with_context(place)?);
+            keys.push(PskKey::from_line(line).with_context(place)?);
         }
         Ok(keys)
     }
-}
-
-/// `IDENTITY:KEY` or `IDENTITY:KEY:CLIENT`.
-#[cfg(feature = "tls-psk")]
-fn psk_key(line: &str) -> Result<(PskKey, Option<ClientId>)> {
-    let mut parts = line.splitn(3, ':');
-    let (Some(identity), Some(digits), client) = (parts.next(), parts.next(), parts.next()) else {
-        bail!("write IDENTITY:KEY or IDENTITY:KEY:CLIENT");
-    };
-    let Ok(key) = hex::decode(digits).map(Zeroizing::new) else { bail!("the key is not hexadecimal") };
-    let client = client.map(|text| client_id(text).map_err(anyhow::Error::msg)).transpose()?;
-    Ok((PskKey::new(identity.as_bytes(), &key)?, client))
 }
 
 #[cfg(feature = "tls")]
@@ -711,19 +699,6 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00.000Z"),
         ] {
             assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
-        }
-    }
-
-    #[cfg(feature = "tls-psk")]
-    #[test]
-    fn pre_shared_keys_stand_on_lines() {
-        let digits = "5a".repeat(16);
-        assert_eq!(psk_key(&format!("device:{digits}")).unwrap().1, None);
-        assert_eq!(psk_key(&format!("device:{digits}:3")).unwrap().1, ClientId::new(3));
-        for wrong in
-            ["device", "device:5a", ":5a", &format!("device:{digits}:16"), &format!("device:{digits}x")]
-        {
-            assert!(psk_key(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -295,3 +295,29 @@ fn a_stop_is_noticed_by_the_clients_of_every_transport() {
     });
     assert!(server.wait().success());
 }
+
+#[cfg(feature = "tls-psk")]
+#[test]
+fn a_pre_shared_key_is_enough_for_tls() {
+    let place = Place::new("psk");
+    let (server_file, client_file) = (place.path("server.psk"), place.path("client.psk"));
+    let (digits, other) = ("5a".repeat(32), "a5".repeat(32));
+    std::fs::write(&server_file, format!("device:{digits}\nbound:{other}:5\n")).unwrap();
+    let server =
+        ServerProcess::start(Path::new("ram"), &["--tls-psk", "127.0.0.1:0", "--tls-psk-keys", &server_file]);
+    let line = server.wait_for(" listens on tls-psk://");
+    let address = line.rsplit(' ').next().unwrap();
+    let with = |line: &str, words: &[&str]| {
+        std::fs::write(&client_file, line).unwrap();
+        run(&[words, &["--server", address, "--tls-psk-key", &client_file]].concat())
+    };
+    let text = "x".repeat(8000);
+    assert!(with(&format!("device:{digits}\n"), &["echo", &text]).ok().contains(&text));
+    with(&format!("bound:{other}\n"), &["echo", "x", "--client-id", "5"]).ok();
+    with(&format!("bound:{other}\n"), &["echo", "x", "--client-id", "6"]).failed();
+    with(&format!("device:{other}\n"), &["echo", "x"]).failed();
+    let said = with("device", &["echo", "x"]).failed();
+    assert!(said.contains("IDENTITY:KEY"), "{said}");
+    let said = run(&["echo", "x", "--server", address]).failed();
+    assert!(said.contains("--tls-psk-key"), "{said}");
+}

@@ -107,6 +107,7 @@ impl Slot {
             certificate: self.tls_certificate,
             key: self.tls_key,
             server_name: self.tls_server_name,
+            ..TlsFiles::default()
         };
         let usual = SlotOptions::new(Target::Address { server, tls });
         if self.label.as_ref().is_some_and(|label| label.len() > 32) {

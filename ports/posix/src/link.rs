@@ -1,6 +1,8 @@
 //! A client's connection to the server at an address, over the transport that the address names.
 
 use crate::error::LinkError;
+#[cfg(feature = "tls-psk")]
+use crate::psk::{PskClientTransport, PskKey};
 use crate::shm::{DmaArea, ShmClientTransport};
 use crate::tcp::TcpClientTransport;
 #[cfg(feature = "tls")]
@@ -21,6 +23,9 @@ pub struct TlsFiles {
     pub key: Option<PathBuf>,
     /// The name in the server's certificate; the host in the address, if not given.
     pub server_name: Option<String>,
+    /// For `tls-psk://`, instead of all these: the file of the pre-shared key, one line `IDENTITY:KEY`, the key in
+    /// hexadecimal.
+    pub psk: Option<PathBuf>,
 }
 
 /// What a [`ClientLink`] needs besides the address.
@@ -30,7 +35,7 @@ pub struct LinkOptions {
     pub maximum_packet: usize,
     /// How long connecting may take, apart from the look-up of a host name.
     pub timeout: Duration,
-    /// For addresses that begin with `tls://`.
+    /// For addresses that begin with `tls://` or `tls-psk://`.
     pub tls: TlsFiles,
 }
 
@@ -47,11 +52,14 @@ pub enum ClientLink {
     /// `tls://HOST:PORT`.
     #[cfg(feature = "tls")]
     Tls(Box<TlsClientTransport>),
+    /// `tls-psk://HOST:PORT`.
+    #[cfg(feature = "tls-psk")]
+    Psk(Box<PskClientTransport>),
 }
 
 impl ClientLink {
-    /// Connects to `address`: `HOST:PORT`, `tcp://HOST:PORT`, `unix:///PATH`, `shm://NAME` or `tls://HOST:PORT`. No
-    /// message is sent.
+    /// Connects to `address`: `HOST:PORT`, `tcp://HOST:PORT`, `unix:///PATH`, `shm://NAME`, `tls://HOST:PORT` or
+    /// `tls-psk://HOST:PORT`. No message is sent.
     ///
     /// # Errors
     /// [`LinkError::Address`] if the address names no transport of this build, or if a file for TLS is missing;
@@ -73,11 +81,26 @@ impl ClientLink {
             Some(("tls", _)) => {
                 Err(wrong(address, "this program was built without TLS: build it with the feature `tls`"))
             }
+            #[cfg(feature = "tls-psk")]
+            Some(("tls-psk", host)) => {
+                let Some(file) = &options.tls.psk else {
+                    return Err(wrong(address, "no pre-shared key is named; name its file"));
+                };
+                let key = PskKey::from_file(file)
+                    .map_err(|source| LinkError::File { path: file.clone(), source })?;
+                let transport = PskClientTransport::connect(host, key, packet, timeout)?;
+                Ok(Self::Psk(Box::new(transport)))
+            }
+            #[cfg(not(feature = "tls-psk"))]
+            Some(("tls-psk", _)) => Err(wrong(
+                address,
+                "this program was built without pre-shared keys: build it with the feature `tls-psk`",
+            )),
             Some((other, _)) => Err(wrong(
                 address,
                 &format!(
-                    "{other}:// is no transport; write tcp://HOST:PORT, unix:///PATH, shm://NAME or \
-                     tls://HOST:PORT"
+                    "{other}:// is no transport; write tcp://HOST:PORT, unix:///PATH, shm://NAME, \
+                     tls://HOST:PORT or tls-psk://HOST:PORT"
                 ),
             )),
         }
@@ -130,6 +153,8 @@ macro_rules! on_link {
             Self::Shm($link) => $call,
             #[cfg(feature = "tls")]
             Self::Tls($link) => $call,
+            #[cfg(feature = "tls-psk")]
+            Self::Psk($link) => $call,
         }
     };
 }
@@ -167,6 +192,7 @@ mod tests {
     fn what_an_address_cannot_say() {
         for (address, word) in [
             ("udp://host:1", "udp:// is no transport"),
+            ("tls-psk://host:1", "pre-shared key"),
             ("://", ":// is no transport"),
             ("host", "HOST:PORT"),
             ("tcp://host", "HOST:PORT"),

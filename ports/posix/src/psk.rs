@@ -28,9 +28,11 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, Shutdown, recv, send, shutdown};
 use std::fmt;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read as _, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -44,6 +46,9 @@ pub const MINIMUM_KEY: usize = 16;
 
 /// The longest identity in bytes.
 pub const MAXIMUM_IDENTITY: usize = 128;
+
+/// No file with one key is longer, in bytes.
+const MAXIMUM_FILE: u64 = 4096;
 
 /// Suites of TLS 1.2. Those of TLS 1.3 have to be ones with SHA-256, which is the hash that such keys are for.
 const SUITES_12: &str = "ECDHE-PSK-CHACHA20-POLY1305:DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES128-GCM-SHA256:\
@@ -85,6 +90,47 @@ impl PskKey {
             )));
         }
         Ok(Self { identity: identity.to_vec(), key: Zeroizing::new(key.to_vec()) })
+    }
+
+    /// Reads a line as files of keys have them: `IDENTITY:KEY` with the key in hexadecimal, or `IDENTITY:KEY:CLIENT`, which
+    /// says which client a server takes its holder for.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`].
+    pub fn from_line(line: &str) -> io::Result<(Self, Option<ClientId>)> {
+        let mut parts = line.trim().splitn(3, ':');
+        let (Some(identity), Some(digits), client) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(invalid("write IDENTITY:KEY or IDENTITY:KEY:CLIENT"));
+        };
+        let key =
+            hex::decode(digits).map(Zeroizing::new).map_err(|_| invalid("the key is not hexadecimal"))?;
+        let client = match client {
+            None => None,
+            Some(text) => {
+                let number = match text.strip_prefix("0x") {
+                    Some(digits) => u32::from_str_radix(digits, 16),
+                    None => text.parse(),
+                };
+                let client = number.ok().and_then(ClientId::new);
+                Some(client.ok_or_else(|| invalid("a client identifier is 1 to 15"))?)
+            }
+        };
+        Ok((Self::new(identity.as_bytes(), &key)?, client))
+    }
+
+    /// Reads a client's key: a file with one line for [`from_line`](Self::from_line). A client identifier in it is for
+    /// the server and not looked at.
+    ///
+    /// # Errors
+    /// Those of reading, [`io::ErrorKind::InvalidInput`].
+    pub fn from_file(path: &Path) -> io::Result<Self> {
+        let mut text = Zeroizing::new(String::with_capacity(4096));
+        File::open(path)?.take(MAXIMUM_FILE).read_to_string(&mut text)?;
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+        match (lines.next(), lines.next()) {
+            (Some(line), None) => Ok(Self::from_line(line)?.0),
+            _ => Err(invalid("a client's file has one key, on one line")),
+        }
     }
 
     /// Writes the key to the front of OpenSSL's buffer.

@@ -3,10 +3,10 @@
 
 use casemate_client::Client;
 use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, RamFlash};
-use casemate_posix::MonotonicClock;
 use casemate_posix::connection::{ConnectionOptions, Listener};
 use casemate_posix::daemon::{self, PosixPlatform};
 use casemate_posix::psk::{PskClientTransport, PskKey, PskServer, PskServerOptions};
+use casemate_posix::{ClientLink, LinkError, LinkOptions, MonotonicClock, TlsFiles};
 use casemate_protocol::{ClientId, MAX_DATA_LENGTH};
 use casemate_server::{CacheShape, Config, HeapCache, Server};
 use std::io::{Read, Write};
@@ -187,4 +187,40 @@ fn keys_and_servers_that_cannot_be() {
     assert!(!bind(Vec::new()));
     assert!(!bind(vec![(key("a", &KEY), None), (key("a", &OTHER), None)]));
     assert!(bind(vec![(key("a", &KEY), None)]));
+}
+
+#[test]
+fn pre_shared_keys_stand_on_lines() {
+    let digits = "5a".repeat(16);
+    assert_eq!(PskKey::from_line(&format!("device:{digits}")).unwrap().1, None);
+    assert_eq!(PskKey::from_line(&format!("device:{digits}:0x3")).unwrap().1, ClientId::new(3));
+    for wrong in ["device", "device:5a", ":5a", &format!("device:{digits}:16"), &format!("device:{digits}x")]
+    {
+        assert!(PskKey::from_line(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn an_address_names_the_transport() {
+    beside_a_server(|address| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        let connect = |content: &str| {
+            std::fs::write(&file, content).unwrap();
+            let tls = TlsFiles { psk: Some(file.clone()), ..TlsFiles::default() };
+            let options = LinkOptions { maximum_packet: 1288, timeout: PATIENCE, tls };
+            ClientLink::connect(&format!("tls-psk://{address}"), &options)
+        };
+        let line = format!("device:{}\n", hex::encode(KEY));
+        let link = connect(&line).unwrap();
+        let mut client = Client::with_timeout(link, vec![0; 1288], MonotonicClock::new(), PATIENCE);
+        client.init(id(3)).unwrap();
+        assert_eq!(client.echo(b"over tls-psk").unwrap(), b"over tls-psk");
+        client.close().unwrap();
+        let wrong = connect(&format!("device:{}", hex::encode(OTHER))).unwrap_err();
+        assert!(matches!(wrong, LinkError::Connect { .. }), "{wrong}");
+        for content in ["", "device", &line.repeat(2)] {
+            assert!(matches!(connect(content).unwrap_err(), LinkError::File { .. }), "{content}");
+        }
+    });
 }

@@ -139,6 +139,11 @@ fn check_kek(hsm: &mut Hsm, kek: KeyId) -> Result<()> {
 fn committed(hsm: &mut Hsm, client: ClientId, global: bool) -> Result<Vec<(KeyId, Metadata)>> {
     let ids = hsm.nvm_list().collect::<Result<Vec<ObjectId>, _>>().context("the keys cannot be listed")?;
     let mut keys = Vec::new();
+    let is_she = |id: &&ObjectId| id.object_type() == ObjectType::SHE && id.owner() == client;
+    let she = ids.iter().filter(is_she).count();
+    if she > 0 {
+        eprintln!("note: SHE keys are not in the backup, and there are {she}; see `casemate she`");
+    }
     for id in ids {
         let is_own = id.owner() == client || global && id.owner() == ClientId::NONE;
         if is_own && id.object_type() == ObjectType::CRYPTO {

@@ -88,6 +88,7 @@ pub(super) fn steps(report: &mut Report) {
             tls_certificate: Some(file.clone()),
             tls_key: Some(file),
             tls_server_name: None,
+            ..TlsOptions::default()
         };
         let mut hsm = crate::connection::connect(&place.tls, &tls, packet() - Header::SIZE, TIMEOUT)?;
         hsm.init(ClientId::new(ALICE).context("client identifiers are 1 to 15")?)?;
