@@ -45,6 +45,29 @@ fn every_file_of_the_packages_exists() {
     assert!(module.contains("\nmodule: /usr/lib/casemate/libcasemate_pkcs11.so\n"), "{module}");
 }
 
+#[test]
+fn the_manual_page_has_every_command_and_the_changelogs_the_version() {
+    let page = fs::read_to_string(Path::new(HERE).join("debian/casemate.1")).unwrap();
+    let help = run(&["help"]).ok();
+    let commands =
+        help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| line.starts_with("  "));
+    let commands: Vec<_> = commands.filter(|line| !line.starts_with("   ")).collect();
+    assert!(commands.len() > 15, "{help}");
+    for line in commands {
+        let name = line.split_whitespace().next().unwrap();
+        let is_there = page
+            .lines()
+            .filter(|line| line.starts_with(".B"))
+            .any(|line| line.split_whitespace().any(|word| word.trim_matches(['"', ',']) == name));
+        assert!(is_there, "{name}");
+    }
+    for directory in [HERE.to_owned(), format!("{HERE}/../pkcs11")] {
+        let changelog = fs::read_to_string(format!("{directory}/debian/changelog")).unwrap();
+        let version = format!(" ({}-1) ", env!("CARGO_PKG_VERSION"));
+        assert!(changelog.lines().next().unwrap().contains(&version), "{changelog}");
+    }
+}
+
 /// The settings of the unit.
 fn unit() -> Vec<(String, String)> {
     let text = fs::read_to_string(Path::new(HERE).join("debian/casemate.service")).unwrap();

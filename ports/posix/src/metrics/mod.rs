@@ -92,7 +92,7 @@ impl Outcome {
 }
 
 /// Upper bounds of the latency histogram: nanoseconds, and the same as text in seconds.
-const BOUNDS: [(u64, &str); 17] = [
+const BOUNDS: [(u64, &str); 19] = [
     (10_000, "1e-05"),
     (25_000, "2.5e-05"),
     (50_000, "5e-05"),
@@ -109,7 +109,9 @@ const BOUNDS: [(u64, &str); 17] = [
     (250_000_000, "0.25"),
     (500_000_000, "0.5"),
     (1_000_000_000, "1.0"),
+    (2_500_000_000, "2.5"),
     (5_000_000_000, "5.0"),
+    (10_000_000_000, "10.0"),
 ];
 
 /// How long requests of one group took.
@@ -480,11 +482,11 @@ mod tests {
     #[test]
     fn durations_go_to_the_first_bound_that_holds_them() {
         let histogram = Histogram::new();
-        for nanoseconds in [0, 10_000, 10_001, 5_000_000_000, 5_000_000_001, u64::MAX / 2] {
+        for nanoseconds in [0, 10_000, 10_001, 5_000_000_000, 10_000_000_001, u64::MAX / 2] {
             histogram.observe(Duration::from_nanos(nanoseconds));
         }
         let counts: Vec<_> = histogram.buckets.iter().map(Count::get).collect();
-        assert_eq!(counts, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(counts, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2]);
         for (bound, text) in BOUNDS {
             assert_eq!(format!("{:.0}", text.parse::<f64>().unwrap() * 1e9), bound.to_string());
         }
