@@ -1,6 +1,6 @@
 //! What the conformance suite needs of the port: the application cores' side, on the model.
 
-use crate::bridge::{BLOCK, BridgeBoard};
+use crate::bridge::BridgeBoard;
 use crate::{DataFlash, Model, Spc58nn, Surroundings};
 use casemate_conformance::Subject;
 use casemate_port::{Core, Fault};
@@ -38,12 +38,9 @@ impl<S: Surroundings, const LINKS: usize> Subject for OnModel<S, LINKS> {
     type Client = BridgeClient<S>;
 
     fn client(&mut self, link: usize) -> Result<Option<Self::Client>, Fault> {
-        let number = u32::try_from(link).map_err(|_| Fault::NoSuchPart)?;
-        let start = link.checked_mul(2 * BLOCK).ok_or(Fault::NoSuchPart)?;
-        let part = |start: usize| self.board().memory().part(start, BLOCK).ok_or(Fault::NoSuchPart);
-        let memory = MemoryClient::new(part(start)?, part(start.saturating_add(BLOCK))?);
-        let memory = memory.map_err(|_| Fault::NoSuchPart)?;
-        Ok(Some(BridgeClient { memory, model: self.registers(), bit: 1_u32.wrapping_shl(number) }))
+        let number = u8::try_from(link).map_err(|_| Fault::NoSuchPart)?;
+        let memory = self.board().bridge().client(number).ok_or(Fault::NoSuchPart)?;
+        Ok(Some(BridgeClient { memory, model: self.registers(), bit: 1_u32.wrapping_shl(number.into()) }))
     }
 
     fn may_erase_flash(&self) -> bool {

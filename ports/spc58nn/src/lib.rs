@@ -49,7 +49,7 @@ pub use bare_metal as machine;
 #[cfg(target_arch = "wasm32")]
 pub use c_host as machine;
 
-pub use bridge::{Bell, BridgeBoard, BridgeServer, Host};
+pub use bridge::{BridgeBoard, Host};
 pub use data_flash::{DataFlash, DataFlashError};
 pub use engine::Engine;
 pub use model::{FlashArray, FlashCells, Model, Surroundings};

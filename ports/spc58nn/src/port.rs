@@ -1,7 +1,8 @@
 //! The porting interface, implemented: everything of [`casemate_port::Port`] but where the clients come from.
 
+use crate::noise::{Noise, noise};
 use crate::registers::Registers;
-use crate::{DataFlash, DataFlashError, Engine, Host, Noise, memory_map};
+use crate::{DataFlash, DataFlashError, Engine, Host, memory_map};
 use casemate_crypto::Software;
 use casemate_device::Aes128Driver;
 use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore};
@@ -169,7 +170,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Spc58nn<R, B, L
 
     fn entropy(&mut self) -> Result<Self::Entropy, Fault> {
         take(&mut self.noise_taken)?;
-        Ok(Noise::new(self.registers))
+        Ok(noise(self.registers))
     }
 
     fn min_entropy(&self) -> u8 {

@@ -3,7 +3,7 @@
 //! The registers of the SPC58's HSM are described in documents under NDA, and nothing of them is known here. This file
 //! therefore *defines* registers with what such a module has to offer; [`Model`](crate::Model) behaves that way, and the
 //! drivers of this crate ([`Engine`](crate::Engine), [`Noise`](crate::Noise), [`DataFlash`](crate::DataFlash),
-//! [`Bell`](crate::Bell), [`Host`](crate::Host)) work on it. README.md says what a holder of the documents does.
+//! [`Bell`](casemate_device::Bell), [`Host`](crate::Host)) work on it. README.md says what a holder of the documents does.
 //!
 //! The flash registers are no invention: steps and bits are those of the C55 flash controller as public reference manuals
 //! of the same generation describe it (NXP's MPC57xx, which shares its design with ST's SPC57 and SPC58). Whether the HSM

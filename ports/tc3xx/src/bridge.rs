@@ -3,100 +3,54 @@
 use crate::Engine;
 use crate::port::{Board, PACKET};
 use crate::registers::{HELD, PATIENCE, RELEASE, RESET, RESTARTED, Register, Registers};
-use casemate_device::Aes128Driver;
-use casemate_transport::{
-    CONTROL_SIZE, MemoryError, MemoryServer, ServerTransport, SharedMemory, SharedRegion, TransportError,
-};
+use casemate_device::{Aes128Driver, Bells, Bridge, BridgeServer};
+use casemate_transport::SharedRegion;
 
-/// The bell between the HSM and one client: interrupts in both directions.
+/// The bells in the module's registers.
 #[derive(Debug, Clone, Copy)]
-pub struct Bell<R> {
-    registers: R,
-    bit: u32,
-}
+pub struct ModuleBells<R>(R);
 
-impl<R: Registers> Bell<R> {
-    /// The bell of client number `client`, 0 to 31.
-    pub const fn new(registers: R, client: u8) -> Self {
-        Self { registers, bit: 1_u32.wrapping_shl(client as u32) }
+impl<R: Registers> Bells for ModuleBells<R> {
+    fn rung(&self) -> u32 {
+        self.0.read(Register::BellIn)
     }
 
-    /// Whether the client has rung since the last call.
-    pub fn has_rung(&self) -> bool {
-        let rung = self.registers.read(Register::BellIn) & self.bit != 0;
-        if rung {
-            self.registers.write(Register::BellIn, self.bit);
-        }
-        rung
+    fn silence(&self, clients: u32) {
+        self.0.write(Register::BellIn, clients);
     }
 
-    /// Interrupts the client.
-    pub fn ring(&self) {
-        self.registers.write(Register::BellOut, self.bit);
-    }
-}
-
-/// A client in memory that both sides reach (document 01, §12.3), with a bell: the client writes a request and rings; the
-/// server writes the response and rings.
-///
-/// The bell only tells when to look. A request whose ringing was lost is found at the next look all the same, and ringing
-/// without a request finds none.
-#[derive(Debug)]
-pub struct BridgeServer<M, R> {
-    memory: MemoryServer<M>,
-    bell: Bell<R>,
-}
-
-impl<M: SharedMemory, R: Registers> BridgeServer<M, R> {
-    /// The server's end of a client's memory.
-    pub const fn new(memory: MemoryServer<M>, bell: Bell<R>) -> Self {
-        Self { memory, bell }
-    }
-}
-
-impl<M: SharedMemory, R: Registers> ServerTransport for BridgeServer<M, R> {
-    type Error = MemoryError;
-
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<MemoryError>> {
-        // Silenced before the look: a request that comes after it rings again.
-        self.bell.has_rung();
-        self.memory.receive(buffer)
-    }
-
-    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<MemoryError>> {
-        self.memory.send(packet)?;
-        self.bell.ring();
-        Ok(())
+    fn ring(&self, clients: u32) {
+        self.0.write(Register::BellOut, clients);
     }
 }
 
 /// Bytes of bridge memory for one direction of one client.
-pub const BLOCK: usize = (PACKET + CONTROL_SIZE).next_multiple_of(4);
+pub const BLOCK: usize = Bridge::<PACKET>::BLOCK;
 
-/// A board whose clients are the application cores, in the memory of the bridge: client `n` has the blocks `2n` for its
-/// requests and `2n + 1` for its responses, and bell `n`. It is the application core that reaches these blocks and no others
-/// (which the chip's memory protection has to see to), so it can only be client identifier `n` + 1.
+/// A board whose clients are the application cores, in the memory of the bridge: link `n` has the blocks `2n` for requests
+/// and `2n + 1` for responses, and bell `n`. It is the application core that reaches these blocks and no others (which the
+/// chip's memory protection has to see to), so it can only be client identifier `n` + 1.
 #[derive(Debug)]
 pub struct BridgeBoard<R> {
     registers: R,
-    memory: SharedRegion<'static>,
+    bridge: Bridge<PACKET>,
     wait: fn(),
 }
 
 impl<R: Registers + Copy> BridgeBoard<R> {
     /// A board on `memory`; `wait` sleeps until an interrupt.
     pub const fn new(registers: R, memory: SharedRegion<'static>, wait: fn()) -> Self {
-        Self { registers, memory, wait }
+        Self { registers, bridge: Bridge::new(memory), wait }
     }
 
     /// The memory that application cores reach.
-    pub const fn memory(&self) -> SharedRegion<'static> {
-        self.memory
+    pub const fn bridge(&self) -> Bridge<PACKET> {
+        self.bridge
     }
 }
 
 impl<R: Registers + Copy> Board for BridgeBoard<R> {
-    type Transport = BridgeServer<SharedRegion<'static>, R>;
+    type Transport = BridgeServer<SharedRegion<'static>, ModuleBells<R>>;
     type Engines = Aes128Driver<Engine<R>>;
 
     fn engines(&mut self) -> Self::Engines {
@@ -106,11 +60,7 @@ impl<R: Registers + Copy> Board for BridgeBoard<R> {
     fn open(&mut self, link: usize) -> Option<Self::Transport> {
         // There are no more client identifiers than that.
         self.known_client(link)?;
-        let start = link.checked_mul(2 * BLOCK)?;
-        let request = self.memory.part(start, BLOCK)?;
-        let response = self.memory.part(start.checked_add(BLOCK)?, BLOCK)?;
-        let memory = MemoryServer::new(request, response).ok()?;
-        Some(BridgeServer::new(memory, Bell::new(self.registers, u8::try_from(link).ok()?)))
+        self.bridge.server(ModuleBells(self.registers), u8::try_from(link).ok()?)
     }
 
     fn sleep(&mut self) {

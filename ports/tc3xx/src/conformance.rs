@@ -1,7 +1,7 @@
 //! The other side of things, for the conformance suite: clients in the memory of the bridge, and the module's model, whose
 //! application cores can crash and whose power can be cut.
 
-use crate::bridge::{BLOCK, BridgeBoard};
+use crate::bridge::BridgeBoard;
 use crate::port::Tc3xx;
 use crate::{DataFlash, Host, Model, Surroundings};
 use casemate_conformance::Subject;
@@ -14,13 +14,8 @@ impl<S: Surroundings, const LINKS: usize> Subject
     type Client = MemoryClient<SharedRegion<'static>>;
 
     fn client(&mut self, link: usize) -> Result<Option<Self::Client>, Fault> {
-        let part =
-            |index: usize| index.checked_mul(BLOCK).and_then(|at| self.board().memory().part(at, BLOCK));
-        let index = link.saturating_mul(2);
-        let (Some(request), Some(response)) = (part(index), part(index.saturating_add(1))) else {
-            return Err(Fault::NoSuchPart);
-        };
-        MemoryClient::new(request, response).map(Some).map_err(|_| Fault::NoSuchPart)
+        let client = u8::try_from(link).ok().and_then(|link| self.board().bridge().client(link));
+        client.map(Some).ok_or(Fault::NoSuchPart)
     }
 
     fn may_erase_flash(&self) -> bool {

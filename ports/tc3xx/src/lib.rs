@@ -42,7 +42,7 @@ pub mod noise;
 pub mod port;
 pub mod registers;
 
-pub use bridge::{Bell, BridgeBoard, BridgeServer, Host, HostFault};
+pub use bridge::{BridgeBoard, Host, HostFault};
 pub use data_flash::{DataFlash, DataFlashError};
 pub use engine::Engine;
 pub use model::{FlashCells, Model, Surroundings};

@@ -82,6 +82,11 @@ pub const TC39X: MemoryMap = MemoryMap {
     data_flash: Region::new(0xAFC0_0000, 0x0002_0000),
 };
 
+/// Bits of min-entropy in a byte of the random number generator: assumed, half of what it could deliver. What the maker
+/// guarantees is for a holder of the HSM's documents to put here. Too low a number costs more samples for a seed, and lets the
+/// health tests find a weak source later; too high a number gives a weak seed for a good one.
+pub const MIN_ENTROPY: u8 = 4;
+
 /// The board mps2-an385 as QEMU has it, with as much RAM and data flash as a TC39x gives its HSM.
 pub const EMULATED: MemoryMap = MemoryMap {
     program: Region::new(0x0000_0000, 0x0008_0000),

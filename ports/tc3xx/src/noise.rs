@@ -1,42 +1,27 @@
 //! The true random number generator.
 
 use crate::registers::{FAULT, PATIENCE, READY, Register, Registers};
-use casemate_crypto::{Entropy, Error};
+use casemate_crypto::Error;
+use casemate_device::NoiseRegisters;
 
-/// The module's random number generator as an entropy source.
-///
-/// Put [`HealthTested`](casemate_crypto::HealthTested) around it: what the generator says of itself is one defence, that
-/// its output is looked at is another.
+/// The registers of the module's random number generator.
 #[derive(Debug, Clone, Copy)]
-pub struct Noise<R>(R);
+pub struct Trng<R>(R);
 
-impl<R: Registers> Noise<R> {
-    /// The generator behind `registers`.
-    pub const fn new(registers: R) -> Self {
-        Self(registers)
-    }
-
-    fn word(&self) -> Result<u32, Error> {
-        for _ in 0..PATIENCE {
-            let status = self.0.read(Register::TrngStatus);
-            if status & FAULT != 0 {
-                return Err(Error::Entropy);
-            }
-            if status & READY != 0 {
-                return Ok(self.0.read(Register::TrngData));
-            }
+impl<R: Registers> NoiseRegisters for Trng<R> {
+    fn word(&self) -> Result<Option<u32>, Error> {
+        let status = self.0.read(Register::TrngStatus);
+        if status & FAULT != 0 {
+            return Err(Error::Entropy);
         }
-        Err(Error::Entropy)
+        Ok((status & READY != 0).then(|| self.0.read(Register::TrngData)))
     }
 }
 
-impl<R: Registers> Entropy for Noise<R> {
-    fn fill(&mut self, output: &mut [u8]) -> Result<(), Error> {
-        for part in output.chunks_mut(4) {
-            for (to, from) in part.iter_mut().zip(self.word()?.to_le_bytes()) {
-                *to = from;
-            }
-        }
-        Ok(())
-    }
+/// The module's random number generator as a noise source.
+pub type Noise<R> = casemate_device::Noise<Trng<R>>;
+
+/// The noise source behind `registers`.
+pub const fn noise<R: Registers>(registers: R) -> Noise<R> {
+    Noise::new(Trng(registers), PATIENCE)
 }

@@ -1,7 +1,8 @@
 //! The porting interface, implemented: everything of [`casemate_port::Port`] but where the clients come from.
 
+use crate::noise::{Noise, noise};
 use crate::registers::Registers;
-use crate::{DataFlash, Host, Noise};
+use crate::{DataFlash, Host};
 use casemate_crypto::{Driver, Software};
 use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore};
 use casemate_port::{
@@ -199,11 +200,11 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
 
     fn entropy(&mut self) -> Result<Self::Entropy, Fault> {
         once(&mut self.parts.entropy)?;
-        Ok(Noise::new(self.registers))
+        Ok(noise(self.registers))
     }
 
     fn min_entropy(&self) -> u8 {
-        8
+        crate::memory_map::MIN_ENTROPY
     }
 
     fn crypto(&mut self) -> Result<Self::Crypto, Fault> {

@@ -3,7 +3,7 @@
 //! The registers of the TC3xx's HSM are described in documents under NDA, and nothing of them is known here. This file
 //! therefore *defines* a set of registers with what such a module has to offer; [`Model`](crate::Model) behaves that way,
 //! and the drivers of this crate ([`Engine`](crate::Engine), [`Noise`](crate::Noise), [`DataFlash`](crate::DataFlash),
-//! [`Bell`](crate::Bell), [`Host`](crate::Host)) work on it. README.md says what a holder of the documents does: a table
+//! [`Bell`](casemate_device::Bell), [`Host`](crate::Host)) work on it. README.md says what a holder of the documents does: a table
 //! of addresses, the bits below, and, where the hardware wants another order of steps, the one function that takes them.
 
 use crate::data_flash::PAGE_SIZE;
