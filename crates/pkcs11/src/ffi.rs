@@ -40,14 +40,24 @@ fn module() -> Result<Arc<Module>> {
     module.clone().ok_or(Error::Code(CKR_CRYPTOKI_NOT_INITIALIZED))
 }
 
-/// Changes the module. A lock that a thread of the parent held while the process was forked is never released.
-fn replace_module(new: Option<Arc<Module>>) -> Result<Option<Arc<Module>>> {
+/// Changes the module and its owner, if `change` says so of the present owner; what was there before. Of two threads that
+/// initialize or finalize at once, one is the first. A lock that a thread of the parent held while the process was forked
+/// is never released.
+fn replace_module(
+    new: Option<Arc<Module>>,
+    owner: u32,
+    change: impl Fn(u32) -> Result<()>,
+) -> Result<Option<Arc<Module>>> {
+    let replace = |module: &mut Option<Arc<Module>>| {
+        change(OWNER.load(Ordering::Acquire))?;
+        let old = std::mem::replace(module, new.clone());
+        OWNER.store(owner, Ordering::Release);
+        Ok(old)
+    };
     for _ in 0..1000 {
         match MODULE.try_write() {
-            Ok(mut module) => return Ok(std::mem::replace(&mut *module, new)),
-            Err(TryLockError::Poisoned(poisoned)) => {
-                return Ok(std::mem::replace(&mut *poisoned.into_inner(), new));
-            }
+            Ok(mut module) => return replace(&mut module),
+            Err(TryLockError::Poisoned(poisoned)) => return replace(&mut poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
         }
     }
@@ -486,30 +496,27 @@ unsafe fn check_initialize(arguments: *const CK_C_INITIALIZE_ARGS) -> Result<()>
 /// `C_Initialize`, its arguments checked.
 fn initialize() -> Result<()> {
     let process = std::process::id();
-    if OWNER.load(Ordering::Acquire) == process {
-        return fail(CKR_CRYPTOKI_ALREADY_INITIALIZED);
-    }
+    let is_new = |owner| if owner == process { fail(CKR_CRYPTOKI_ALREADY_INITIALIZED) } else { Ok(()) };
+    is_new(OWNER.load(Ordering::Acquire))?;
     let slots = config::slots().map_err(|error| {
         // There is no other way to say what is wrong with a file.
         eprintln!("casemate-pkcs11: {error}");
         Error::Code(CKR_GENERAL_ERROR)
     })?;
-    if let Some(inherited) = replace_module(Some(Arc::new(Module::new(slots))))? {
+    if let Some(inherited) = replace_module(Some(Arc::new(Module::new(slots))), process, is_new)? {
         // The connections are the parent's: ending them here would end them there.
         std::mem::forget(inherited);
     }
-    OWNER.store(process, Ordering::Release);
     Ok(())
 }
 
 /// `C_Finalize`.
 fn finalize() -> Result<()> {
-    if OWNER.load(Ordering::Acquire) != std::process::id() {
-        return fail(CKR_CRYPTOKI_NOT_INITIALIZED);
-    }
-    OWNER.store(0, Ordering::Release);
+    let process = std::process::id();
+    let is_own = |owner| if owner == process { Ok(()) } else { fail(CKR_CRYPTOKI_NOT_INITIALIZED) };
+    is_own(OWNER.load(Ordering::Acquire))?;
     // Connections end with the last call that uses them.
-    replace_module(None).map(|_| ())
+    replace_module(None, 0, is_own).map(|_| ())
 }
 
 /// Defines functions of the interface. Their bodies are Rust that may trust the caller's pointers.

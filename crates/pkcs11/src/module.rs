@@ -311,10 +311,7 @@ impl Module {
         let last = !sessions.values().any(|other| other.slot == session.slot);
         drop(sessions);
         session.token.end_session(Some(handle));
-        if last && session.token.role().is_some() {
-            session.token.log_out()?;
-        }
-        Ok(())
+        if last { log_out_at_last(&session.token) } else { Ok(()) }
     }
 
     /// `C_CloseAllSessions`.
@@ -328,10 +325,7 @@ impl Module {
         sessions.retain(|_, session| session.slot != index);
         drop(sessions);
         token.end_session(None);
-        if token.role().is_some() {
-            token.log_out()?;
-        }
-        Ok(())
+        log_out_at_last(token)
     }
 
     /// `C_GetSessionInfo`.
@@ -1121,6 +1115,14 @@ impl Module {
     /// `CKR_SESSION_HANDLE_INVALID`.
     pub fn check_session(&self, session: CK_SESSION_HANDLE) -> Result<()> {
         self.session(session).map(|_| ())
+    }
+}
+
+/// Logs out whoever is logged in. That nobody is, or that another thread was faster, is as good.
+fn log_out_at_last(token: &Token) -> Result<()> {
+    match token.log_out() {
+        Err(Error::Code(CKR_USER_NOT_LOGGED_IN)) => Ok(()),
+        outcome => outcome,
     }
 }
 

@@ -477,13 +477,12 @@ impl Token {
     }
 
     pub(crate) fn log_in(&self, role: Role, name: Option<&[u8]>, pin: &[u8]) -> Result<()> {
-        let present = self.role();
-        if present == Some(role) {
-            return fail(CKR_USER_ALREADY_LOGGED_IN);
-        }
-        if present.is_some() {
-            return fail(CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
-        }
+        let nobody_else = || match self.role() {
+            None => Ok(()),
+            Some(present) if present == role => fail(CKR_USER_ALREADY_LOGGED_IN),
+            Some(_) => fail(CKR_USER_ANOTHER_ALREADY_LOGGED_IN),
+        };
+        nobody_else()?;
         let credential = if self.has_users()? {
             let configured = match role {
                 Role::User => self.options.user,
@@ -497,6 +496,9 @@ impl Token {
         } else {
             None
         };
+        // Of two threads that log in at once, one is the first.
+        let _steady = lock(&self.changing_pin);
+        nobody_else()?;
         // What is open was opened by nobody.
         let mut connection = Connection::open(&self.options)?;
         if let Some((name, pin)) = &credential {
