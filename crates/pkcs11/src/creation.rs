@@ -144,6 +144,12 @@ pub(crate) fn create(
     match attributes.need_number(CKA_CLASS)? {
         CKO_SECRET_KEY => {
             let value = Zeroizing::new(attributes.need(CKA_VALUE)?.to_vec());
+            let protects =
+                [CKA_EXTRACTABLE, CKA_SENSITIVE].iter().any(|kind| attributes.get(*kind).is_some());
+            if !protects && !attributes.is(CKA_TOKEN) && attributes.key_type() != CKK_AES {
+                // Who has the bytes and keeps the key for a session wants it for an HMAC, which needs them.
+                attributes.set_truth(CKA_EXTRACTABLE, true);
+            }
             import_secret(token, session, attributes, &value, None)
         }
         CKO_PRIVATE_KEY => import_private(token, session, attributes, None),

@@ -867,3 +867,33 @@ fn both_sides_of_an_encapsulation_have_the_same_key() {
     assert_eq!(code(module.encapsulate_key(session, &kem, public, &[], None)), not_permitted);
     assert_eq!(code(module.decapsulate_key(session, &kem, private, &[], &[0; 768])), not_permitted);
 }
+
+#[test]
+fn a_session_key_made_of_bytes_serves_for_an_hmac() {
+    let hsm = Hsm::new();
+    let module = hsm.module();
+    let session = session(&module);
+    // As Java's provider makes it: nothing is said about what may be done with it. RFC 4231, section 4.3.
+    let template = [
+        Attribute::number(CKA_CLASS, CKO_SECRET_KEY),
+        Attribute::number(CKA_KEY_TYPE, CKK_GENERIC_SECRET),
+        Attribute::new(CKA_VALUE, *b"Jefe"),
+    ];
+    let key = module.create_object(session, &template).unwrap();
+    let hmac = Mechanism::new(CKM_SHA256_HMAC);
+    module.sign_init(session, &hmac, key).unwrap();
+    let mut mac = [0; 32];
+    assert_eq!(module.sign(session, Some(b"what do ya want for nothing?"), Some(&mut mac)), Ok(32));
+    assert_eq!(
+        (mac[..4].to_vec(), mac[28..].to_vec()),
+        (vec![0x5b, 0xdc, 0xc1, 0x46], vec![0x64, 0xec, 0x38, 0x43])
+    );
+    let secret = module.attributes(session, key, &[CKA_VALUE]).unwrap();
+    assert_eq!(secret[0].as_ref().unwrap_err().code(), CKR_ATTRIBUTE_SENSITIVE);
+    // What is stored, or said to be protected, stays in the server.
+    for more in [Attribute::truth(CKA_TOKEN, true), Attribute::truth(CKA_SENSITIVE, true)] {
+        let key = module.create_object(session, &[template.as_slice(), &[more]].concat()).unwrap();
+        assert_eq!(value(&module, session, key, CKA_EXTRACTABLE), [0]);
+        assert_eq!(code(module.sign_init(session, &hmac, key)), CKR_KEY_FUNCTION_NOT_PERMITTED);
+    }
+}
