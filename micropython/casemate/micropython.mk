@@ -69,7 +69,7 @@ CASEMATE_SYMBOLS += $(if $(filter mac,$(CASEMATE_FEATURES)),hmac cmac hkdf pbkdf
 CASEMATE_SYMBOLS += $(if $(filter tls,$(CASEMATE_FEATURES)),$(addprefix context_,new free set_mode set_callback set_protocols load_key add_anchors set_suites prepare) suite failure_text \
 	$(addprefix session_,new free step input filled end_of_input output sent readable read write close shrink peer_certificate agreed protocol resumed))
 CASEMATE_SYMBOLS += $(if $(filter hsm,$(CASEMATE_FEATURES)),$(addprefix hsm_,size start call output sent input filled abandon piece kind encode check) \
-	$(if $(call casemate_set,NO_ERROR_STRINGS),,hsm_text))
+	$(if $(call casemate_set,NO_ERROR_STRINGS),,hsm_text) $(if $(filter tls,$(CASEMATE_FEATURES)),context_load_held_key))
 
 SRC_USERMOD += $(addprefix $(CASEMATE_DIR)/src/,common.c heap.c modwolfhashlib.c modwolfcryptolib.c modwolfssl.c modcasemate.c)
 SRC_USERMOD += $(CASEMATE_PORT_DIR)/port.c

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The module casemate with a server, and its signatures with the program openssl.
+"""The module casemate with a server, and its signatures with the program openssl; TLS with private keys in that server.
 
     hsm.py CASEMATE MICROPYTHON
     hsm.py CASEMATE PYBOARD EMULATOR
@@ -13,9 +13,12 @@ Run by CPython. Prints one line for each case; the exit status says whether all 
 
 import os
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 
 CASEMATE = sys.argv[1]
 TESTS = os.path.dirname(os.path.abspath(__file__))
@@ -111,6 +114,141 @@ def script(name, expected, command):
         case(f"{name}: {line.split()[0]}, judged by openssl", check(line))
 
 
+def make_authority():
+    """A certificate authority, and a request whose key a certificate does not keep."""
+    for name in ("authority", "request"):
+        openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path(name + ".key"))
+    openssl(
+        *["req", "-x509", "-new", "-key", path("authority.key"), "-subj", "/CN=authority", "-days", "365"],
+        *["-out", path("authority.pem")],
+    )
+    openssl("req", "-new", "-key", path("request.key"), "-subj", "/CN=board.local", "-out", path("request.pem"))
+    path("extensions", b"subjectAltName=DNS:board.local\n")
+    issue("other", "-in", path("request.key"))
+
+
+def issue(name, *key):
+    """A certificate for a public key, which `openssl pkey` reads."""
+    openssl("pkey", *key, "-pubout", "-out", path("public.pem"))
+    made = openssl(
+        *["x509", "-req", "-in", path("request.pem"), "-force_pubkey", path("public.pem"), "-days", "365"],
+        *["-CA", path("authority.pem"), "-CAkey", path("authority.key"), "-set_serial", "7"],
+        *["-extfile", path("extensions"), "-out", path(name + ".pem")],
+    )
+    assert made.returncode == 0, made.stderr
+
+
+def listen():
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(LIMIT)
+    return listener, str(listener.getsockname()[1])
+
+
+class Program:
+    """hsm_tls.py, which connects to a listener of ours."""
+
+    def __init__(self, micropython, *arguments):
+        self.process = subprocess.Popen(
+            [micropython, "hsm_tls.py", *arguments], cwd=TESTS, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def said(self):
+        return self.process.communicate(timeout=LIMIT)[0].strip()
+
+
+def relay(one, other):
+    """Bytes from one socket to the other, to the end."""
+    try:
+        while data := one.recv(65536):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def as_server(micropython, server, kind, id, version):
+    """The module is the TLS server, and Python's ssl the client."""
+    listener, port = listen()
+    program = Program(micropython, server.tcp, "serve", port, path(kind + ".pem"), id)
+    context = ssl.create_default_context(cafile=path("authority.pem"))
+    context.minimum_version = context.maximum_version = version
+    with listener, listener.accept()[0] as stream:
+        stream.settimeout(LIMIT)
+        try:
+            with context.wrap_socket(stream, server_hostname="board.local") as secured:
+                secured.sendall(b"hello\n")
+                answer = secured.recv(100)
+        except OSError as error:
+            answer = repr(error).encode()
+    said = program.said()
+    expected = (b"you said hello\n", version.name.replace("_", "."))
+    return "" if (answer, said) == expected else f"{answer} {said}"
+
+
+def as_server_of_openssl(micropython, server, kind, id):
+    """The module is the TLS server, and `openssl s_client` the client. Both come to us."""
+    (ours, our_port), (theirs, their_port) = listen(), listen()
+    program = Program(micropython, server.tcp, "serve", our_port, path(kind + ".pem"), id)
+    client = subprocess.Popen(
+        ["openssl", "s_client", "-connect", "127.0.0.1:" + their_port, "-servername", "board.local", "-quiet",
+         "-verify_return_error", "-verify_hostname", "board.local", "-CAfile", path("authority.pem")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with ours, theirs, ours.accept()[0] as one, theirs.accept()[0] as other:
+        threads = [threading.Thread(target=relay, args=ends) for ends in ((one, other), (other, one))]
+        for thread in threads:
+            thread.start()
+        client.stdin.write(b"hello\n")
+        client.stdin.flush()
+        answer = client.stdout.readline()
+        client.stdin.close()
+        said = program.said()
+        client.wait(LIMIT)
+        for thread in threads:
+            thread.join()
+    complaints = client.stderr.read().decode()
+    client.stdout.close()
+    client.stderr.close()
+    return "" if (answer, said) == (b"you said hello\n", "TLSv1.3") else f"{answer} {said} {complaints}"
+
+
+def as_client(micropython, server, kind, id):
+    """The module is the TLS client and shows its certificate; Python's ssl demands one."""
+    listener, port = listen()
+    arguments = [server.tcp, "ask", port, path(kind + ".pem"), id, path("authority.pem")]
+    program = Program(micropython, *arguments)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=path("authority.pem"))
+    context.load_cert_chain(path("other.pem"), path("request.key"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    with listener, listener.accept()[0] as stream:
+        stream.settimeout(LIMIT)
+        try:
+            with context.wrap_socket(stream, server_side=True) as secured:
+                shown = secured.getpeercert(True)
+                secured.sendall(b"you said " + secured.recv(100))
+        except OSError as error:
+            shown = repr(error).encode()
+    said = program.said()
+    with open(path(kind + ".pem")) as file:
+        expected = ssl.PEM_cert_to_DER_cert(file.read())
+    return "" if (shown, said) == (expected, "TLSv1.3") else f"{shown} {said}"
+
+
+def tls(micropython):
+    make_authority()
+    with Server() as server:
+        for id, kind in enumerate(("p256", "p384", "rsa", "ed25519"), 32):
+            id = str(id)
+            made = run(micropython, "hsm_tls.py", server.tcp, "make", kind, id)
+            path("public.der", bytes.fromhex(made.stdout.strip()))
+            issue(kind, "-pubin", "-inform", "DER", "-in", path("public.der"))
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                case(f"{kind}: {version.name} server for Python's ssl", as_server(micropython, server, kind, id, version))
+            case(f"{kind}: server for openssl s_client", as_server_of_openssl(micropython, server, kind, id))
+            case(f"{kind}: client of Python's ssl, with a certificate", as_client(micropython, server, kind, id))
+
+
 ALL = ["p256", "p384", "p521", "ed25519", "rsa", "rsa-pss", "ecdh", "ecdh"]
 
 if len(sys.argv) == 3:
@@ -119,6 +257,7 @@ if len(sys.argv) == 3:
         script("unix, TCP", ALL, [micropython, "hsm_script.py", server.tcp])
     with Server() as server:
         script("unix, Unix-domain socket", ALL, [micropython, "hsm_script.py", server.unix])
+    tls(micropython)
 else:
     pyboard, emulator = sys.argv[2:]
     with Server() as server:

@@ -205,6 +205,87 @@ hsm.nvm_destroy(0x77)
 fails(casemate.Error, -2104, hsm.nvm_read, 0x77)
 
 progress()
+# TLS between two ends of this program: the server's private key is in the HSM, over the stream above.
+try:
+    import wolfssl
+    import tls_pair
+except ImportError:
+    wolfssl = None  # a build without it
+if wolfssl:
+    key = hsm.import_key(tls_pair.KEY)
+
+    def contexts():
+        client, server = tls_pair.contexts()
+        server.load_cert_chain(tls_pair.CERTIFICATE, key)
+        return client, server
+
+    def converse():
+        one, other, ends = tls_pair.connect(*contexts())
+        tls_pair.shake(one, other)
+        progress()
+        one.close()
+        other.close()
+
+    converse()
+    # Keys of the server and of the program take turns; a socket keeps the one that it was made with.
+    client, server = contexts()
+    one, other, ends = tls_pair.connect(client, server)
+    server.load_cert_chain(tls_pair.CERTIFICATE, tls_pair.KEY)
+    second = tls_pair.connect(client, server)
+    tls_pair.shake(one, other)
+    progress()
+    tls_pair.shake(second[0], second[1])
+    progress()
+    # A key that may not sign, or is not the certificate's.
+    mute = hsm.import_key(tls_pair.KEY, flags=casemate.VERIFY)
+    server.load_cert_chain(tls_pair.CERTIFICATE, mute)
+    one, other, ends = tls_pair.connect(client, server)
+    fails(casemate.Error, -2009, tls_pair.shake, one, other)
+    fails(OSError, None, other.read, 1)
+    other.close()
+    fails(OSError, -397, one.read, 1)
+    progress()
+    mute.erase()
+    another = hsm.generate_key("p256")
+    fails(ValueError, None, server.load_cert_chain, tls_pair.CERTIFICATE, another)
+    fails(ValueError, None, server.load_cert_chain, b"no certificate", key)
+    another.erase()
+    fails(casemate.Error, -2104, server.load_cert_chain, tls_pair.CERTIFICATE, another)
+    # A key that is gone when it is needed.
+    server.load_cert_chain(tls_pair.CERTIFICATE, key)
+    one, other, ends = tls_pair.connect(client, server)
+    key.erase()
+    fails(casemate.Error, -2104, tls_pair.shake, one, other)
+    progress()
+    key = hsm.import_key(tls_pair.KEY)
+    # Every allocation of a connection fails in turn: the client goes on, and nothing stays behind.
+    if not DEVICE and hasattr(wolfssl, "_fail_after"):
+        import gc
+
+        client = server = one = other = ends = second = None
+        count, done = 0, False
+        while not done:
+            wolfssl._fail_after(count)
+            try:
+                converse()
+                done = True
+            except MemoryError:
+                pass
+            except OSError as error:
+                # The other end may be the one that memory was missing for.
+                assert error.args[0] in (-397, -313, 12), error
+            wolfssl._fail_after(-1)
+            hsm.echo(b"still here")
+            count += 7
+        assert count > 100, count
+        converse()
+        gc.collect()
+        gc.collect()
+        # Of sockets in no one's hands, the last may still be seen on the stack.
+        assert wolfssl._usage()[0] < 100, wolfssl._usage()
+    key.erase()
+
+progress()
 # Memory that runs out at any point: an exception, and the next request goes as if nothing had been.
 if not DEVICE:
     # Names first: the table of them may have to grow.

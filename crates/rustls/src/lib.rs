@@ -42,7 +42,8 @@
 //! # Keys of a server
 //!
 //! With the feature `hsm`, which needs the standard library, `HsmKey` is a rustls signing key whose private half stays in a
-//! server's key store: see `examples/https.rs`.
+//! server's key store: see `examples/https.rs`. Without the standard library, [`RemoteKey`] is one whose private half is wherever
+//! a [`RemoteSigner`] reaches it.
 //!
 //! # When a driver fails
 //!
@@ -73,11 +74,13 @@ mod hash;
 #[cfg(feature = "hsm")]
 mod hsm;
 mod kx;
+mod remote;
 mod sign;
 mod verify;
 
 #[cfg(feature = "hsm")]
 pub use hsm::HsmKey;
+pub use remote::{RemoteKey, RemoteRequest, RemoteSigner};
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

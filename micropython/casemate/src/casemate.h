@@ -73,6 +73,7 @@ void casemate_context_set_callback(casemate_context_t *context, bool callback);
 int32_t casemate_context_set_protocols(casemate_context_t *context, const uint8_t *list, size_t length);
 int32_t casemate_context_prepare(casemate_context_t *context, bool named);
 int32_t casemate_context_load_key(casemate_context_t *context, const uint8_t *key, size_t key_length, const uint8_t *certificate, size_t certificate_length);
+int32_t casemate_context_load_held_key(casemate_context_t *context, const uint8_t *public, size_t public_length, const uint8_t *certificate, size_t certificate_length);
 int32_t casemate_context_add_anchors(casemate_context_t *context, const uint8_t *data, size_t length);
 int32_t casemate_context_set_suites(casemate_context_t *context, const uint8_t *numbers, size_t length);
 uint16_t casemate_suite(size_t index);
@@ -203,5 +204,6 @@ uint8_t *casemate_port_allocate(size_t size, size_t alignment);
 void casemate_port_free(uint8_t *memory);
 void casemate_port_memory_is_shared(void);
 int32_t casemate_port_ask(const uint8_t *certificate, size_t length, size_t depth);
+size_t casemate_port_sign(const uint8_t *data, size_t length, uint8_t *signature, size_t room);
 
 #endif

@@ -701,6 +701,18 @@ static size_t key_sign_raw(key_object_t *self, casemate_bytes_t input, uint8_t *
     return call.length;
 }
 
+bool casemate_is_key(mp_obj_t object) {
+    return mp_obj_is_type(object, &key_type);
+}
+
+mp_obj_t casemate_key_public(mp_obj_t key) {
+    return key_public(key);
+}
+
+size_t casemate_key_sign(mp_obj_t key, casemate_bytes_t data, uint8_t *signature, size_t room) {
+    return key_sign_raw(MP_OBJ_TO_PTR(key), data, signature, room);
+}
+
 static const mp_arg_t signature_arguments[] = {
     { MP_QSTR_hash, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE} },
     { MP_QSTR_pss, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = false} },

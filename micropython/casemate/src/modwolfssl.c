@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common.h"
 #include "heap.h"
+#include "modcasemate.h"
 #include "py/builtin.h"
 #include "py/gc.h"
 #include "py/mperrno.h"
@@ -59,6 +60,7 @@ typedef struct {
     bool server;
     mp_int_t verify_mode;
     mp_obj_t verify_callback;
+    mp_obj_t key; // of the module casemate, if it is the certificate's
 } context_object_t;
 
 // Nobody uses the session; a call is under way; somebody looks at it, which takes no time and calls nothing.
@@ -69,6 +71,7 @@ typedef struct {
     casemate_owner_t owner; // of the session's memory
     mp_obj_t stream;
     mp_obj_t callback; // the context's verify_callback
+    mp_obj_t key; // the context's
     mp_obj_t raised; // what the callback raised
     family_t *family; // NULL once closed
     casemate_session_t *session; // NULL once closed, or lost when memory ran out
@@ -215,6 +218,25 @@ int32_t casemate_port_ask(const uint8_t *certificate, size_t length, size_t dept
     casemate_owner_set(&self->owner);
     return answer;
 }
+
+#if CASEMATE_FEATURE_HSM
+// Called by the library for a signature that a server is to make. What Python raises waits until the library has returned.
+size_t casemate_port_sign(const uint8_t *data, size_t length, uint8_t *signature, size_t room) {
+    socket_object_t *self = running;
+    nlr_buf_t nlr;
+    size_t answer = 0;
+    if (nlr_push(&nlr) == 0) {
+        answer = casemate_key_sign(self->key, (casemate_bytes_t) { data, length }, signature, room);
+        nlr_pop();
+    } else {
+        answer = 0;
+        self->raised = MP_OBJ_FROM_PTR(nlr.ret_val);
+    }
+    running = self;
+    casemate_owner_set(&self->owner);
+    return answer;
+}
+#endif
 
 // Frees a session and what it allocated. May be called during a collection.
 static void session_drop(socket_object_t *self) {
@@ -869,6 +891,7 @@ static mp_obj_t wrap(context_object_t *context, mp_obj_t stream, mp_obj_t name, 
     casemate_owner_start(&self->owner);
     self->stream = stream;
     self->callback = context->verify_callback;
+    self->key = context->key;
     self->closed = true; // until there is something to close
     self->family = context->family;
     casemate_count(&self->family->references, 1);
@@ -972,7 +995,22 @@ static int32_t load_key(family_t *family, call_t *call) {
     return casemate_context_load_key(family->context, call->first.data, call->first.length, call->second.data, call->second.length);
 }
 
+#if CASEMATE_FEATURE_HSM
+static int32_t load_held_key(family_t *family, call_t *call) {
+    return casemate_context_load_held_key(family->context, call->first.data, call->first.length, call->second.data, call->second.length);
+}
+#endif
+
 static void context_load_key(context_object_t *self, mp_obj_t certificate, mp_obj_t key) {
+    #if CASEMATE_FEATURE_HSM
+    if (casemate_is_key(key)) {
+        mp_obj_t public = casemate_key_public(key);
+        call_t held = { .first = get_data(public), .second = get_data(certificate) };
+        raise_load(with_context(self->family, load_held_key, &held));
+        self->key = key;
+        return;
+    }
+    #endif
     // A bad key comes before a certificate of the wrong type.
     call_t call = { .first = get_data(key) };
     if (mp_obj_is_str_or_bytes(certificate)) {

@@ -306,6 +306,15 @@ mod port {
         /// Asks the program about a certificate: 0 if it has no objection. Does not raise.
         #[cfg(feature = "tls")]
         pub(super) fn casemate_port_ask(certificate: *const u8, length: usize, depth: usize) -> i32;
+        /// Has the key of the running session's context, which a server holds, sign: the signature's length, or 0. Does not
+        /// raise.
+        #[cfg(all(feature = "tls", feature = "hsm"))]
+        pub(super) fn casemate_port_sign(
+            data: *const u8,
+            length: usize,
+            signature: *mut u8,
+            room: usize,
+        ) -> usize;
         /// Raises a Python exception that names the place, and does not return.
         pub(super) fn casemate_port_panic(file: *const u8, length: usize, line: u32) -> !;
     }
@@ -425,6 +434,29 @@ pub mod tls {
         let (context, key, certificate) =
             unsafe { (&mut *context, bytes(key, key_length), bytes(certificate, certificate_length)) };
         match context.load_key(key, certificate) {
+            Ok(()) => 0,
+            Err(LoadError::Key) => 1,
+            Err(LoadError::Certificate) => 2,
+        }
+    }
+
+    /// [`Context::load_held_key`]: 0, 1 if the key or 2 if a certificate cannot be read or they do not match.
+    ///
+    /// # Safety
+    /// As for [`casemate_context_load_key`].
+    #[cfg(feature = "hsm")]
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn casemate_context_load_held_key(
+        context: *mut Context,
+        public: *const u8,
+        public_length: usize,
+        certificate: *const u8,
+        certificate_length: usize,
+    ) -> i32 {
+        // SAFETY: valid, exclusive and readable by the caller's promise.
+        let (context, public, certificate) =
+            unsafe { (&mut *context, bytes(public, public_length), bytes(certificate, certificate_length)) };
+        match context.load_held_key(public, certificate) {
             Ok(()) => 0,
             Err(LoadError::Key) => 1,
             Err(LoadError::Certificate) => 2,
@@ -1021,6 +1053,22 @@ pub(crate) fn ask_program(certificate: &[u8], depth: usize) -> bool {
     {
         let _ = (certificate, depth);
         true
+    }
+}
+
+/// Has the key of the running session's context sign what it signs: the signature's length, or 0. Where this crate runs by
+/// itself, there is none.
+#[cfg(all(feature = "tls", feature = "hsm"))]
+pub(crate) fn sign(data: &[u8], signature: &mut [u8]) -> usize {
+    #[cfg(feature = "firmware")]
+    // SAFETY: the pointers and lengths are those of two slices; the one that is written is exclusively ours.
+    return unsafe {
+        port::casemate_port_sign(data.as_ptr(), data.len(), signature.as_mut_ptr(), signature.len())
+    };
+    #[cfg(not(feature = "firmware"))]
+    {
+        let _ = (data, signature);
+        0
     }
 }
 

@@ -186,6 +186,26 @@ impl Context {
         Ok(())
     }
 
+    /// Loads the certificate, or in PEM the whole chain, of a private key that a server holds, whose public half is given
+    /// (SubjectPublicKeyInfo). C is asked for each signature.
+    ///
+    /// # Errors
+    /// What cannot be read, or the key if it is not the certificate's; the context is unchanged.
+    #[cfg(feature = "hsm")]
+    pub fn load_held_key(&mut self, public: &[u8], certificate: &[u8]) -> Result<(), LoadError> {
+        let key = casemate_rustls::RemoteKey::<Port, _>::new(public, super::held::Held);
+        let key = key.map_err(|_| LoadError::Key)?;
+        let chain = certificates(certificate).ok_or(LoadError::Certificate)?;
+        if chain.iter().any(|certificate| !is_readable(certificate)) {
+            return Err(LoadError::Certificate);
+        }
+        let key = CertifiedKey::new(chain, Arc::new(key));
+        key.keys_match().map_err(|_| LoadError::Key)?;
+        self.key = Some(Arc::new(key));
+        self.changed();
+        Ok(())
+    }
+
     /// Adds certificates that are trusted: one in DER, or any number in PEM.
     ///
     /// # Errors

@@ -7,6 +7,8 @@
 mod certificate;
 mod context;
 mod failure;
+#[cfg(feature = "hsm")]
+mod held;
 mod session;
 #[cfg(feature = "resumption")]
 mod store;
