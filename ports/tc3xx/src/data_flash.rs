@@ -141,17 +141,21 @@ impl<R: Registers> ReadNorFlash for DataFlash<R> {
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), DataFlashError> {
         let start = self.range(offset, bytes.len(), 1)?;
-        let mut at = start & !(PAGE_SIZE - 1);
-        let mut skipped = start & (PAGE_SIZE - 1);
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let page = self.page(at);
-            let part = page.get(skipped..).unwrap_or_default();
-            let (to, left) = rest.split_at_mut(part.len().min(rest.len()));
-            to.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
-            rest = left;
-            skipped = 0;
+        let skipped = start & (PAGE_SIZE - 1);
+        let first = start.saturating_sub(skipped);
+        let length = if skipped == 0 { 0 } else { bytes.len().min(PAGE_SIZE.saturating_sub(skipped)) };
+        let (head, rest) = bytes.split_at_mut(length);
+        if !head.is_empty() {
+            head.iter_mut().zip(self.page(first).iter().skip(skipped)).for_each(|(to, from)| *to = *from);
+        }
+        let (pages, tail) = rest.as_chunks_mut::<PAGE_SIZE>();
+        let mut at = start.saturating_add(length);
+        for page in pages {
+            *page = self.page(at);
             at = at.saturating_add(PAGE_SIZE);
+        }
+        if !tail.is_empty() {
+            tail.iter_mut().zip(&self.page(at)).for_each(|(to, from)| *to = *from);
         }
         Ok(())
     }

@@ -49,6 +49,7 @@ impl<'a> FlashCells<'a> {
 
     /// A page; `None` if it lies outside or cannot be read.
     #[must_use]
+    #[inline]
     pub fn page(&self, offset: usize) -> Option<[u8; PAGE_SIZE]> {
         let (at, bit) = mark(offset);
         if self.unreadable.get(at)? & bit != 0 {
@@ -92,16 +93,8 @@ const PAGES_PER_MARK: usize = 8;
 /// Where the mark of the page at `offset` is: byte, bit.
 const fn mark(offset: usize) -> (usize, u8) {
     let page = offset / PAGE_SIZE;
-    let bit = match page % PAGES_PER_MARK {
-        0 => 1,
-        1 => 1 << 1,
-        2 => 1 << 2,
-        3 => 1 << 3,
-        4 => 1 << 4,
-        5 => 1 << 5,
-        6 => 1 << 6,
-        _ => 1 << 7,
-    };
+    #[expect(clippy::cast_possible_truncation, reason = "it is below 8")]
+    let bit = 1_u8.wrapping_shl((page % PAGES_PER_MARK) as u32);
     (page / PAGES_PER_MARK, bit)
 }
 
