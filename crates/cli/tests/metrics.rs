@@ -24,7 +24,8 @@ fn start(nvm: &Path, more: &[&str]) -> (ServerProcess, String) {
 
 /// Head and body of an answer.
 fn ask(mut stream: impl Read + Write, accept: &str) -> (String, String) {
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n").unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -194,7 +194,10 @@ fn fetch(address: &str, timeout: Duration) -> Result<String> {
 /// One request over HTTP/1.0, to which the answer ends with the connection.
 fn ask(mut stream: impl Read + Write, host: &str, timeout: Duration) -> Result<String> {
     let end = Instant::now().checked_add(timeout);
-    write!(stream, "GET /metrics HTTP/1.0\r\nHost: {host}\r\nAccept: text/plain;version=0.0.4\r\n\r\n")?;
+    // In one piece: the server does not wait long for the rest.
+    let request =
+        format!("GET /metrics HTTP/1.0\r\nHost: {host}\r\nAccept: text/plain;version=0.0.4\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = vec![0; 64 * 1024];
     loop {

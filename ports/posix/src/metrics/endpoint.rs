@@ -25,7 +25,7 @@ const PLACES: usize = 32;
 /// The longest head of a request, in bytes.
 const MAX_HEAD: usize = 8192;
 /// How long a visitor may take to send its request, and again to read the answer.
-const DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 5 });
+const DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 10 });
 /// How long a visitor that has its answer may take to close the connection.
 const LINGER: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 1 });
 /// The longest sleep before the stop flag is looked at.
