@@ -53,6 +53,9 @@ enum Call {
     Pair { curve: u8, token: bool },
     Derive(With, u8, Vec<Given>),
     Agree { base: u8, with: u8, length: u8 },
+    Encapsulate(With, u8, Vec<Given>, Option<u16>),
+    Decapsulate(With, u8, Vec<u8>, Vec<Given>),
+    Exchange { public: u8, private: u8 },
     Wrap(With, u8, u8, u16),
     Unwrap(With, u8, Vec<u8>, Vec<Given>),
     Begin(u8, With, u8),
@@ -64,7 +67,7 @@ enum Call {
     Sign(u8),
 }
 
-const KINDS: [CK_ATTRIBUTE_TYPE; 20] = [
+const KINDS: [CK_ATTRIBUTE_TYPE; 24] = [
     CKA_CLASS,
     CKA_TOKEN,
     CKA_PRIVATE,
@@ -85,8 +88,12 @@ const KINDS: [CK_ATTRIBUTE_TYPE; 20] = [
     CKA_MODULUS,
     CKA_WRAP,
     CKA_UNWRAP,
+    CKA_ENCAPSULATE,
+    CKA_DECAPSULATE,
+    CKA_PARAMETER_SET,
+    CKA_UNIQUE_ID,
 ];
-const MECHANISMS: [CK_MECHANISM_TYPE; 22] = [
+const MECHANISMS: [CK_MECHANISM_TYPE; 24] = [
     CKM_AES_KEY_GEN,
     CKM_GENERIC_SECRET_KEY_GEN,
     CKM_AES_ECB,
@@ -109,6 +116,8 @@ const MECHANISMS: [CK_MECHANISM_TYPE; 22] = [
     CKM_SHA512,
     CKM_RSA_PKCS,
     CKM_ML_DSA,
+    CKM_ML_KEM,
+    CKM_AES_CCM,
 ];
 const CURVES: [&[u8]; 3] = [
     &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
@@ -134,7 +143,7 @@ fn template(given: Vec<Given>) -> Vec<Attribute> {
 fn mechanism(with: With) -> Mechanism {
     let With { kind, parameter, bytes, number } = with;
     let block = std::array::from_fn(|at| bytes.get(at).copied().unwrap_or(number));
-    let parameter = match parameter % 9 {
+    let parameter = match parameter % 10 {
         0 | 1 => Parameter::None,
         2 => Parameter::Bytes(vec![number; 16]),
         3 => Parameter::Ctr { bits: 128, block },
@@ -149,6 +158,12 @@ fn mechanism(with: With) -> Mechanism {
             info: bytes,
         },
         7 => Parameter::Number(usize::from(number)),
+        8 => Parameter::Ccm {
+            length: usize::from(number),
+            nonce: vec![number; 12],
+            tag_length: usize::from(number % 18),
+            aad: bytes,
+        },
         _ => Parameter::Bytes(bytes),
     };
     Mechanism { kind: MECHANISMS[usize::from(kind) % MECHANISMS.len()], parameter }
@@ -251,13 +266,15 @@ impl State {
                 self.keep(self.module.generate_key(session, &Mechanism::new(CKM_AES_KEY_GEN), &given));
             }
             Call::Pair { curve, token } => {
-                let (kind, parameters) = match curve % 3 {
-                    0 => (CKM_EC_KEY_PAIR_GEN, CURVES[0]),
-                    1 => (CKM_EC_EDWARDS_KEY_PAIR_GEN, CURVES[1]),
-                    _ => (CKM_EC_MONTGOMERY_KEY_PAIR_GEN, CURVES[2]),
+                let name = |place: usize| Attribute::new(CKA_EC_PARAMS, CURVES[place]);
+                let (kind, parameters) = match curve % 4 {
+                    0 => (CKM_EC_KEY_PAIR_GEN, name(0)),
+                    1 => (CKM_EC_EDWARDS_KEY_PAIR_GEN, name(1)),
+                    2 => (CKM_EC_MONTGOMERY_KEY_PAIR_GEN, name(2)),
+                    _ => (CKM_ML_KEM_KEY_PAIR_GEN, Attribute::number(CKA_PARAMETER_SET, CKP_ML_KEM_512)),
                 };
                 let token = Attribute::truth(CKA_TOKEN, token);
-                let public = [Attribute::new(CKA_EC_PARAMS, parameters), token.clone()];
+                let public = [parameters, token.clone()];
                 if let Ok(pair) =
                     self.module.generate_key_pair(session, &Mechanism::new(kind), &public, &[token])
                 {
@@ -276,6 +293,27 @@ impl State {
                 let given = [Attribute::number(CKA_VALUE_LEN, CK_ULONG::from(length % 34))];
                 let mechanism = Mechanism { kind: CKM_ECDH1_DERIVE, parameter };
                 self.keep(self.module.derive_key(session, &mechanism, self.object(base), &given));
+            }
+            Call::Encapsulate(with, key, given, size) => {
+                let (with, key, given) = (mechanism(with), self.object(key), template(given));
+                let mut buffer = size.map(|size| vec![0; usize::from(size)]);
+                let made = self.module.encapsulate_key(session, &with, key, &given, buffer.as_deref_mut());
+                if let Ok((length, handle)) = made {
+                    assert_eq!(handle.is_some(), buffer.is_some());
+                    assert!(buffer.is_none_or(|buffer| length <= buffer.len()));
+                    self.objects.extend(handle);
+                }
+            }
+            Call::Decapsulate(with, key, ciphertext, given) => {
+                let (with, key, given) = (mechanism(with), self.object(key), template(given));
+                self.keep(self.module.decapsulate_key(session, &with, key, &given, &ciphertext));
+            }
+            Call::Exchange { public, private } => {
+                let (kem, mut ciphertext) = (Mechanism::new(CKM_ML_KEM), vec![0; 768]);
+                let (public, private) = (self.object(public), self.object(private));
+                let ours = self.module.encapsulate_key(session, &kem, public, &[], Some(&mut ciphertext));
+                self.objects.extend(ours.ok().and_then(|(_, handle)| handle));
+                self.keep(self.module.decapsulate_key(session, &kem, private, &[], &ciphertext));
             }
             Call::Wrap(with, wrapping, key, size) => {
                 let (with, wrapping, key) = (mechanism(with), self.object(wrapping), self.object(key));
