@@ -7,7 +7,9 @@ for itself), curl, and, where it is given, a MicroPython with its built-in modul
 Run by CPython. Prints one line for each case; the exit status says whether all were as expected.
 """
 
+import hashlib
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 OURS = sys.argv[1]
 BUILT_IN = sys.argv[2] if len(sys.argv) > 2 else None
@@ -381,6 +384,78 @@ for thread in threads:
     thread.join(LIMIT)
 report("asyncio server, ten clients at once", answers, [(20, b"")] * 10)
 server.process.wait(LIMIT)
+
+# The examples of docs/micropython.md.
+with open(os.path.join(os.path.dirname(__file__), "../../docs/micropython.md"), encoding="utf-8") as file:
+    TEXT = file.read()
+EXAMPLES = {}
+for heading, body in re.findall(r"^## (?:Example: )?([^\n]*)\n(.*?)(?=^## |\Z)", "## Start\n" + TEXT, re.M | re.S):
+    for block in re.findall(r"^```python\n(.*?)^```", body, re.M | re.S):
+        EXAMPLES.setdefault(heading, []).append(block)
+
+
+def example(heading):
+    """The only example under a heading, which is done then."""
+    (block,) = EXAMPLES.pop(heading)
+    return block
+
+
+def run(program, *arguments):
+    try:
+        return micropython(program, OURS, *arguments).communicate(timeout=LIMIT)[0].strip()
+    except subprocess.TimeoutExpired:
+        return "no answer"
+
+
+report("example: the imports", run(example("Start") + "print(len(hashlib.sha256().digest()), cryptolib.MODE_CBC, ussl.CERT_NONE)\n"),
+       "32 2 0")
+with open(path("file"), "wb") as file:
+    file.write(bytes(10000) + b"end")
+report("example: the digest of a file",
+       run(example("the digest of a file") + "import sys\nprint(file_digest(sys.argv[1]))\n", path("file")),
+       hashlib.sha256(bytes(10000) + b"end").hexdigest())
+# A name service that knows one host and one port.
+LOCAL = """
+import socket as system, sys
+class socket:
+    socket = system.socket
+    def getaddrinfo(host, port):
+        assert (host, port) == ("board.local", 443)
+        return system.getaddrinfo("127.0.0.1", int(sys.argv[1]))
+sys.modules["socket"] = socket
+"""
+GET = """
+print(len(get("board.local", "/", open(sys.argv[2], "rb").read())))
+"""
+report("example: an HTTPS client", run(LOCAL + example("an HTTPS client") + GET, python_server("ec"), path("authority.pem")), "100000")
+number, reservation = reserve_port()
+program = example("a TLS server with asyncio")
+assert all(program.count(part) == 1 for part in ("server.pem", "server.key", "4433"))
+for old, new in (("server.pem", path("ec.pem")), ("server.key", path("ec.key")), ("4433", str(number))):
+    program = program.replace(old, new)
+server = micropython(program, OURS)
+seen, until = None, time.monotonic() + LIMIT
+while seen is None and server.poll() is None and time.monotonic() < until:
+    try:
+        with socket.create_connection(("127.0.0.1", number), LIMIT) as stream:
+            context = ssl.create_default_context(cafile=path("authority.pem"))
+            with context.wrap_socket(stream, server_hostname="board.local") as stream:
+                stream.sendall(b"hello\n")
+                seen = stream.makefile("rb").read()
+    except ConnectionRefusedError:
+        # It does not listen yet.
+        time.sleep(0.05)
+report("example: a TLS server with asyncio", (seen, server.poll()), (b"you said hello\n", None))
+server.kill()
+server.communicate()
+# The others need what is not here: a broker and its library, a board's serial line.
+for heading, blocks in EXAMPLES.items():
+    for block in blocks:
+        with open(path("example.py"), "w") as file:
+            file.write(block)
+        report("example: %s, compiled only" % heading,
+               run("import sys\ncompile(open(sys.argv[1]).read(), 'example', 'exec')\nprint('compiled')\n", path("example.py")),
+               "compiled")
 
 # MicroPython's built-in module on the other side.
 if BUILT_IN:

@@ -46,24 +46,60 @@ impl Anchors {
     }
 }
 
-/// Checks a server's certificate, as its client.
-pub(super) struct OfServer {
+/// Checks the certificates of peers: a server's as its client, a client's as its server.
+pub(super) struct Verifier {
     pub(super) anchors: Arc<Anchors>,
     pub(super) mode: VerifyMode,
     pub(super) callback: bool,
-    /// False if the program gave no name; then rustls was given a made-up one.
+    /// False if the program gave no name of a server; then rustls was given a made-up one.
     pub(super) has_name: bool,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl fmt::Debug for OfServer {
+impl fmt::Debug for Verifier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("OfServer").field("mode", &self.mode).finish_non_exhaustive()
+        formatter.debug_struct("Verifier").field("mode", &self.mode).finish_non_exhaustive()
     }
 }
 
-impl OfServer {
-    fn check(
+impl Verifier {
+    /// What the mode demands, then what the program says.
+    fn judge(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        check: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.mode == VerifyMode::Required {
+            check()?;
+        }
+        if self.callback && self.mode != VerifyMode::None {
+            ask(&self.anchors, certificate, intermediates)?;
+        }
+        Ok(())
+    }
+
+    /// A client's certificate: rustls's rules, but one that is itself an anchor is trusted.
+    fn check_client(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let fields = Fields::read(certificate).ok_or(CertificateError::BadEncoding)?;
+        if self.anchors.contain(certificate) {
+            return Ok(fields.check_dates(now)?);
+        }
+        let provider = Arc::new(casemate_rustls::provider::<Port>());
+        let store = Arc::new(self.anchors.store.clone());
+        let verifier = WebPkiClientVerifier::builder_with_provider(store, provider)
+            .build()
+            .map_err(|_| CertificateError::UnknownIssuer)?;
+        let result = verifier.verify_client_cert(certificate, intermediates, now).map(|_| ());
+        fields.explain(result)
+    }
+
+    fn check_server(
         &self,
         certificate: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -165,7 +201,36 @@ fn ask(
     Ok(())
 }
 
-impl ServerCertVerifier for OfServer {
+/// The methods that rustls's two traits share.
+macro_rules! signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.algorithms.supported_schemes()
+        }
+    };
+}
+
+impl ServerCertVerifier for Verifier {
+    signatures!();
+
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -174,74 +239,15 @@ impl ServerCertVerifier for OfServer {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.mode == VerifyMode::Required {
-            self.check(certificate, intermediates, name, now)?;
-        }
-        if self.callback && self.mode != VerifyMode::None {
-            ask(&self.anchors, certificate, intermediates)?;
-        }
+        let check = || self.check_server(certificate, intermediates, name, now);
+        self.judge(certificate, intermediates, check)?;
         Ok(ServerCertVerified::assertion())
     }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
 }
 
-/// Checks a client's certificate, as its server: rustls's rules, but a certificate that is itself an anchor is trusted.
-pub(super) struct OfClient {
-    pub(super) anchors: Arc<Anchors>,
-    pub(super) mode: VerifyMode,
-    pub(super) callback: bool,
-    pub(super) algorithms: WebPkiSupportedAlgorithms,
-}
+impl ClientCertVerifier for Verifier {
+    signatures!();
 
-impl fmt::Debug for OfClient {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("OfClient").field("mode", &self.mode).finish_non_exhaustive()
-    }
-}
-
-impl OfClient {
-    fn check(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let fields = Fields::read(certificate).ok_or(CertificateError::BadEncoding)?;
-        if self.anchors.contain(certificate) {
-            return Ok(fields.check_dates(now)?);
-        }
-        let provider = Arc::new(casemate_rustls::provider::<Port>());
-        let store = Arc::new(self.anchors.store.clone());
-        let verifier = WebPkiClientVerifier::builder_with_provider(store, provider)
-            .build()
-            .map_err(|_| CertificateError::UnknownIssuer)?;
-        let result = verifier.verify_client_cert(certificate, intermediates, now).map(|_| ());
-        fields.explain(result)
-    }
-}
-
-impl ClientCertVerifier for OfClient {
     fn client_auth_mandatory(&self) -> bool {
         self.mode == VerifyMode::Required
     }
@@ -257,35 +263,9 @@ impl ClientCertVerifier for OfClient {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self.mode == VerifyMode::Required {
-            self.check(certificate, intermediates, now)?;
-        }
-        if self.callback {
-            ask(&self.anchors, certificate, intermediates)?;
-        }
+        let check = || self.check_client(certificate, intermediates, now);
+        self.judge(certificate, intermediates, check)?;
         Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A context: what the sessions made from it share.
 
-use super::certificate::{Anchors, OfClient, OfServer, is_readable, is_short_rsa};
+use super::certificate::{Anchors, Verifier, is_readable, is_short_rsa};
 use super::session::Session;
 #[cfg(feature = "resumption")]
 use super::store::{ClientStore, ServerStore};
@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 use rustls::client::{ClientConfig, Resumption, UnbufferedClientConnection};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, UnbufferedServerConnection};
@@ -262,6 +262,12 @@ impl Context {
         Ok(())
     }
 
+    /// What checks the certificates of peers.
+    fn verifier(&self, has_name: bool, algorithms: WebPkiSupportedAlgorithms) -> Arc<Verifier> {
+        let (anchors, mode, callback) = (self.anchors.clone(), self.mode, self.callback);
+        Arc::new(Verifier { anchors, mode, callback, has_name, algorithms })
+    }
+
     fn server_config(&self) -> Result<ServerConfig, Failure> {
         let provider = self.provider();
         let algorithms = provider.signature_verification_algorithms;
@@ -271,8 +277,7 @@ impl Context {
         let builder = if self.mode == VerifyMode::None {
             builder.with_no_client_auth()
         } else {
-            let (anchors, mode, callback) = (self.anchors.clone(), self.mode, self.callback);
-            builder.with_client_cert_verifier(Arc::new(OfClient { anchors, mode, callback, algorithms }))
+            builder.with_client_cert_verifier(self.verifier(false, algorithms))
         };
         let mut config = builder.with_cert_resolver(Arc::new(MaybeKey(self.key.clone())));
         config.alpn_protocols.clone_from(&self.protocols);
@@ -288,13 +293,11 @@ impl Context {
     fn client_config(&self, named: bool) -> Result<ClientConfig, Failure> {
         let provider = self.provider();
         let algorithms = provider.signature_verification_algorithms;
-        let (anchors, mode, callback) = (self.anchors.clone(), self.mode, self.callback);
-        let verifier = OfServer { anchors, mode, callback, has_name: named, algorithms };
         let builder = ClientConfig::builder_with_details(provider, Arc::new(PortClock))
             .with_safe_default_protocol_versions()
             .map_err(|_| Failure::INCOMPATIBLE)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(self.verifier(named, algorithms));
         let mut config = match &self.key {
             Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key.clone()))),
             None => builder.with_no_client_auth(),
