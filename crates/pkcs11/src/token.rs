@@ -547,32 +547,34 @@ impl Token {
     ///
     /// No message sets a PIN without the present one, so the user has to go for a moment. Before it goes, a *stand-in* is
     /// added with the new PIN and the user's permissions: a PIN that the server refuses leaves everything as it was, and
-    /// if the connection breaks at the worst moment, the next call finds the permissions with the stand-in.
+    /// if the connection breaks at the worst moment, the permissions are with the stand-in. It stays until a call has
+    /// added the user again, however many fail before.
     pub(crate) fn init_pin(&self, pin: &[u8]) -> Result<()> {
         if pin.is_empty() {
             return fail(CKR_PIN_LEN_RANGE);
         }
         let (user, stand_in) = (self.options.user, stand_in(self.options.user)?);
         self.with(|hsm| {
-            let mut permissions = usual_permissions();
-            if let Some((id, kept)) = found_user(hsm, stand_in)? {
-                hsm.user_delete(id)?;
-                permissions = kept;
-            }
-            let present = found_user(hsm, user)?;
-            if let Some((id, found)) = present {
-                permissions = found;
-                let other = add_user(hsm, stand_in, &permissions, pin)?;
-                if let Err(error) = hsm.user_delete(id) {
-                    // The last administrator, for instance.
-                    let _ = hsm.user_delete(other);
-                    return Err(error.into());
+            let left_over = found_user(hsm, stand_in)?;
+            let Some((id, permissions)) = found_user(hsm, user)? else {
+                let permissions = left_over.map_or_else(usual_permissions, |(_, kept)| kept);
+                add_user(hsm, user, &permissions, pin)?;
+                if let Some((other, _)) = left_over {
+                    hsm.user_delete(other)?;
                 }
-                add_user(hsm, user, &permissions, pin)?;
+                return Ok(());
+            };
+            if let Some((other, _)) = left_over {
                 hsm.user_delete(other)?;
-            } else {
-                add_user(hsm, user, &permissions, pin)?;
             }
+            let other = add_user(hsm, stand_in, &permissions, pin)?;
+            if let Err(error) = hsm.user_delete(id) {
+                // The last administrator, for instance.
+                let _ = hsm.user_delete(other);
+                return Err(error.into());
+            }
+            add_user(hsm, user, &permissions, pin)?;
+            hsm.user_delete(other)?;
             Ok(())
         })
     }

@@ -538,6 +538,8 @@ fn a_pin_that_cannot_be_set_leaves_the_old_one() {
     hsm.break_at(authentication::UserAddRequest::KIND, 1);
     assert_eq!(code(module.init_pin(session, b"4321")), CKR_DEVICE_REMOVED);
     hsm.mend();
+    // Not even a call that fails in between makes it come back as another one.
+    assert_eq!(code(module.init_pin(session, b"123")), CKR_PIN_INVALID);
     module.init_pin(session, b"4321").unwrap();
     assert_eq!(log_in(&hsm, b"4321"), Ok(()));
     assert_eq!(client.user_get(user).unwrap().1, permissions);
