@@ -51,7 +51,8 @@ impl Place {
 
     fn openssl(&self, words: &[&str]) -> Output {
         let words: Vec<_> = self.words(words).split_off(1);
-        Command::new("openssl").args(words).output().unwrap()
+        let output = Command::new("openssl").args(words).output();
+        output.expect("this test needs the program openssl (the package openssl)")
     }
 
     /// What OpenSSL says about something that it accepts.
@@ -209,6 +210,62 @@ fn openssl_accepts_an_authority_and_what_it_issued() {
         &["issue", "1", "--ca", "@root.pem", "--request", "@changed.csr", "--profile", "leaf"],
         "is refused",
     );
+}
+
+#[test]
+fn what_an_authority_is_asked_for_is_judged() {
+    let place = Place::new();
+    place.generate("1", "p256");
+    place.generate("2", "p256");
+    place.cert(&["self-sign", "1", "--profile", "ca", "--subject", "CN=Root", "--out", "@root.pem"]);
+    place.cert(&["request", "2", "--subject", "CN=Asked", "--out", "@asked.csr"]);
+    let issue = [
+        "issue",
+        "1",
+        "--days",
+        "9",
+        "--profile",
+        "leaf",
+        "--out",
+        "@out.pem",
+        "--force",
+        "--ca",
+        "@root.pem",
+    ];
+    let said = place.cert(&[&issue[..], &["--request", "@asked.csr", "--subject", "CN=Given"]].concat());
+    assert_eq!(said, "issued: CN=Given\n");
+    let subject = place.accepted(&["x509", "-in", "@out.pem", "-noout", "-subject", "-nameopt", "RFC2253"]);
+    assert_eq!(subject, "subject=CN=Given\n");
+    let said = place.cert(&[&issue[..], &["--request", "@asked.csr"]].concat());
+    assert_eq!(said, "issued: CN=Asked\n");
+
+    // A subject that would change what a terminal shows.
+    let make =
+        ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "@key"];
+    place.accepted(&[&make[..], &["-utf8", "-subj", "/CN=a\u{1b}[2Jb", "-out", "@odd.csr"]].concat());
+    let odd = [&issue[..], &["--request", "@odd.csr"]].concat();
+    place.refused(&odd, "the subject of the request is refused");
+    place.cert(&[&odd[..], &["--subject", "CN=Plain"]].concat());
+
+    // Authorities with more to say than is heard here.
+    for (extension, subject, reason) in [
+        ("nameConstraints=permitted;DNS:example.org", "/CN=x", "it has name constraints"),
+        ("1.2.3.4=critical,ASN1:NULL", "/CN=x", "1.2.3.4 is critical"),
+        ("keyUsage=critical,keyCertSign", "/", "it has no subject"),
+    ] {
+        fs::write(
+            place.path("ca.cnf"),
+            format!(
+                "[req]\ndistinguished_name=dn\nx509_extensions=ext\n[dn]\n[ext]\n\
+                 basicConstraints=critical,CA:TRUE\n{extension}\n"
+            ),
+        )
+        .unwrap();
+        let more = ["-x509", "-subj", subject, "-config", "@ca.cnf", "-out", "@odd.pem"];
+        place.accepted(&[&make[..], &more].concat());
+        let words = ["issue", "1", "--profile", "leaf", "--request", "@asked.csr", "--ca", "@odd.pem"];
+        place.refused(&words, reason);
+    }
 }
 
 #[test]

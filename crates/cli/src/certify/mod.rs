@@ -8,7 +8,7 @@ use crate::certificate::pem_blocks;
 use crate::connection::Connection;
 use crate::key;
 use crate::value::{Permissions, read_file, say, write_file};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
@@ -28,7 +28,7 @@ use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::{DateTime, Decode, Encode};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
+    AuthorityKeyIdentifier, BasicConstraints, KeyUsage, NameConstraints, SubjectAltName, SubjectKeyIdentifier,
 };
 use x509_cert::name::Name;
 use x509_cert::request::{CertReq, CertReqInfo, ExtensionReq, Version};
@@ -269,6 +269,9 @@ impl Issue {
         let validity = self.period.validity()?;
         let subject = self.subject.clone().unwrap_or_else(|| request.info.subject.clone());
         ensure!(!subject.is_empty(), "the request has no subject; give one with --subject");
+        names::check_subject(&subject).map_err(|wrong| {
+            anyhow!("the subject of the request is refused: {wrong}; give one with --subject")
+        })?;
 
         let authority = Authority::read(&self.ca)
             .with_context(|| format!("{} is refused as an authority's certificate", self.ca.display()))?;
@@ -289,12 +292,13 @@ impl Issue {
         extensions.push(subject_key(&info)?);
         extensions.push(authority.key_identifier()?);
         let issuer = authority.certificate.tbs_certificate().subject().clone();
+        let issued = format!("issued: {subject}");
         let contents = Contents { issuer, subject, extensions };
         let builder = CertificateBuilder::new(contents, serial_number(&mut hsm)?, validity, info)?;
         let certificate = key.finish(&mut hsm, builder)?;
         self.output.write("CERTIFICATE", &certificate)?;
         if self.output.out.is_some() {
-            say(format_args!("issued: {}", request.info.subject))?;
+            say(issued)?;
         }
         hsm.close()
     }
@@ -413,6 +417,15 @@ impl Authority {
         if let Some((_, usage)) = contents.get_extension::<KeyUsage>()? {
             ensure!(usage.key_cert_sign(), "its key usage does not allow to sign certificates");
         }
+        // Whoever verifies the chain has to obey these, so what is issued has to; here nobody looks at them.
+        for Extension { extn_id: id, critical, .. } in contents.extensions().into_iter().flatten() {
+            let name = profile::extension_name(*id);
+            ensure!(*id != NameConstraints::OID, "it has {name}, which are not obeyed here");
+            let is_known = [BasicConstraints::OID, KeyUsage::OID, SubjectAltName::OID].contains(id)
+                || [SubjectKeyIdentifier::OID, AuthorityKeyIdentifier::OID].contains(id);
+            ensure!(!critical || is_known, "its extension {name} is critical, and not known here");
+        }
+        ensure!(!contents.subject().is_empty(), "it has no subject, which is the issuer of what it issues");
         Ok(Self { certificate, constraint })
     }
 

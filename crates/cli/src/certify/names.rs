@@ -24,12 +24,22 @@ pub(super) fn subject(text: &str) -> Result<Name, String> {
     if name.is_empty() {
         return Err(advice());
     }
+    check_subject(&name)?;
+    Ok(name)
+}
+
+/// What holds for a subject, wherever it comes from. Control characters would change what a terminal shows.
+pub(super) fn check_subject(name: &Name) -> Result<(), String> {
     for part in name.iter() {
         let value = &part.value;
+        let is_plain = !value.value().iter().any(u8::is_ascii_control);
         let is_text = match value.tag() {
             Tag::PrintableString => PrintableStringRef::try_from(value).is_ok(),
-            Tag::Ia5String => Ia5StringRef::try_from(value).is_ok(),
-            Tag::Utf8String => Utf8StringRef::try_from(value).is_ok(),
+            Tag::Ia5String => is_plain && Ia5StringRef::try_from(value).is_ok(),
+            Tag::Utf8String => {
+                Utf8StringRef::try_from(value).is_ok_and(|text| !text.as_str().contains(char::is_control))
+            }
+            Tag::TeletexString => is_plain,
             _ => true,
         };
         if !is_text || value.value().is_empty() {
@@ -39,7 +49,7 @@ pub(super) fn subject(text: &str) -> Result<Name, String> {
             return Err("a country (C) has two letters".to_owned());
         }
     }
-    Ok(name)
+    Ok(())
 }
 
 /// Names besides the subject. Programs look for a host's name only here.

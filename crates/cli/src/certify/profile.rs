@@ -8,7 +8,9 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::flagset::FlagSet;
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::{
+    BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, NameConstraints, SubjectKeyIdentifier,
+};
 
 /// id-kp-serverAuth (RFC 5280, §4.2.1.12).
 const SERVER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
@@ -76,6 +78,7 @@ pub(super) fn extension_name(id: ObjectIdentifier) -> String {
         (BasicConstraints::OID, "basic constraints"),
         (KeyUsage::OID, "key usage"),
         (ExtendedKeyUsage::OID, "extended key usage"),
+        (NameConstraints::OID, "name constraints"),
         (SubjectKeyIdentifier::OID, "subject key identifier"),
     ];
     let name = known.iter().find(|(known, _)| *known == id);
