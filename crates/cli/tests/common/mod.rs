@@ -16,10 +16,20 @@ use std::time::{Duration, Instant};
 /// Longer than anything here takes, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Takes away what the environment may tell the program: all of `CASEMATE_...`, and where a service reports to.
+pub(crate) fn without_settings(command: &mut Command) {
+    let is_setting = |name: &std::ffi::OsString| name.as_encoded_bytes().starts_with(b"CASEMATE_");
+    for name in std::env::vars_os().map(|(name, _)| name).filter(is_setting) {
+        command.env_remove(name);
+    }
+    command.env_remove("NOTIFY_SOCKET");
+}
+
 /// The program, with none of the caller's settings.
 pub(crate) fn casemate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_casemate"));
-    command.env_remove("CASEMATE_SERVER").env_remove("CASEMATE_CLIENT").stdin(Stdio::null());
+    without_settings(&mut command);
+    command.stdin(Stdio::null());
     command
 }
 
