@@ -8,6 +8,7 @@ use crate::users::UserOptions;
 use crate::value::{object_number, say};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use casemate_nvm::ObjectStore;
+use casemate_posix::flash::give_name;
 use casemate_protocol::{Flags, Label, Metadata, ObjectId};
 use casemate_server::Config;
 use casemate_x509::Certificate;
@@ -89,7 +90,11 @@ impl Init {
         let unfinished = place.path().join("nvm");
         let store = setup.file_store(&unfinished)?;
         let log = |event: &dyn std::fmt::Display| eprintln!("{event}");
-        let device_key = self.users.device_key(Some(&self.nvm), &store, log)?;
+        let (device_key, made) = self.users.device_key(Some(&self.nvm), &store, log)?;
+        if device_key.is_some() && made.is_none() {
+            log(&"using the device key that was there before");
+        }
+        let new_device_key = NewFile(made);
         let server = setup.server_with_key(store, device_key)?;
         self.users.prepare(&server, log)?;
         let kek = match (&self.kek, &key) {
@@ -110,8 +115,10 @@ impl Init {
         }
         drop(server);
         // Unlike a rename this does not replace a file that has come meanwhile.
-        fs::hard_link(&unfinished, &self.nvm)
-            .with_context(|| format!("cannot make {}", self.nvm.display()))?;
+        let named = give_name(&unfinished, &self.nvm);
+        let named = named.with_context(|| format!("cannot make {}", self.nvm.display()))?;
+        ensure!(named, "{} has come meanwhile; it is left as it is", self.nvm.display());
+        new_device_key.keep();
         fs::File::open(folder)
             .and_then(|folder| folder.sync_all())
             .context("cannot make the file durable")?;
@@ -131,6 +138,23 @@ impl Init {
             say(format_args!("Root                object {}, {} bytes", root.id, certificate.len()))?;
         }
         Ok(())
+    }
+}
+
+/// A file that is made on the way, and removed again if the way does not lead to its end.
+struct NewFile(Option<PathBuf>);
+
+impl NewFile {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

@@ -529,7 +529,7 @@ impl Serve {
         let space = store.available();
         let store_counts = store.counts();
         let nvm = (self.nvm != Path::new("ram")).then_some(self.nvm.as_path());
-        let device_key = self.users.device_key(nvm, &store, |event| log(event))?;
+        let (device_key, _) = self.users.device_key(nvm, &store, |event| log(event))?;
         let server = setup.server_with_key(store, device_key)?;
         self.users.prepare(&server, |event| log(event))?;
         for TrustedKey { owner, number, file } in &self.trusted_keys {

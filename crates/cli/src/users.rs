@@ -107,26 +107,27 @@ impl UserOptions {
         self.admin
     }
 
-    /// The device key. `nvm` is the object store's file, if it is in one.
+    /// The device key, and the file that was made for it if there was none. `nvm` is the object store's file, if it is in
+    /// one.
     pub(crate) fn device_key(
         &self,
         nvm: Option<&Path>,
         store: &impl ObjectStore,
         log: impl Fn(&dyn Display),
-    ) -> Result<Option<DeviceKey>> {
+    ) -> Result<(Option<DeviceKey>, Option<PathBuf>)> {
         if !self.users {
-            return Ok(None);
+            return Ok((None, None));
         }
         if self.no_device_key {
             log(
                 &"warning: users are not sealed; whoever can write the object store can become an administrator",
             );
-            return Ok(None);
+            return Ok((None, None));
         }
         let path = match (&self.device_key, nvm) {
             (Some(path), _) => path.clone(),
             // Users in RAM end with the key that seals them.
-            (None, None) => return Ok(Some(device_key::generate()?)),
+            (None, None) => return Ok((Some(device_key::generate()?), None)),
             (None, Some(nvm)) => {
                 let mut name = nvm.as_os_str().to_owned();
                 name.push(".device-key");
@@ -134,7 +135,7 @@ impl UserOptions {
             }
         };
         if path.exists() {
-            return Ok(Some(device_key::load(&path)?));
+            return Ok((Some(device_key::load(&path)?), None));
         }
         if store.metadata(ATTEMPTS).is_ok() {
             bail!(
@@ -143,7 +144,7 @@ impl UserOptions {
             );
         }
         log(&format_args!("making device key {}; keep a backup of it", path.display()));
-        Ok(Some(device_key::create(&path)?))
+        Ok((Some(device_key::create(&path)?), Some(path)))
     }
 
     /// Loads the users, and makes the first one.

@@ -254,7 +254,7 @@ pub(crate) enum Permissions {
     Public,
 }
 
-/// Writes a file as a whole or not at all.
+/// Writes a file as a whole or not at all; it is on disk when this returns.
 pub(crate) fn write_file(path: &Path, bytes: &[u8], force: bool, permissions: Permissions) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     if !force && fs::symlink_metadata(path).is_ok() {
@@ -273,7 +273,9 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], force: bool, permissions: Pe
     file.as_file().sync_all().with_context(failed)?;
     let kept = if force { file.persist(path) } else { file.persist_noclobber(path) };
     kept.map_err(|error| error.error).with_context(failed)?;
-    Ok(())
+    // The name outlasts a loss of power only then.
+    let entry = File::open(folder).and_then(|folder| folder.sync_all());
+    entry.with_context(|| format!("cannot make {} durable", path.display()))
 }
 
 /// Prints a line to standard output.

@@ -3,6 +3,7 @@
 //! A process has no fuses. The nearest to them is a file that only the server's user can read, kept elsewhere than the
 //! flash image: then a copy of the image alone reveals nothing about users, and a changed one is noticed.
 
+use crate::flash::give_name;
 use casemate_crypto::{Entropy, Error as CryptoError};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -101,7 +102,9 @@ pub fn create(path: &Path) -> Result<DeviceKey, DeviceKeyError> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
         file.write_all(key.as_slice())?;
         file.sync_all()?;
-        fs::hard_link(&unfinished, path)?;
+        if !give_name(&unfinished, path)? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };

@@ -441,8 +441,11 @@ fn fill(file: &File, size: u64, byte: u8) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a file its final name unless that is taken; `false` if it is.
-fn give_name(draft: &Path, path: &Path) -> io::Result<bool> {
+/// Gives a file its final name unless that is taken; `false` if it is. The name `draft` may be left as a second one.
+///
+/// # Errors
+/// What the operating system answers.
+pub fn give_name(draft: &Path, path: &Path) -> io::Result<bool> {
     match fs::hard_link(draft, path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
