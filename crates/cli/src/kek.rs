@@ -2,7 +2,7 @@
 
 use crate::value::{Permissions, byte, read_file, write_file};
 use anyhow::{Result, bail, ensure};
-use casemate_crypto::{Entropy, Random, Software, cmac};
+use casemate_crypto::{Entropy, Random, Software, cmac, constant_time_equal};
 use casemate_posix::entropy::OsEntropy;
 use casemate_protocol::ClientId;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ pub(crate) fn check_value(key: &[u8]) -> Result<String> {
 
 /// The key that parts make: their exclusive or. One part is the key itself.
 pub(crate) fn join(files: &[PathBuf]) -> Result<Zeroizing<Vec<u8>>> {
-    let mut key: Option<Zeroizing<Vec<u8>>> = None;
+    let mut parts: Vec<Zeroizing<Vec<u8>>> = Vec::with_capacity(files.len());
     for file in files {
         let part = read_file(file)?;
         if !matches!(part.len(), 16 | 24 | 32) {
@@ -66,20 +66,26 @@ pub(crate) fn join(files: &[PathBuf]) -> Result<Zeroizing<Vec<u8>>> {
                 part.len()
             );
         }
-        key = Some(match key.take() {
-            None => part,
-            Some(mut key) => {
-                ensure!(part.len() == key.len(), "{} is not as long as the parts before it", file.display());
-                key.iter_mut().zip(part.iter()).for_each(|(byte, part)| *byte ^= part);
-                key
-            }
-        });
+        for (earlier, name) in parts.iter().zip(files) {
+            ensure!(part.len() == earlier.len(), "{} is not as long as the parts before it", file.display());
+            // Two equal parts cancel each other out, and the key is that of the others.
+            ensure!(
+                !constant_time_equal(&part, earlier),
+                "{} and {} are the same part; was one given twice?",
+                name.display(),
+                file.display()
+            );
+        }
+        parts.push(part);
     }
-    let Some(key) = key else { bail!("no part of the key-encryption key was given") };
-    // So it is if one part was given twice.
+    let mut parts = parts.into_iter();
+    let Some(mut key) = parts.next() else { bail!("no part of the key-encryption key was given") };
+    for part in parts {
+        key.iter_mut().zip(part.iter()).for_each(|(byte, part)| *byte ^= part);
+    }
     ensure!(
         key.iter().fold(0, |all, byte| all | byte) != 0,
-        "the parts cancel each other out; was one given twice?"
+        "the parts cancel each other out: the key is zero"
     );
     Ok(key)
 }
@@ -109,7 +115,14 @@ mod tests {
         let short = file("c", &[1; 16]);
         assert_eq!(*join(&[first.clone(), second.clone()]).unwrap(), [0xFE; 32]);
         assert_eq!(*join(std::slice::from_ref(&first)).unwrap(), [0x0F; 32]);
-        assert!(join(&[first.clone(), first.clone()]).unwrap_err().to_string().contains("cancel"));
+        let refused = |files: &[PathBuf], reason: &str| {
+            let error = join(files).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        };
+        refused(&[first.clone(), first.clone()], "are the same part");
+        // The key would be the first part.
+        refused(&[first.clone(), second.clone(), file("again", &[0xF1; 32])], "are the same part");
+        refused(&[first.clone(), second, file("sum", &[0xFE; 32])], "cancel");
         assert!(join(&[first, short]).is_err());
         assert!(join(&[file("d", &[1; 17])]).is_err());
         assert!(join(&[]).is_err());

@@ -430,8 +430,12 @@ impl Key {
                 let opened = opened.changed(id, |flags| flags);
                 let stored = store(&mut hsm, client, &opened, *replace, false)
                     .with_context(|| format!("key {id} was not stored"))?;
-                if stored == Stored::Same {
-                    eprintln!("note: it was there already");
+                match stored {
+                    Stored::Same => eprintln!("note: it was there already"),
+                    Stored::SameButFlags => {
+                        eprintln!("note: it was there already; the server does not tell its flags");
+                    }
+                    Stored::New | Stored::Replaced => {}
                 }
                 say(id)?;
             }

@@ -4,9 +4,9 @@ use crate::backup::{Opened, store};
 use crate::connection::Hsm;
 use crate::key::{Algorithm, Name, described};
 use crate::value::{flag_names, key_number, say};
-use anyhow::{Context, Result, bail};
-use casemate_client::NewKey;
-use casemate_protocol::{ClientId, Flags, KeyId, ObjectId, ObjectType, Status};
+use anyhow::{Context, Result, bail, ensure};
+use casemate_client::{Error, NewKey};
+use casemate_protocol::{ClientId, Flags, KeyId, Status};
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -23,7 +23,7 @@ pub(crate) struct Rotate {
     #[command(flatten)]
     name: Name,
     /// Keep the old key under this number, without the usages encrypt and sign. It must not be nonexportable, since it
-    /// passes through this program
+    /// passes through this program. Of a global key the number is another global one, such as 0x10c
     #[arg(long, value_name = "KEY", value_parser = key_number, group = "old")]
     keep_as: Option<u16>,
     /// The old key is lost, and with it what only it decrypts
@@ -50,6 +50,15 @@ enum Kind {
 impl Rotate {
     pub(crate) fn run(&self, hsm: &mut Hsm, client: ClientId) -> Result<()> {
         let id = self.name.id();
+        if let Some(number) = self.keep_as {
+            ensure!(KeyId(number) != id, "the new key gets the number {id}; keep the old one as another");
+            ensure!(
+                (number ^ id.0) & KeyId::GLOBAL == 0,
+                "keys {id} and {} do not have the same owner: a global key is kept as a global one (number plus 0x100), a \
+                 client's key as the client's",
+                KeyId(number)
+            );
+        }
         let (_, metadata) = described(hsm, id, client)?;
         if metadata.flags.contains(Flags::TRUSTED) {
             bail!(
@@ -65,7 +74,7 @@ impl Rotate {
             );
         }
         if let Some(number) = self.new_id {
-            free(hsm, client, KeyId(number))?;
+            free(hsm, KeyId(number))?;
             if metadata.flags.contains(Flags::NONMODIFIABLE) && !metadata.flags.intersects(Flags::USAGE_ANY) {
                 bail!(
                     "key {id} is revoked, and does not say what a new key shall be for; use `casemate key generate`"
@@ -128,11 +137,17 @@ impl Rotate {
     }
 }
 
-/// Refuses a number that a key has already.
-fn free(hsm: &mut Hsm, client: ClientId, id: KeyId) -> Result<()> {
-    let owner = if id.0 & KeyId::GLOBAL != 0 { ClientId::NONE } else { client };
-    let object = ObjectId::new(ObjectType::CRYPTO, owner, id.number());
-    let is_free = hsm.nvm_metadata(object).is_err()
-        && hsm.key_export(id, &mut []).is_err_and(|error| error.status() == Some(Status::NOT_FOUND));
-    if is_free { Ok(()) } else { bail!("there is a key {id} already") }
+/// Refuses a number that a key has already, stored or only cached. Servers do not show the metadata of all keys, but they
+/// answer every export.
+fn free(hsm: &mut Hsm, id: KeyId) -> Result<()> {
+    let mut key = Zeroizing::new(vec![0; hsm.data_length()]);
+    match hsm.key_export(id, &mut key) {
+        Err(error) if error.status() == Some(Status::NOT_FOUND) => Ok(()),
+        Err(error)
+            if error.status() != Some(Status::ACCESS) && !matches!(error, Error::OutputTooSmall { .. }) =>
+        {
+            Err(error).with_context(|| format!("whether there is a key {id} cannot be found out"))
+        }
+        Ok(_) | Err(_) => bail!("there is a key {id} already"),
+    }
 }

@@ -2,11 +2,17 @@
 
 mod common;
 
-use common::{Said, ServerProcess, casemate, run};
-use std::fs;
+use common::{Said, ServerProcess, casemate, run, without_settings};
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// More than the whole ceremony takes on a slow and busy machine.
+const CEREMONY: Duration = Duration::from_secs(900);
 
 /// The commands of the document's `sh` blocks.
 fn commands(document: &str) -> Vec<&str> {
@@ -47,10 +53,9 @@ fn the_document_runs_line_by_line() {
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]).current_dir(folder.path()).env("PATH", path);
-    for name in ["CASEMATE_SERVER", "CASEMATE_CLIENT", "CASEMATE_USER", "CASEMATE_PIN", "CASEMATE_PIN_FILE"] {
-        shell.env_remove(name);
-    }
-    let said = Said::from(shell.output().unwrap());
+    without_settings(&mut shell);
+    let typed = "Alice chose this\nBob's for a day\nBob chose that\n";
+    let said = limited(shell, typed, &folder.path().join("test-of-the-document"));
     assert_eq!(said.code, Some(0), "{}{}", said.output, said.errors);
     for expected in [
         "2 keys in monday.backup, 1 left out",
@@ -58,10 +63,46 @@ fn the_document_runs_line_by_line() {
         "2 restored, 0 there already, 1 not in the backup, 0 failed",
         "the old key is kept as key 0x000c (decrypt)",
         "3 keys in tuesday.backup, 1 left out",
+        "2 restored, 0 there already, 0 not in the backup, 0 failed",
+        "3 keys in wednesday.backup, 1 left out",
         "would erase key 0x0002",
     ] {
         assert!(said.output.contains(expected), "`{expected}` is not in:\n{}{}", said.output, said.errors);
     }
+    // What is left are the object stores with their device keys, and what can be shown or needs the key-encryption key.
+    for name in fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()) {
+        let name = name.to_str().unwrap();
+        assert!(
+            !name.ends_with(".part") && !name.ends_with(".pin") && !name.ends_with(".blob"),
+            "{name} is left"
+        );
+    }
+}
+
+/// Runs a script to its end, or stops it and all that it has started. `folder` is for its output.
+fn limited(mut shell: Command, input: &str, folder: &Path) -> Said {
+    fs::create_dir(folder).unwrap();
+    let file = |name| File::create(folder.join(name)).unwrap();
+    fs::write(folder.join("input"), input).unwrap();
+    shell.stdin(File::open(folder.join("input")).unwrap()).stdout(file("output")).stderr(file("errors"));
+    let mut child = shell.process_group(0).spawn().unwrap();
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        if begin.elapsed() > CEREMONY {
+            let group = format!("-{}", child.id());
+            let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status();
+            child.wait().unwrap();
+            break None;
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    let said = |name| String::from_utf8_lossy(&fs::read(folder.join(name)).unwrap()).into_owned();
+    let (output, errors) = (said("output"), said("errors"));
+    assert!(status.is_some(), "it did not end within {CEREMONY:?}: {output}{errors}");
+    Said { code: status.and_then(|status| status.code()), output, errors }
 }
 
 fn quoted(text: &str) -> String {
@@ -139,6 +180,10 @@ fn keys_survive_in_a_second_server() {
     make_keys(&place, &first);
     let said = place.on(&first, &["backup", "@keys", "--kek", "254", "--global"]).ok();
     assert!(said.contains("4 keys in") && said.contains("left out: nonexportable"), "{said}");
+    let digest = format!("SHA-256 {}\n", hex::encode(sha256(&fs::read(place.path("keys")).unwrap())));
+    assert!(said.contains(&digest), "{digest}{said}");
+    let listed = run(&["restore", &place.name("keys"), "--list"]);
+    assert!(listed.errors.contains(&digest), "{digest}{}", listed.errors);
     assert_eq!(fs::metadata(place.path("keys")).unwrap().permissions().mode() & 0o777, 0o600);
     let said = place.on(&first, &["backup", "@keys", "--kek", "254"]).failed();
     assert!(said.contains("--force"), "{said}");
@@ -166,6 +211,8 @@ fn keys_survive_in_a_second_server() {
     let second = ServerProcess::start(&place.path("second"), &[]);
     let said = place.on(&second, &restore).ok();
     assert!(said.contains("0 restored, 4 there already"), "{said}");
+    // The server does not tell the flags of global keys.
+    assert_eq!(said.matches("there already, flags unknown").count(), 1, "{said}");
 
     // Another key has the number.
     place.on(&second, &["key", "generate", "--id", "2", "--length", "32", "--usage", "encrypt"]).ok();
@@ -177,8 +224,39 @@ fn keys_survive_in_a_second_server() {
     );
     said.failed();
     let said = place.on(&second, &[&restore[..], &["--replace"]].concat()).ok();
-    assert!(said.contains("replaced") && said.contains("1 restored, 3 there already"), "{said}");
+    assert!(said.contains("replaced") && said.contains("2 restored, 2 there already"), "{said}");
     assert_eq!(exported(&place, &first, "2"), exported(&place, &second, "2"));
+}
+
+#[test]
+fn a_key_that_is_only_cached_is_not_there_already() {
+    let place = Place::new();
+    let first = place.server("first", ["@a", "@b"]);
+    make_keys(&place, &first);
+    place.on(&first, &["backup", "@keys", "--kek", "254", "--global"]).ok();
+    let key = exported(&place, &first, "5 --global");
+
+    // Room for the key-encryption key and one object more, which is there.
+    let small = ["--nvm-objects", "2"];
+    let init = ["init", "--nvm", "@second", "--kek", "12:254", "--kek-part", "@a", "--kek-part", "@b"];
+    place.run(&[&init[..], &small].concat()).ok();
+    let second = ServerProcess::start(&place.path("second"), &small);
+    place.on(&second, &["nvm", "add", "7", "--text", "seven"]).ok();
+    let import =
+        ["key", "import", "--id", "5", "--global", "--no-commit", "--usage", "wrap", "--label", "for all"];
+    place.on(&second, &[&import[..], &["--hex", key.trim()]].concat()).ok();
+    let restore = ["restore", "@keys", "--kek", "254", "--only", "0x105"];
+    let said = place.on(&second, &restore);
+    assert!(said.output.contains("failed: it is in the server's cache"), "{}{}", said.output, said.errors);
+    assert!(said.output.contains("0 there already"), "{}", said.output);
+    said.failed();
+    // With room it is stored.
+    place.on(&second, &["nvm", "destroy", "7"]).ok();
+    let said = place.on(&second, &restore).ok();
+    assert!(said.contains("1 there already"), "{said}");
+    second.stop();
+    let second = ServerProcess::start(&place.path("second"), &small);
+    assert_eq!(exported(&place, &second, "5 --global"), key);
 }
 
 #[test]
@@ -221,14 +299,18 @@ fn entries(file: &[u8]) -> Vec<std::ops::Range<usize>> {
     entries
 }
 
-/// Makes the sum of an entry right, as somebody who changed it would.
-fn resum(file: &mut [u8], entry: std::ops::Range<usize>) {
+fn sha256(bytes: &[u8]) -> [u8; 32] {
     struct NoRandom;
     impl casemate_crypto::Random for NoRandom {}
     let mut sum = [0; 32];
     let driver = casemate_crypto::Software::new(NoRandom);
-    casemate_crypto::hash(&driver, casemate_crypto::HashAlgorithm::Sha256, &[&file[entry.clone()]], &mut sum)
-        .unwrap();
+    casemate_crypto::hash(&driver, casemate_crypto::HashAlgorithm::Sha256, &[bytes], &mut sum).unwrap();
+    sum
+}
+
+/// Makes the sum of an entry right, as somebody who changed it would.
+fn resum(file: &mut [u8], entry: std::ops::Range<usize>) {
+    let sum = sha256(&file[entry.clone()]);
     file[entry.end..entry.end + 32].copy_from_slice(&sum);
 }
 
@@ -296,7 +378,11 @@ fn a_server_is_set_up_once_and_entirely() {
     let said = init(&[&parts[..], &["--kek-check", "0000000000"]].concat()).failed();
     assert!(said.contains("make a key with the check value"), "{said}");
     let said = init(&["--kek", "0:9", "--kek-part", "@a", "--kek-part", "@a"]).failed();
-    assert!(said.contains("cancel"), "{said}");
+    assert!(said.contains("are the same part"), "{said}");
+    fs::copy(place.path("b"), place.path("c")).unwrap();
+    let three = ["--kek-part", "@a", "--kek-part", "@b", "--kek-part", "@c"];
+    let said = init(&[&["--kek", "0:9"][..], &three].concat()).failed();
+    assert!(said.contains("are the same part"), "{said}");
     let wrong_root = format!("1:{}", place.name("a"));
     let said = init(&[&parts[..], &["--root", &wrong_root]].concat()).failed();
     assert!(said.contains("no root certificate"), "{said}");
@@ -312,6 +398,16 @@ fn a_server_is_set_up_once_and_entirely() {
     assert_eq!(names(), ["a", "b", "c"]);
 
     fs::write(place.path("pin"), "secret").unwrap();
+    // The device key goes too, but not one that was there.
+    let unknown = ["--users", "--admin", "alice", "--admin-pin-file", "@no-such-file"];
+    let said = init(&[&parts[..], &unknown].concat()).failed();
+    assert!(said.contains("no-such-file"), "{said}");
+    assert_eq!(names(), ["a", "b", "c", "pin"]);
+    fs::write(place.path("old-key"), [7; 32]).unwrap();
+    fs::set_permissions(place.path("old-key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let said = init(&[&parts[..], &unknown, &["--device-key", "@old-key"]].concat()).failed();
+    assert!(said.contains("was there before"), "{said}");
+    fs::remove_file(place.path("old-key")).unwrap();
     let users = ["--users", "--pin-iterations", "1000", "--admin", "alice", "--admin-pin-file", "@pin"];
     let said = init(&[&parts[..], &users].concat()).ok();
     let check = run(&["key", "check-value", &place.name("a"), &place.name("b")]).ok();
@@ -368,6 +464,28 @@ fn keys_are_rotated_as_told() {
     let said = place.on(&server, &["key", "show", "1"]).ok();
     assert!(said.contains("revoked"), "{said}");
     public("21");
+
+    // A number is taken by a global key, which the server does not show, by one that is only cached, and by one that
+    // cannot be read.
+    let cached = ["key", "import", "--id", "8", "--global", "--no-commit", "--hex", "0102030405060708"];
+    place.on(&server, &cached).ok();
+    let (global, cached) = (exported(&place, &server, "5 --global"), exported(&place, &server, "8 --global"));
+    for taken in ["0x105", "0x108", "3"] {
+        let said = rotate(&["21", "--new-id", taken]).failed();
+        assert!(said.contains("there is a key"), "{taken}: {said}");
+    }
+    assert_eq!(exported(&place, &server, "5 --global"), global);
+    assert_eq!(exported(&place, &server, "8 --global"), cached);
+    // The old key cannot be kept under the number that the new one gets, and its owner does not change by accident.
+    place.on(&server, &["key", "generate", "--id", "40", "--length", "16", "--usage", "decrypt"]).ok();
+    let before = exported(&place, &server, "40");
+    for (number, reason) in [("40", "keep the old one as another"), ("0x12a", "the same owner")] {
+        let said = rotate(&["40", "--keep-as", number]).failed();
+        assert!(said.contains(reason), "{said}");
+    }
+    let said = rotate(&["5", "--global", "--keep-as", "12"]).failed();
+    assert!(said.contains("the same owner"), "{said}");
+    assert_eq!(exported(&place, &server, "40"), before);
 
     let said = rotate(&["3", "--keep-as", "30"]).failed();
     assert!(said.contains("nonexportable"), "{said}");

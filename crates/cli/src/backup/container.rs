@@ -24,8 +24,9 @@
 //! | seal | 56 | data blob (document 03, §7.1) of the SHA-224 of everything before it |
 //!
 //! The sums of entries find damage, and say where it is, without any key. The seal is made by the server with the
-//! key-encryption key: who has not that key cannot change the file, leave entries out or put others in. It is not over a
-//! SHA-256 because servers of the original give wrong data when they open 32 bytes or more.
+//! key-encryption key: who may not use that key cannot change the file, leave entries out or put others in. Every client
+//! that may use it can make such a file and seal it; with an owner-bound key that is the owner alone. The seal is not over
+//! a SHA-256 because servers of the original give wrong data when they open 32 bytes or more.
 
 use anyhow::{Result, bail, ensure};
 use casemate_crypto::{HashAlgorithm, Random, Software, hash};
@@ -46,9 +47,14 @@ const MAX_ENTRIES: usize = 510;
 
 pub(super) type Digest = [u8; DIGEST_SIZE];
 
-/// SHA-256 of an entry.
+/// SHA-256.
 fn checksum(bytes: &[u8]) -> [u8; SUM_SIZE] {
     hashed(HashAlgorithm::Sha256, bytes)
+}
+
+/// SHA-256 of a whole file with its seal, for people's records.
+pub(super) fn file_digest(file: &[u8]) -> String {
+    hex::encode(checksum(file))
 }
 
 /// SHA-224 of a file, which is sealed.

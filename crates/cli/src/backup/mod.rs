@@ -28,7 +28,9 @@ const MAX_FILE: u64 = 40 * 1024 * 1024;
 ///
 /// The server encrypts each key under the key-encryption key (wrap-export); the program never sees one. Servers do that
 /// only under a trusted key: one of `casemate init --kek`, of `casemate serve --trusted-key`, or in hardware. The file is
-/// sealed under the same key, so that nobody without it can change it, leave a key out or put one in.
+/// sealed under the same key, so that who may not use that key cannot change it, leave a key out or put one in. A client
+/// that may use it can make another file: let the key-encryption key belong to one client, and compare the SHA-256 that
+/// is printed, here and by `restore`.
 ///
 /// Not in the file are keys that are marked nonexportable, keys that were not committed, SHE keys, counters and other
 /// objects. Keys that the server does not give are listed, here and in the file. docs/key-ceremony.md describes the file.
@@ -73,7 +75,7 @@ pub(crate) struct Restore {
     /// Verify everything and say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Replace keys that have the same number and are different. They are lost
+    /// Replace keys that have the same number and are different, or whose flags the server does not tell. They are lost
     #[arg(long)]
     replace: bool,
     /// Restore only this key; may be given several times
@@ -124,6 +126,7 @@ impl Backup {
         file.extend(seal);
         write_file(&self.file, &file, self.force, Permissions::Private)?;
         say(format_args!("{count} keys in {}, {left_out} left out", self.file.display()))?;
+        say(format_args!("SHA-256 {}", container::file_digest(&file)))?;
         hsm.close()
     }
 }
@@ -253,6 +256,7 @@ impl Restore {
         let made = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(backup.made));
         let made = made.map_or_else(|| "at an unknown time".to_owned(), timestamp);
         eprintln!("backup of client {} under key-encryption key {}, made {made}", backup.owner, backup.kek);
+        eprintln!("SHA-256 {}", container::file_digest(&file));
         let Some(kek) = self.kek else { return print(table(&backup.entries)) };
         let kek = KeyId(kek);
         let client = self.connection.client;
@@ -289,6 +293,9 @@ impl Restore {
                 Outcome::Stored(Stored::New) => (stored += 1, "restored".to_owned()).1,
                 Outcome::Stored(Stored::Replaced) => (stored += 1, "replaced".to_owned()).1,
                 Outcome::Stored(Stored::Same) => (same += 1, "there already".to_owned()).1,
+                Outcome::Stored(Stored::SameButFlags) => {
+                    (same += 1, "there already, flags unknown".to_owned()).1
+                }
                 Outcome::LeftOut(status) => (left_out += 1, reason(entry, status)).1,
                 Outcome::Failed(error) => (failed += 1, format!("failed: {error:#}")).1,
             };

@@ -66,6 +66,8 @@ pub(crate) enum Stored {
     New,
     /// The same key, with the same flags and label, was there.
     Same,
+    /// The same key with the same label was there; the server does not tell its flags.
+    SameButFlags,
     /// Another key was there, and is gone.
     Replaced,
 }
@@ -74,6 +76,7 @@ pub(crate) enum Stored {
 enum Present {
     Nothing,
     Same,
+    SameButFlags,
     Other(&'static str),
 }
 
@@ -101,13 +104,15 @@ pub(crate) fn store(
 ) -> Result<Stored> {
     let stored = match present(hsm, client, opened)? {
         Present::Same => {
-            if !dry_run {
-                // A global key may lie in the cache only. If it does not, this changes nothing.
-                let _ = hsm.key_commit(opened.new.id);
-            }
+            commit_cached(hsm, opened.new.id, dry_run)?;
             return Ok(Stored::Same);
         }
+        Present::SameButFlags if !replace => {
+            commit_cached(hsm, opened.new.id, dry_run)?;
+            return Ok(Stored::SameButFlags);
+        }
         Present::Nothing => Stored::New,
+        Present::SameButFlags => Stored::Replaced,
         Present::Other(what) if !replace => bail!("{what} has this number; --replace replaces it"),
         Present::Other(_) => Stored::Replaced,
     };
@@ -115,6 +120,19 @@ pub(crate) fn store(
         put(hsm, &opened.new, &opened.key)?;
     }
     Ok(stored)
+}
+
+/// Stores a key that is there, perhaps in the cache only. One that is not in the cache is stored.
+fn commit_cached(hsm: &mut Hsm, id: KeyId, dry_run: bool) -> Result<()> {
+    if dry_run {
+        return Ok(());
+    }
+    match hsm.key_commit(id) {
+        Err(error) if error.status() != Some(Status::NOT_FOUND) => {
+            Err(error).context("it is in the server's cache, but the server could not store it")
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Caches a key and commits it. If it cannot be committed, it is not left in the cache either.
@@ -147,9 +165,13 @@ fn present(hsm: &mut Hsm, client: ClientId, opened: &Opened) -> Result<Present> 
         },
     };
     let is_same = label == opened.new.label
-        && casemate_crypto::constant_time_equal(bytes.get(..length).unwrap_or_default(), &opened.key)
-        && flags(hsm, client, id)?.is_none_or(|flags| flags == opened.new.flags);
-    Ok(if is_same { Present::Same } else { Present::Other("another key, or one with other flags or label,") })
+        && casemate_crypto::constant_time_equal(bytes.get(..length).unwrap_or_default(), &opened.key);
+    let is_same = if is_same { Some(flags(hsm, client, id)?) } else { None };
+    Ok(match is_same {
+        Some(Some(flags)) if flags == opened.new.flags => Present::Same,
+        Some(None) => Present::SameButFlags,
+        _ => Present::Other("another key, or one with other flags or label,"),
+    })
 }
 
 /// The flags of a committed key, if the server tells.
