@@ -291,7 +291,7 @@ fn signature_scheme(
     }
     if let Some((digest, hash)) = mechanism::hashed(&mechanism::RSA_PSS, mechanism.kind) {
         of_kind(is_rsa)?;
-        let (named, pss) = pss(&mechanism.parameter)?;
+        let (named, pss) = pss(&mechanism.parameter, key)?;
         return if named == digest { Ok((Scheme::RsaPss(pss), Some(hash))) } else { Err(PARAMETER) };
     }
     if let Some((_, hash)) = mechanism::hashed(&mechanism::ECDSA, mechanism.kind) {
@@ -322,7 +322,7 @@ fn signature_scheme(
         }
         CKM_RSA_PKCS_PSS => {
             of_kind(is_rsa)?;
-            Scheme::RsaPss(pss(&mechanism.parameter)?.1)
+            Scheme::RsaPss(pss(&mechanism.parameter, key)?.1)
         }
         CKM_ECDSA => {
             let Kind::Ec(curve) = kind else { return fail(CKR_KEY_TYPE_INCONSISTENT) };
@@ -373,11 +373,20 @@ fn ml_dsa(
 }
 
 /// The hash mechanism of PSS parameters, and the parameters.
-fn pss(parameter: &Parameter) -> Result<(CK_MECHANISM_TYPE, Pss)> {
+///
+/// # Errors
+/// `CKR_MECHANISM_PARAM_INVALID` if the salt does not fit beside the digest under this key's modulus, or as the
+/// parameters are for nothing that is known; `CKR_KEY_SIZE_RANGE` if the digest alone does not fit.
+fn pss(parameter: &Parameter, key: &Object) -> Result<(CK_MECHANISM_TYPE, Pss)> {
     let Parameter::Pss { hash, mask, salt_length } = parameter else { return Err(PARAMETER) };
     let algorithm = mechanism::hash(*hash).ok_or(PARAMETER)?;
     let mask_hash = mechanism::mask_hash(*mask).ok_or(PARAMETER)?;
-    if *salt_length > 64 {
+    // RFC 8017, §9.1.1: the encoded message is one bit shorter than the modulus, and has two octets of its own.
+    let modulus = key.attributes.need(CKA_MODULUS)?;
+    let size = RsaPublicKey { modulus, exponent: &[] }.bits().saturating_sub(1).div_ceil(8);
+    let digest = algorithm.digest_size().ok_or(PARAMETER)?;
+    let room = size.checked_sub(digest.saturating_add(2)).ok_or(Error::Code(CKR_KEY_SIZE_RANGE))?;
+    if *salt_length > room {
         return Err(PARAMETER);
     }
     Ok((*hash, Pss { hash: algorithm, mask_hash, salt_length: *salt_length }))

@@ -68,8 +68,24 @@ struct Login {
 pub(crate) struct Home {
     connection: Mutex<Connection>,
     numbers: Mutex<BTreeSet<u8>>,
-    /// Whether the connection ends with its last key, and with it what its cache holds.
+    /// Whether the home is given up: its keys are of no use any more, and the connection ends with the last of them, and
+    /// with it what its cache holds.
     ends: AtomicBool,
+}
+
+impl Home {
+    fn new(connection: Connection) -> Self {
+        Self { connection: Mutex::new(connection), numbers: Mutex::default(), ends: AtomicBool::new(false) }
+    }
+
+    /// The connection, for whoever works with a key on it.
+    ///
+    /// # Errors
+    /// `CKR_KEY_HANDLE_INVALID` if the home is given up.
+    fn connection(&self) -> Result<MutexGuard<'_, Connection>> {
+        let connection = lock(&self.connection);
+        if self.ends.load(Ordering::Acquire) { fail(CKR_KEY_HANDLE_INVALID) } else { Ok(connection) }
+    }
 }
 
 /// A key in the cache of a home. It leaves the cache with the last copy of this.
@@ -155,7 +171,7 @@ pub(crate) struct Token {
     table: Mutex<Table>,
     /// Held while the number of a new object is chosen and taken, and while a record is read, changed and written.
     creation: Mutex<()>,
-    /// Held while a PIN changes, and while a connection logs in with the one that is kept.
+    /// Held while a PIN changes or somebody logs in or out, and while a connection logs in with the PIN that is kept.
     changing_pin: Mutex<()>,
     has_users: Mutex<Option<bool>>,
     label: Mutex<Option<String>>,
@@ -182,6 +198,11 @@ impl Token {
     // ----- connections -----
 
     fn connect(&self) -> Result<Connection> {
+        Ok(self.connect_steadily()?.0)
+    }
+
+    /// Connects. Nobody changes the PIN or logs out before the guard is dropped.
+    fn connect_steadily(&self) -> Result<(Connection, MutexGuard<'_, ()>)> {
         let mut connection = match Connection::open(&self.options) {
             Ok(connection) => connection,
             Err(error) => {
@@ -190,12 +211,12 @@ impl Token {
             }
         };
         *lock(&self.absent) = None;
-        let _steady = lock(&self.changing_pin);
+        let steady = lock(&self.changing_pin);
         let login = lock(&self.login).clone();
         if let Some(Login { credential: Some((name, pin)), .. }) = login {
             connection.hsm().login(name, Credential::Pin(&pin))?;
         }
-        Ok(connection)
+        Ok((connection, steady))
     }
 
     /// Works on a connection of the pool. If the server has gone since the connection was used last, the work begins
@@ -280,7 +301,7 @@ impl Token {
         mut work: impl FnMut(&mut Hsm) -> Result<KeyId>,
     ) -> Result<SessionKey> {
         let mut attempt = |home: &Arc<Home>| {
-            let mut connection = lock(&home.connection);
+            let mut connection = home.connection()?;
             let id = work(connection.hsm())?;
             lock(&home.numbers).insert(id.number());
             drop(connection);
@@ -296,6 +317,7 @@ impl Token {
             }
             match attempt(home) {
                 Err(Error::Code(CKR_DEVICE_MEMORY)) => {}
+                Err(_) if home.ends.load(Ordering::Acquire) => {}
                 Err(error) if error.is_lost_connection() => {
                     lock(&home.connection).give_up();
                     lock(&self.homes).retain(|other| !Arc::ptr_eq(home, other));
@@ -303,14 +325,29 @@ impl Token {
                 outcome => return outcome,
             }
         }
-        let home = Arc::new(Home {
-            connection: Mutex::new(self.connect()?),
-            numbers: Mutex::default(),
-            ends: AtomicBool::new(false),
-        });
-        let key = attempt(&home)?;
-        lock(&self.homes).push(home);
-        Ok(key)
+        // It is among the homes before it is used: a new PIN must find it.
+        let home = {
+            let (connection, _steady) = self.connect_steadily()?;
+            let home = Arc::new(Home::new(connection));
+            lock(&self.homes).push(Arc::clone(&home));
+            home
+        };
+        let outcome = attempt(&home);
+        let Err(error) = outcome else { return outcome };
+        if home.ends.load(Ordering::Acquire) {
+            return fail(CKR_USER_NOT_LOGGED_IN);
+        }
+        let mut connection = lock(&home.connection);
+        if error.is_lost_connection() {
+            connection.give_up();
+        }
+        // A key that fits nowhere must not leave a home behind each time, unless somebody else has moved in.
+        if lock(&home.numbers).is_empty() {
+            home.ends.store(true, Ordering::Release);
+            lock(&self.homes).retain(|other| !Arc::ptr_eq(&home, other));
+        }
+        drop(connection);
+        Err(error)
     }
 
     /// Works with a key that the server holds.
@@ -327,7 +364,7 @@ impl Token {
                 self.with(|hsm| work(hsm, Key::Id(KeyId(u16::from(*number)))))
             }
             Location::Session(_, Some(SessionKey(held))) => {
-                work(lock(&held.home.connection).hsm(), Key::Id(held.id))
+                work(held.home.connection()?.hsm(), Key::Id(held.id))
             }
             _ => fail(CKR_KEY_HANDLE_INVALID),
         };
@@ -391,7 +428,7 @@ impl Token {
                         if hidden {
                             return fail(CKR_DEVICE_MEMORY);
                         }
-                        finish(lock(&held.home.connection).hsm(), number)?
+                        finish(held.home.connection()?.hsm(), number)?
                     }
                     None => self.with(|hsm| finish(hsm, number))?,
                 };
@@ -514,11 +551,14 @@ impl Token {
 
     /// Logs out: private session objects end, and every connection.
     pub(crate) fn log_out(&self) -> Result<()> {
+        // A connection that is just logging in is among the homes before, or does not log in.
+        let steady = lock(&self.changing_pin);
         let login = lock(&self.login).take().ok_or(Error::Code(CKR_USER_NOT_LOGGED_IN))?;
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.drop_idle(false);
         let has_users = login.credential.is_some();
         let homes = if has_users { std::mem::take(&mut *lock(&self.homes)) } else { Vec::new() };
+        drop(steady);
+        self.drop_idle(false);
         // With the connections, the keys of sessions end too, and nothing of the token can be seen any more.
         homes.iter().for_each(|home| home.ends.store(true, Ordering::Release));
         let mut ended = Vec::new();
@@ -610,11 +650,17 @@ impl Token {
         {
             *pin = Zeroizing::new(new.to_vec());
         }
-        for home in &mut held {
-            // The keys of a connection that is gone are gone, whatever the PIN is.
-            let _ = home.hsm().login(name, Credential::Pin(new));
+        for (home, connection) in homes.iter().zip(&mut held) {
+            // Without a login, its keys can no longer be used: better it goes than that others are put there.
+            if let Err(error) = connection.hsm().login(name, Credential::Pin(new)) {
+                if Error::from(error).is_lost_connection() {
+                    connection.give_up();
+                }
+                home.ends.store(true, Ordering::Release);
+            }
         }
         drop(held);
+        lock(&self.homes).retain(|home| !home.ends.load(Ordering::Acquire));
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.drop_idle(true);
         Ok(())
@@ -974,14 +1020,27 @@ impl Token {
     }
 
     /// Destroys a key. If its public half is an object, it stays one, under its handle.
+    ///
+    /// In a store without room for it, the public half is stored when the key has made room. Should that fail too, it is
+    /// lost: a store that is full must not keep what is to be destroyed.
     fn destroy_key(&self, number: u8) -> Result<()> {
         let id = KeyId(u16::from(number));
-        let public = {
+        let mut public = {
             let objects = self.load(Place::Key(number))?;
-            objects.into_iter().find(|(place, _)| *place == Place::PublicHalf(number))
+            objects.into_iter().find(|(place, _)| *place == Place::PublicHalf(number)).map(|(_, half)| half)
         };
         // The public half is stored anew before the key goes: whatever fails, it is not lost.
-        let kept = public.map(|(_, public)| self.add(Residence::Token, public)).transpose()?;
+        let mut kept = None;
+        if let Some(half) = &public {
+            match self.add(Residence::Token, half.clone()) {
+                Ok(handle) => {
+                    kept = Some(handle);
+                    public = None;
+                }
+                Err(Error::Code(CKR_DEVICE_MEMORY)) => {}
+                Err(error) => return Err(error),
+            }
+        }
         if let Err(error) = self.with(|hsm| Ok(hsm.key_erase(id)?)) {
             if let Some(handle) = kept {
                 let object = lock(&self.table).objects.get(&handle).cloned();
@@ -995,6 +1054,12 @@ impl Token {
             let _ = connection.hsm().key_evict(id);
             lock(&self.idle).push((epoch, connection));
         }
+        let removed = match self.remove(self.key_record(number)) {
+            // A key that another program made has none.
+            Err(Error::Code(CKR_OBJECT_HANDLE_INVALID)) => Ok(()),
+            outcome => outcome,
+        };
+        let kept = kept.or_else(|| self.add(Residence::Token, public?).ok());
         let mut table = lock(&self.table);
         let public_handle = table.handles.get(&Place::PublicHalf(number)).copied();
         table.remove(Place::PublicHalf(number));
@@ -1009,11 +1074,7 @@ impl Token {
             table.objects.insert(old, Arc::new(object));
         }
         drop(table);
-        match self.remove(self.key_record(number)) {
-            // A key that another program made has none.
-            Err(Error::Code(CKR_OBJECT_HANDLE_INVALID)) => Ok(()),
-            outcome => outcome,
-        }
+        removed
     }
 
     /// Replaces attributes of an object by what `change` makes of those that it has now. What another program has stored

@@ -591,6 +591,126 @@ fn a_new_pin_leaves_the_keys_of_sessions() {
     );
 }
 
+/// Lets the user log in to a program, with the PIN 1234.
+fn user_session(module: &Module) -> CK_SESSION_HANDLE {
+    let session = session(module);
+    module.login(session, CKU_SO, None, ADMINISTRATOR_PIN).unwrap();
+    module.init_pin(session, b"1234").unwrap();
+    module.logout(session).unwrap();
+    module.login(session, CKU_USER, None, b"1234").unwrap();
+    session
+}
+
+fn aes_key(module: &Module, session: CK_SESSION_HANDLE) -> Result<CK_OBJECT_HANDLE, Error> {
+    let template = [Attribute::number(CKA_VALUE_LEN, 16)];
+    module.generate_key(session, &Mechanism::new(CKM_AES_KEY_GEN), &template)
+}
+
+fn encrypt_block(module: &Module, session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> Result<usize, Error> {
+    module.encrypt_init(session, &Mechanism::new(CKM_AES_ECB), key)?;
+    module.encrypt(session, Some(&[0; 16]), Some(&mut [0; 16]))
+}
+
+#[test]
+fn a_new_pin_finds_a_connection_that_is_not_used_yet() {
+    let hsm = Hsm::with_users();
+    let (inner, first) = (hsm.connector(), Arc::new(AtomicBool::new(true)));
+    let (begin, told) = mpsc::channel();
+    let (changed, wait) = mpsc::channel();
+    let wait = Arc::new(Mutex::new(wait));
+    let connector: Connector = Arc::new(move || {
+        let (mut handler, first) = (inner()?, Arc::clone(&first));
+        let (begin, wait) = (begin.clone(), Arc::clone(&wait));
+        Some(Box::new(move |request: &[u8], response: &mut [u8]| {
+            let kind = Header::decode(request.first_chunk().unwrap()).unwrap().kind;
+            if kind == key::CacheRandomRequest::KIND && first.swap(false, Ordering::SeqCst) {
+                // While the first key of a session is made, another thread changes the PIN. It has time to overtake.
+                begin.send(()).unwrap();
+                let _ = wait.lock().unwrap().recv_timeout(Duration::from_millis(500));
+            }
+            handler(request, response)
+        }))
+    });
+    let module = Arc::new(Module::new(vec![SlotOptions::new(Target::Local(connector))]));
+    let session = user_session(&module);
+    let other = Arc::clone(&module);
+    let changing = std::thread::spawn(move || {
+        told.recv().unwrap();
+        let outcome = other.set_pin(session, b"1234", b"5678");
+        let _ = changed.send(());
+        outcome
+    });
+    let made = aes_key(&module, session);
+    assert_eq!(changing.join().unwrap(), Ok(()));
+    assert_eq!(encrypt_block(&module, session, made.unwrap()), Ok(16));
+    assert_eq!(encrypt_block(&module, session, aes_key(&module, session).unwrap()), Ok(16));
+}
+
+#[test]
+fn a_connection_that_cannot_log_in_again_is_given_up() {
+    let hsm = Hsm::with_users();
+    let module = hsm.module();
+    let session = user_session(&module);
+    let before = aes_key(&module, session).unwrap();
+    // The first login is with the old PIN, the second one that of the connection which has the key.
+    hsm.break_at(authentication::LoginRequest::KIND, 1);
+    assert_eq!(module.set_pin(session, b"1234", b"5678"), Ok(()));
+    hsm.mend();
+    assert_eq!(code(encrypt_block(&module, session, before)), CKR_KEY_HANDLE_INVALID);
+    let after = aes_key(&module, session).unwrap();
+    assert_eq!(encrypt_block(&module, session, after), Ok(16));
+    module.destroy_object(session, before).unwrap();
+    assert_eq!(encrypt_block(&module, session, after), Ok(16));
+}
+
+#[test]
+fn a_full_store_does_not_keep_a_key_that_is_to_be_destroyed() {
+    let hsm = Hsm::new();
+    let module = hsm.module();
+    let session = session(&module);
+    let (public, private) = ec_pair(&module, session, true);
+    let signature = sign(&module, session, private, CKM_ECDSA_SHA256);
+    let data = [Attribute::number(CKA_CLASS, CKO_DATA), Attribute::truth(CKA_TOKEN, true)];
+    let refusal = (0..200).find_map(|_| module.create_object(session, &data).err());
+    assert_eq!(refusal, Some(Error::Code(CKR_DEVICE_MEMORY)));
+    module.destroy_object(session, private).unwrap();
+    let (other, theirs) = session_module(&hsm);
+    assert!(find(&other, theirs, &[Attribute::number(CKA_CLASS, CKO_PRIVATE_KEY)]).is_empty());
+    // The key has made room for its public half.
+    module.verify_init(session, &Mechanism::new(CKM_ECDSA_SHA256), public).unwrap();
+    assert_eq!(module.verify(session, Some(b"text"), &signature), Ok(()));
+    assert_eq!(find(&other, theirs, &[Attribute::number(CKA_CLASS, CKO_PUBLIC_KEY)]).len(), 1);
+}
+
+#[test]
+fn a_salt_of_pss_is_as_long_as_the_modulus_allows() {
+    let hsm = Hsm::new();
+    let module = hsm.module();
+    let session = session(&module);
+    let bits = [Attribute::number(CKA_MODULUS_BITS, 1024)];
+    let (public, private) =
+        module.generate_key_pair(session, &Mechanism::new(CKM_RSA_PKCS_KEY_PAIR_GEN), &bits, &[]).unwrap();
+    let pss = |salt_length| Mechanism {
+        kind: CKM_SHA256_RSA_PKCS_PSS,
+        parameter: Parameter::Pss { hash: CKM_SHA256, mask: CKG_MGF1_SHA256, salt_length },
+    };
+    // 128 octets less the digest and two.
+    for salt_length in [0, 32, 65, 94] {
+        module.sign_init(session, &pss(salt_length), private).unwrap();
+        let mut signature = [0; 128];
+        assert_eq!(module.sign(session, Some(b"text"), Some(&mut signature)), Ok(128));
+        module.verify_init(session, &pss(salt_length), public).unwrap();
+        assert_eq!(module.verify(session, Some(b"text"), &signature), Ok(()));
+        module.verify_init(session, &pss(salt_length.abs_diff(1)), public).unwrap();
+        assert_eq!(code(module.verify(session, Some(b"text"), &signature)), CKR_SIGNATURE_INVALID);
+    }
+    for salt_length in [95, usize::MAX] {
+        let wrong = CKR_MECHANISM_PARAM_INVALID;
+        assert_eq!(code(module.sign_init(session, &pss(salt_length), private)), wrong);
+        assert_eq!(code(module.verify_init(session, &pss(salt_length), public)), wrong);
+    }
+}
+
 #[test]
 fn a_key_that_cannot_be_destroyed_whole_keeps_its_public_half() {
     let hsm = Hsm::new();
