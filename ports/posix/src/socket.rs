@@ -250,3 +250,29 @@ impl<S: ClientStream> Line<S> {
         self.with(|connection| connection.receive(buffer, longest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    #[test]
+    fn receive_without_a_wait_does_not_wait() {
+        let (socket, peer) = UnixStream::pair().unwrap();
+        let (sender, done) = channel();
+        // Whoever waits for the poll interval once does not come back.
+        thread::spawn(move || {
+            let mut stream = FramedStream::new(socket.into(), 100, Duration::from_secs(3600)).unwrap();
+            for _ in 0..100 {
+                let outcome = stream.receive(&mut [0; 100], Duration::ZERO);
+                sender.send(matches!(outcome, Err(TransportError::NotReady))).unwrap();
+            }
+        });
+        for _ in 0..100 {
+            assert_eq!(done.recv_timeout(Duration::from_secs(60)), Ok(true));
+        }
+        drop(peer);
+    }
+}

@@ -140,7 +140,7 @@ impl Endpoint {
             let mut ready = ready.iter();
             visitors.retain_mut(|visitor| {
                 let is_ready = ready.next().is_some_and(|ready| *ready);
-                now < visitor.until && (!is_ready || visitor.proceed(render))
+                visitor.stays(is_ready, now, render)
             });
             if *somebody {
                 self.admit(&mut visitors, render);
@@ -191,6 +191,17 @@ fn socket_path(address: &str) -> Option<&Path> {
 }
 
 impl Visitor {
+    /// Goes on if something can be done; `false` once the visitor is gone or its time is over. A visitor in time must not
+    /// suffer if this thread was late, so its time is not over while its request is whole or it takes more of the answer.
+    /// Pieces of a request do not count: of those, somebody could send one for each of the bytes that a head may have.
+    fn stays(&mut self, is_ready: bool, now: Instant, render: &dyn Fn(Format) -> String) -> bool {
+        let (stage, sent) = (self.stage, self.sent);
+        if is_ready && !self.proceed(render) {
+            return false;
+        }
+        now < self.until || self.stage != stage || self.sent > sent
+    }
+
     /// Goes on as far as that is possible without waiting; `false` once the visitor is gone or has to go.
     fn proceed(&mut self, render: &dyn Fn(Format) -> String) -> bool {
         if self.stage == Stage::Asking {
@@ -343,6 +354,29 @@ mod tests {
             assert!(answered(head).starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
         }
         assert!(answer(b"GET /\xFF HTTP/1.1\r\n\r\n", &|_| String::new()).starts_with(b"HTTP/1.1 400 "));
+    }
+
+    #[test]
+    fn a_late_server_drops_nobody_who_was_in_time() {
+        let render = |_| "x 1\n".to_owned();
+        let late = |request: &str| {
+            let (mut stream, socket) = UnixStream::pair().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let (until, stage) = (Instant::now(), Stage::Asking);
+            let (head, answer) = (Vec::new(), Vec::new());
+            let mut visitor = Visitor { socket: socket.into(), stage, until, head, answer, sent: 0 };
+            let stays = visitor.stays(!request.is_empty(), until, &render);
+            (stays, visitor.stage, stream)
+        };
+        let (stays, stage, mut stream) = late("GET /metrics HTTP/1.1\r\n\r\n");
+        assert_eq!((stays, stage), (true, Stage::Leaving));
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("\r\n\r\nx 1\n"), "{answer}");
+        for request in ["", "G", "GET /metrics HTTP/1.1\r\n"] {
+            assert!(!late(request).0, "{request}");
+        }
     }
 
     /// Runs `work` while an endpoint at `address` is served.
