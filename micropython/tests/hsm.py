@@ -260,11 +260,12 @@ if len(sys.argv) == 3:
     tls(micropython)
 else:
     pyboard, emulator = sys.argv[2:]
+    # By itself it gives a device ten seconds for an answer, which a busy machine needs for others.
+    tool = ["/usr/bin/python3", os.path.join(TESTS, "patient.py"), pyboard, "-d"]
     with Server() as server:
-        emulator = f"execpty:{emulator} -serial tcp:{server.tcp}"
-        command = ["/usr/bin/python3", pyboard, "-d", emulator]
-        script("emulated device, UART", ["p256", "ecdh"], command + ["hsm_script.py"])
-    done = run("/usr/bin/python3", pyboard, "-d", f"execpty:{sys.argv[3]}", "test_hsm.py")
+        device = f"execpty:{emulator} -serial tcp:{server.tcp}"
+        script("emulated device, UART", ["p256", "ecdh"], [*tool, device, "hsm_script.py"])
+    done = run(*tool, f"execpty:{emulator}", "test_hsm.py")
     well = done.returncode == 0 and set(done.stdout.split()) <= {"#"}
     case("emulated device: test_hsm.py", "" if well else done.stdout[-2000:] + done.stderr[-2000:])
 

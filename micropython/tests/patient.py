@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs one of MicroPython's programs for tests, which give a test or a device ten or thirty seconds, with more patience: a
-busy machine needs that time for others.
+"""Runs one of MicroPython's programs for tests, or its pyboard.py, with more patience. They give a test or a device ten or
+thirty seconds, and a busy machine needs that time for others.
 
     patient.py RUNNER ARGUMENT...
 """
@@ -20,13 +20,14 @@ sys.path.append(os.path.join(FOLDER, "../tools"))
 
 import pyboard  # noqa: E402
 
-for function in (pyboard.Pyboard.read_until, pyboard.Pyboard.exec_raw):
-    function.__defaults__ = tuple(LIMIT if value == 10 else value for value in function.__defaults__)
-
 specification = importlib.util.spec_from_file_location("runner", RUNNER)
 runner = importlib.util.module_from_spec(specification)
 sys.modules["runner"] = runner
 specification.loader.exec_module(runner)
+# The runner may be pyboard.py itself, which then has classes of its own.
+for module in {pyboard, runner if hasattr(runner, "Pyboard") else pyboard}:
+    for function in (module.Pyboard.read_until, module.Pyboard.exec_raw):
+        function.__defaults__ = tuple(LIMIT if value == 10 else value for value in function.__defaults__)
 # Each has one of them.
 runner.TEST_TIMEOUT = LIMIT
 runner.INSTANCE_READ_TIMEOUT_S = LIMIT
