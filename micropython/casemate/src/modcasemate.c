@@ -5,18 +5,12 @@
 #include "modcasemate.h"
 #include "py/mperrno.h"
 #include "py/mphal.h"
+#include "py/mpthread.h"
 #include "py/objexcept.h"
 #include "py/objtype.h"
 #include "py/stream.h"
 
 #if CASEMATE_FEATURE_HSM
-
-#if CASEMATE_HEAP_LIBC
-#include <sched.h>
-#define THREAD_LOCAL __thread
-#else
-#define THREAD_LOCAL
-#endif
 
 // The largest payload of a packet, in bytes: that of the protocol's first implementation, unless the program says otherwise.
 #define DATA_LENGTH 1280
@@ -53,7 +47,9 @@ typedef struct {
     mp_obj_base_t base;
     mp_obj_t stream;
     uint32_t timeout; // in milliseconds, 0 for none
-    const char *holder; // the thread that is in a call
+    void *holder; // the thread that is in a call
+    uint8_t *copy; // what a stream written in Python works on, while it does
+    size_t copy_length;
     bool busy;
     bool inside; // the call is in the library
     bool writing; // the stream is being written to
@@ -71,6 +67,13 @@ typedef struct {
 } key_object_t;
 
 typedef casemate_hsm_call_t call_t;
+
+// Where bytes of a request come from. A stream written in Python and other threads may give the object other memory while a
+// request waits: it is asked for its memory again before each use.
+typedef struct {
+    mp_obj_t object; // MP_OBJ_NULL: memory that stays
+    size_t offset;
+} source_t;
 
 static const mp_obj_type_t client_type, key_type;
 
@@ -153,6 +156,22 @@ static void wait(client_object_t *self, uint32_t began) {
     #endif
 }
 
+// Memory of its own for a stream that is written in Python: the stream might keep the object that it sees.
+static void *copy_new(client_object_t *self, size_t length) {
+    self->copy_length = 0;
+    self->copy = m_malloc(length);
+    self->copy_length = length;
+    return self->copy;
+}
+
+// It may hold a key.
+static void copy_wipe(client_object_t *self) {
+    if (self->copy != NULL) {
+        casemate_wipe(self->copy, self->copy_length);
+        self->copy = NULL;
+    }
+}
+
 static void give_up(client_object_t *self, bool lost) {
     self->inside = true;
     casemate_hsm_abandon(library(self), lost);
@@ -179,16 +198,13 @@ static void move(client_object_t *self, uint32_t began) {
         }
         void *data = (void *)output;
         if (copy) {
-            data = m_malloc(length);
+            data = copy_new(self, length);
             memcpy(data, output, length);
         }
         self->writing = true;
         mp_uint_t count = stream->write(self->stream, data, length, &error);
         self->writing = false;
-        if (copy) {
-            // It may hold a key.
-            memset(data, 0, length);
-        }
+        copy_wipe(self);
         if (count == MP_STREAM_ERROR && !mp_is_nonblocking_error(error)) {
             stream_failed(self, error);
         }
@@ -205,8 +221,12 @@ static void move(client_object_t *self, uint32_t began) {
         if (length == 0) {
             return;
         }
-        void *data = copy ? m_malloc(length) : room;
+        void *data = copy ? copy_new(self, length) : room;
         mp_uint_t count = stream->read(self->stream, data, length, &error);
+        if (copy && count != MP_STREAM_ERROR) {
+            memcpy(room, data, count > length ? length : count);
+        }
+        copy_wipe(self);
         if (count == MP_STREAM_ERROR) {
             if (!mp_is_nonblocking_error(error)) {
                 stream_failed(self, error);
@@ -217,59 +237,89 @@ static void move(client_object_t *self, uint32_t began) {
         if (count == 0) {
             stream_failed(self, MP_ECONNRESET);
         }
-        if (count > length) {
-            count = length;
-        }
-        if (copy) {
-            memcpy(room, data, count);
-            memset(data, 0, length);
-        }
-        casemate_hsm_filled(library(self), count);
+        casemate_hsm_filled(library(self), count > length ? length : count);
     }
 }
 
 // ---- requests ---------------------------------------------------------------------------------------------------
 
 // Tells threads apart.
-static THREAD_LOCAL char here;
+static void *this_thread(void) {
+    #if MICROPY_PY_THREAD
+    return mp_thread_get_state();
+    #else
+    static char only;
+    return &only;
+    #endif
+}
 
-// Makes a request and returns 0, or the number of a failure. Whatever Python raises from below passes through.
-static int32_t run(client_object_t *self, call_t *call) {
+// Takes the client for this thread, waiting until others are through with their requests.
+static void take(client_object_t *self) {
+    uint32_t began = casemate_port_milliseconds();
     while (__atomic_exchange_n(&self->busy, true, __ATOMIC_ACQUIRE)) {
-        #if CASEMATE_HEAP_LIBC
-        if (self->holder != &here) {
-            sched_yield();
-            continue;
+        if (__atomic_load_n(&self->holder, __ATOMIC_RELAXED) == this_thread()) {
+            // The stream itself makes a request.
+            mp_raise_OSError(MP_EBUSY);
         }
-        #endif
-        // The stream itself makes a request.
-        mp_raise_OSError(MP_EBUSY);
+        MP_THREAD_GIL_EXIT();
+        MP_THREAD_GIL_ENTER();
+        wait(self, began);
     }
-    self->holder = &here;
+    __atomic_store_n(&self->holder, this_thread(), __ATOMIC_RELAXED);
+}
+
+static void give_back(client_object_t *self) {
+    __atomic_store_n(&self->holder, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
+}
+
+// The bytes of a source, which must not have become fewer.
+static void look_up(const source_t *source, casemate_bytes_t *bytes) {
+    if (source->object == MP_OBJ_NULL) {
+        return;
+    }
+    casemate_bytes_t all = casemate_get_bytes(source->object);
+    if (all.length < source->offset || all.length - source->offset < bytes->length) {
+        casemate_raise(CASEMATE_ERROR_LENGTH);
+    }
+    bytes->data = all.data + source->offset;
+}
+
+// Makes a request and returns 0, or the number of a failure. Whatever Python raises from below passes through. The sources
+// are those of `input` and `extra`, whose lengths are set. The request that ends the session closes the client.
+static int32_t run_with(client_object_t *self, call_t *call, source_t input, source_t extra) {
+    take(self);
     volatile int32_t answer = CASEMATE_HSM_MORE;
     void *raised = NULL;
+    bool closing = call->operation == CASEMATE_HSM_CLOSE;
     nlr_buf_t nlr;
     if (nlr_push(&nlr) == 0) {
-        if (self->closed) {
+        uint32_t began = casemate_port_milliseconds();
+        if (self->closed && closing) {
+            // Another thread has closed it.
+            answer = CASEMATE_HSM_LOST;
+        } else if (self->closed) {
             mp_raise_OSError(MP_EBADF);
         }
-        uint32_t began = casemate_port_milliseconds();
-        for (;;) {
+        while (answer == CASEMATE_HSM_MORE) {
+            look_up(&input, &call->input);
+            look_up(&extra, &call->extra);
             self->inside = true;
             answer = casemate_hsm_call(library(self), call);
             self->inside = false;
             if (answer != CASEMATE_HSM_MORE) {
                 break;
             }
-            move(self, began);
             // A stream that is never empty must not hold up the end either.
             if (self->timeout != 0 && casemate_port_milliseconds() - began > 2 * self->timeout) {
                 mp_raise_OSError(MP_ETIMEDOUT);
             }
+            move(self, began);
         }
         nlr_pop();
     } else {
         raised = nlr.ret_val;
+        copy_wipe(self);
         if (self->inside) {
             // Out of the library, which does not happen: it is not touched again.
             self->inside = false;
@@ -280,12 +330,22 @@ static int32_t run(client_object_t *self, call_t *call) {
         }
         self->writing = false;
     }
-    self->holder = NULL;
-    __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
+    if (closing && !self->closed) {
+        give_up(self, true);
+        self->closed = true;
+    }
+    give_back(self);
     if (raised != NULL) {
         nlr_jump(raised);
     }
     return answer;
+}
+
+static const source_t nothing = { MP_OBJ_NULL, 0 };
+
+// The same with bytes whose memory stays as it is.
+static int32_t run(client_object_t *self, call_t *call) {
+    return run_with(self, call, nothing, nothing);
 }
 
 // A request that must succeed.
@@ -294,13 +354,19 @@ static uint32_t ask(client_object_t *self, call_t *call) {
     return call->value;
 }
 
+// The same with the input of an object of the program's.
+static uint32_t ask_with(client_object_t *self, call_t *call, mp_obj_t input) {
+    check(run_with(self, call, (source_t) { input, 0 }, nothing));
+    return call->value;
+}
+
 // A bytes object with the outcome of a request, which has up to `room` bytes.
-static mp_obj_t ask_bytes(client_object_t *self, call_t *call, size_t room) {
+static mp_obj_t ask_bytes(client_object_t *self, call_t *call, mp_obj_t input, size_t room) {
     vstr_t result;
     vstr_init_len(&result, room);
     call->output = (uint8_t *)result.buf;
     call->room = room;
-    ask(self, call);
+    ask_with(self, call, input);
     result.len = call->length;
     return casemate_bytes_from_vstr(&result);
 }
@@ -349,10 +415,29 @@ typedef struct {
     uint8_t operation;
     uint8_t direction; // 0 not decided, 1 encrypt, 2 decrypt
     uint8_t tag_size;
+    bool busy;
     uint8_t state[CASEMATE_HSM_CTR_STATE_SIZE];
 } cipher_object_t;
 
-static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t direction) {
+typedef mp_obj_t (*process_t)(size_t count, const mp_obj_t *arguments, uint8_t direction, vstr_t *result);
+
+// Calls a function with room for its result, which is wiped if something is raised: it may hold what nobody else may see.
+static mp_obj_t process(process_t function, size_t count, const mp_obj_t *arguments, uint8_t direction) {
+    vstr_t result = { .alloc = 0, .len = 0, .buf = NULL };
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        mp_obj_t answer = function(count, arguments, direction, &result);
+        nlr_pop();
+        return answer;
+    }
+    if (result.buf != NULL) {
+        casemate_wipe(result.buf, result.len);
+        vstr_clear(&result);
+    }
+    nlr_jump(nlr.ret_val);
+}
+
+static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t direction, vstr_t *result) {
     cipher_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
     client_object_t *client = MP_OBJ_TO_PTR(self->client);
     casemate_bytes_t input = casemate_get_bytes(arguments[1]);
@@ -371,13 +456,12 @@ static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t 
     }
     self->direction = direction;
     // The stream may be written in Python and change the caller's buffers: they are used before and after the requests.
-    vstr_t result;
-    vstr_init_len(&result, input.length);
-    memcpy(result.buf, input.data, input.length);
+    vstr_init_len(result, input.length);
+    memcpy(result->buf, input.data, input.length);
     uint8_t state[CASEMATE_HSM_CTR_STATE_SIZE];
     memcpy(state, self->state, sizeof(state));
-    for (size_t done = 0; done < result.len;) {
-        size_t length = result.len - done < piece(client) ? result.len - done : piece(client);
+    for (size_t done = 0; done < result->len;) {
+        size_t length = result->len - done < piece(client) ? result->len - done : piece(client);
         if (length == 0) {
             check(CASEMATE_HSM_TOO_LONG);
         }
@@ -387,7 +471,7 @@ static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t 
             .number = direction == 1,
             .state = state,
             .state_length = sizeof(state),
-            .output = (uint8_t *)result.buf + done,
+            .output = (uint8_t *)result->buf + done,
             .room = length,
         };
         ask(client, &call);
@@ -395,22 +479,39 @@ static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t 
     }
     memcpy(self->state, state, sizeof(state));
     if (count == 2) {
-        return casemate_bytes_from_vstr(&result);
+        return casemate_bytes_from_vstr(result);
     }
     mp_get_buffer_raise(arguments[2], &view, MP_BUFFER_WRITE);
-    memcpy(view.buf, result.buf, view.len < result.len ? view.len : result.len);
-    memset(result.buf, 0, result.len);
-    vstr_clear(&result);
+    memcpy(view.buf, result->buf, view.len < result->len ? view.len : result->len);
+    casemate_wipe(result->buf, result->len);
+    vstr_clear(result);
     return arguments[2];
 }
 
+// One at a time: two pieces of data must not meet the same keystream. A stream or a thread that comes in between is refused.
+static mp_obj_t cipher_run(size_t count, const mp_obj_t *arguments, uint8_t direction) {
+    cipher_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
+    if (__atomic_exchange_n(&self->busy, true, __ATOMIC_ACQUIRE)) {
+        mp_raise_OSError(MP_EBUSY);
+    }
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        mp_obj_t answer = process(cipher_process, count, arguments, direction);
+        nlr_pop();
+        __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
+        return answer;
+    }
+    __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
+    nlr_jump(nlr.ret_val);
+}
+
 static mp_obj_t cipher_encrypt(size_t count, const mp_obj_t *arguments) {
-    return cipher_process(count, arguments, 1);
+    return cipher_run(count, arguments, 1);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(cipher_encrypt_object, 2, 3, cipher_encrypt);
 
 static mp_obj_t cipher_decrypt(size_t count, const mp_obj_t *arguments) {
-    return cipher_process(count, arguments, 2);
+    return cipher_run(count, arguments, 2);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(cipher_decrypt_object, 2, 3, cipher_decrypt);
 
@@ -420,7 +521,8 @@ static const mp_rom_map_elem_t cipher_dictionary_table[] = {
 };
 static MP_DEFINE_CONST_DICT(cipher_dictionary, cipher_dictionary_table);
 
-static mp_obj_t gcm_process(size_t count, const mp_obj_t *arguments, bool encrypt) {
+static mp_obj_t gcm_process(size_t count, const mp_obj_t *arguments, uint8_t direction, vstr_t *result) {
+    bool encrypt = direction == 1;
     cipher_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
     casemate_bytes_t nonce = casemate_get_bytes(arguments[1]);
     casemate_bytes_t data = casemate_get_bytes(arguments[2]);
@@ -431,37 +533,37 @@ static mp_obj_t gcm_process(size_t count, const mp_obj_t *arguments, bool encryp
     if (!encrypt && data.length < self->tag_size) {
         casemate_raise(CASEMATE_ERROR_AUTHENTICATION);
     }
-    vstr_t result;
-    vstr_init_len(&result, data.length + (encrypt ? self->tag_size : 0));
-    memset(result.buf, 0, result.len);
-    memcpy(result.buf, data.data, data.length);
+    vstr_init_len(result, data.length + (encrypt ? self->tag_size : 0));
+    memset(result->buf, 0, result->len);
+    memcpy(result->buf, data.data, data.length);
     call_t call = {
         .operation = encrypt ? CASEMATE_HSM_AES_GCM_ENCRYPT : CASEMATE_HSM_AES_GCM_DECRYPT,
         .id = self->id,
         .number = self->tag_size,
         .input = aad,
         .extra = nonce,
-        .output = (uint8_t *)result.buf,
-        .room = result.len,
+        .output = (uint8_t *)result->buf,
+        .room = result->len,
     };
-    int32_t answer = run(MP_OBJ_TO_PTR(self->client), &call);
+    source_t from = { count == 4 ? arguments[3] : MP_OBJ_NULL, 0 };
+    int32_t answer = run_with(MP_OBJ_TO_PTR(self->client), &call, from, (source_t) { arguments[1], 0 });
     if (answer == STATUS_AUTHENTICATION) {
         casemate_raise(CASEMATE_ERROR_AUTHENTICATION);
     }
     check(answer);
     if (!encrypt) {
-        result.len -= self->tag_size;
+        result->len -= self->tag_size;
     }
-    return casemate_bytes_from_vstr(&result);
+    return casemate_bytes_from_vstr(result);
 }
 
 static mp_obj_t gcm_encrypt(size_t count, const mp_obj_t *arguments) {
-    return gcm_process(count, arguments, true);
+    return process(gcm_process, count, arguments, 1);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(gcm_encrypt_object, 3, 4, gcm_encrypt);
 
 static mp_obj_t gcm_decrypt(size_t count, const mp_obj_t *arguments) {
-    return gcm_process(count, arguments, false);
+    return process(gcm_process, count, arguments, 2);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(gcm_decrypt_object, 3, 4, gcm_decrypt);
 
@@ -645,7 +747,7 @@ static mp_obj_t key_export(mp_obj_t self_in) {
     key_object_t *self = MP_OBJ_TO_PTR(self_in);
     client_object_t *client = MP_OBJ_TO_PTR(self->client);
     call_t call = { .operation = CASEMATE_HSM_KEY_EXPORT, .id = self->id };
-    return ask_bytes(client, &call, piece(client) + 96);
+    return ask_bytes(client, &call, MP_OBJ_NULL, piece(client) + 96);
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(key_export_object, key_export);
 
@@ -666,19 +768,21 @@ static mp_obj_t key_cmac(size_t count, const mp_obj_t *arguments) {
         call.state_length = sizeof(state);
         call.operation = CASEMATE_HSM_CMAC_UPDATE;
         while (done < data.length) {
-            call.input = (casemate_bytes_t) { data.data + done, data.length - done < most ? data.length - done : most };
-            ask(client, &call);
+            call.input.length = data.length - done < most ? data.length - done : most;
+            check(run_with(client, &call, (source_t) { arguments[1], done }, nothing));
             done += call.input.length;
         }
         call.operation = CASEMATE_HSM_CMAC_FINISH;
-        return ask_bytes(client, &call, length);
+        call.input = (casemate_bytes_t) { NULL, 0 };
+        return ask_bytes(client, &call, MP_OBJ_NULL, length);
     }
-    return ask_bytes(client, &call, length);
+    return ask_bytes(client, &call, arguments[1], length);
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(key_cmac_object, 2, 3, key_cmac);
 
 // Has the server sign a digest, a padded block, or with Ed25519 a message. Returns the signature's length.
-static size_t key_sign_raw(key_object_t *self, casemate_bytes_t input, uint8_t *signature, size_t room) {
+// The input's memory stays, or is that of `source`.
+static size_t key_sign_raw(key_object_t *self, casemate_bytes_t input, mp_obj_t source, uint8_t *signature, size_t room) {
     call_t call = { .id = self->id, .input = input, .output = signature, .room = room };
     switch (self->kind) {
         case CASEMATE_KEY_ED25519:
@@ -697,7 +801,7 @@ static size_t key_sign_raw(key_object_t *self, casemate_bytes_t input, uint8_t *
             call.operation = CASEMATE_HSM_ECDSA_SIGN;
             break;
     }
-    ask(MP_OBJ_TO_PTR(self->client), &call);
+    ask_with(MP_OBJ_TO_PTR(self->client), &call, source);
     return call.length;
 }
 
@@ -710,7 +814,7 @@ mp_obj_t casemate_key_public(mp_obj_t key) {
 }
 
 size_t casemate_key_sign(mp_obj_t key, casemate_bytes_t data, uint8_t *signature, size_t room) {
-    return key_sign_raw(MP_OBJ_TO_PTR(key), data, signature, room);
+    return key_sign_raw(MP_OBJ_TO_PTR(key), data, MP_OBJ_NULL, signature, room);
 }
 
 static const mp_arg_t signature_arguments[] = {
@@ -737,12 +841,15 @@ static casemate_hsm_scheme_t get_scheme(key_object_t *self, size_t count, const 
     return scheme;
 }
 
-// What the server works on, in `block`.
-static casemate_bytes_t encode(casemate_hsm_scheme_t scheme, casemate_bytes_t message, vstr_t *block) {
+// What the server works on: in `block`, or the message itself, and then `source` is it.
+static casemate_bytes_t encode(casemate_hsm_scheme_t scheme, mp_obj_t message_in, vstr_t *block, mp_obj_t *source) {
+    *source = MP_OBJ_NULL;
     if (scheme.kind == CASEMATE_KEY_ED25519) {
-        return message;
+        *source = message_in;
+        return casemate_get_bytes(message_in);
     }
     vstr_init_len(block, SIGNATURE_MAX);
+    casemate_bytes_t message = casemate_get_bytes(message_in);
     int32_t error = casemate_hsm_encode(scheme, message, (uint8_t *)block->buf, block->len, &block->len);
     if (error != 0) {
         casemate_raise(error);
@@ -752,21 +859,25 @@ static casemate_bytes_t encode(casemate_hsm_scheme_t scheme, casemate_bytes_t me
 
 static mp_obj_t key_sign(size_t count, const mp_obj_t *positional, mp_map_t *keywords) {
     key_object_t *self = MP_OBJ_TO_PTR(positional[0]);
-    casemate_bytes_t message = casemate_get_bytes(positional[1]);
+    casemate_get_bytes(positional[1]);
+    // This may ask the server, and comes before anybody looks at the message.
     casemate_hsm_scheme_t scheme = get_scheme(self, count - 2, positional + 2, keywords);
     vstr_t block, signature;
-    casemate_bytes_t input = encode(scheme, message, &block);
+    mp_obj_t source;
     vstr_init_len(&signature, SIGNATURE_MAX);
-    signature.len = key_sign_raw(self, input, (uint8_t *)signature.buf, signature.len);
+    casemate_bytes_t input = encode(scheme, positional[1], &block, &source);
+    signature.len = key_sign_raw(self, input, source, (uint8_t *)signature.buf, signature.len);
     return casemate_bytes_from_vstr(&signature);
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(key_sign_object, 2, key_sign);
 
 static mp_obj_t key_verify(size_t count, const mp_obj_t *positional, mp_map_t *keywords) {
     key_object_t *self = MP_OBJ_TO_PTR(positional[0]);
-    casemate_bytes_t message = casemate_get_bytes(positional[1]);
-    casemate_bytes_t signature = casemate_get_bytes(positional[2]);
+    casemate_get_bytes(positional[1]);
+    casemate_get_bytes(positional[2]);
+    // This may ask the server, and comes before anybody looks at the message and the signature.
     casemate_hsm_scheme_t scheme = get_scheme(self, count - 3, positional + 3, keywords);
+    casemate_bytes_t signature = casemate_get_bytes(positional[2]);
     call_t call = { .id = self->id, .extra = signature };
     vstr_t block;
     if (self->kind == CASEMATE_KEY_RSA) {
@@ -777,23 +888,26 @@ static mp_obj_t key_verify(size_t count, const mp_obj_t *positional, mp_map_t *k
         vstr_init_len(&block, size);
         call.operation = CASEMATE_HSM_RSA;
         call.input = signature;
+        call.extra = (casemate_bytes_t) { NULL, 0 };
         call.output = (uint8_t *)block.buf;
         call.room = size;
-        int32_t answer = run(MP_OBJ_TO_PTR(self->client), &call);
+        int32_t answer = run_with(MP_OBJ_TO_PTR(self->client), &call, (source_t) { positional[2], 0 }, nothing);
         if (answer == STATUS_ARGUMENT) {
             // A number that is not below the modulus.
             return mp_const_false;
         }
         check(answer);
-        int32_t error = casemate_hsm_check(scheme, message, call.output, call.length);
+        int32_t error = casemate_hsm_check(scheme, casemate_get_bytes(positional[1]), call.output, call.length);
         if (error != 0 && error != CASEMATE_ERROR_AUTHENTICATION) {
             casemate_raise(error);
         }
         return mp_obj_new_bool(error == 0);
     }
     call.operation = self->kind == CASEMATE_KEY_ED25519 ? CASEMATE_HSM_ED25519_VERIFY : CASEMATE_HSM_ECDSA_VERIFY;
-    call.input = encode(scheme, message, &block);
-    return mp_obj_new_bool(ask(MP_OBJ_TO_PTR(self->client), &call) == 1);
+    mp_obj_t source;
+    call.input = encode(scheme, positional[1], &block, &source);
+    check(run_with(MP_OBJ_TO_PTR(self->client), &call, (source_t) { source, 0 }, (source_t) { positional[2], 0 }));
+    return mp_obj_new_bool(call.value == 1);
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(key_verify_object, 3, key_verify);
 
@@ -815,7 +929,7 @@ static mp_obj_t key_ecdh(mp_obj_t self_in, mp_obj_t public) {
     vstr_init_len(&secret, SECRET_MAX);
     call.output = (uint8_t *)secret.buf;
     call.room = secret.len;
-    call.number = ask(client, &other);
+    call.number = ask_with(client, &other, public);
     ask(client, &call);
     secret.len = call.length;
     return casemate_bytes_from_vstr(&secret);
@@ -940,21 +1054,8 @@ static mp_obj_t client_close(mp_obj_t self_in) {
         return mp_const_none;
     }
     call_t call = { .operation = CASEMATE_HSM_CLOSE };
+    int32_t answer = run(self, &call);
     // With a stream that is gone, so is the session.
-    volatile int32_t answer = CASEMATE_HSM_LOST;
-    nlr_buf_t nlr;
-    if (nlr_push(&nlr) == 0) {
-        answer = run(self, &call);
-        nlr_pop();
-        nlr.ret_val = NULL;
-    }
-    if (!self->busy && !self->closed) {
-        give_up(self, true);
-        self->closed = true;
-    }
-    if (nlr.ret_val != NULL) {
-        nlr_jump(nlr.ret_val);
-    }
     if (answer != CASEMATE_HSM_LOST) {
         check(answer);
     }
@@ -984,14 +1085,14 @@ static MP_DEFINE_CONST_FUN_OBJ_2(client_random_object, client_random);
 
 static mp_obj_t client_echo(mp_obj_t self_in, mp_obj_t data) {
     call_t call = { .operation = CASEMATE_HSM_ECHO, .input = casemate_get_bytes(data) };
-    ask(MP_OBJ_TO_PTR(self_in), &call);
+    ask_with(MP_OBJ_TO_PTR(self_in), &call, data);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(client_echo_object, client_echo);
 
 static mp_obj_t client_login(mp_obj_t self_in, mp_obj_t name, mp_obj_t pin) {
     call_t call = { .operation = CASEMATE_HSM_LOGIN, .input = casemate_get_bytes(pin), .extra = get_text(name) };
-    return MP_OBJ_NEW_SMALL_INT(ask(MP_OBJ_TO_PTR(self_in), &call));
+    return MP_OBJ_NEW_SMALL_INT(ask_with(MP_OBJ_TO_PTR(self_in), &call, pin));
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(client_login_object, client_login);
 
@@ -1037,7 +1138,7 @@ static mp_obj_t client_import_key(size_t count, const mp_obj_t *positional, mp_m
     }
     describe(&call, flags, count - 2, positional + 2, keywords);
     key_object_t *key = key_new(positional[0], 0);
-    key->id = ask(MP_OBJ_TO_PTR(positional[0]), &call);
+    key->id = ask_with(MP_OBJ_TO_PTR(positional[0]), &call, positional[1]);
     key->kind = kind & 0xff;
     key->bits = kind >> 8;
     return MP_OBJ_FROM_PTR(key);
@@ -1183,7 +1284,7 @@ static mp_obj_t client_nvm_write(size_t count, const mp_obj_t *positional, mp_ma
         .input = casemate_get_bytes(positional[2]),
         .extra = get_label(arguments[ARG_label].u_obj),
     };
-    ask(MP_OBJ_TO_PTR(positional[0]), &call);
+    ask_with(MP_OBJ_TO_PTR(positional[0]), &call, positional[2]);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(client_nvm_write_object, 3, client_nvm_write);
