@@ -114,6 +114,15 @@ impl<const PACKET: usize> Bridge<PACKET> {
         Some(BridgeServer::new(MemoryServer::new(request, response).ok()?, Bell::new(bells, client)))
     }
 
+    /// Overwrites all of the memory with zeros, so that no packet is left in it, and no key that one has carried. For a
+    /// server that answers nothing any more, whose clients are held.
+    pub fn wipe(&self) {
+        for offset in (0..self.memory.length()).step_by(4) {
+            // Every offset is within the length.
+            let _ = self.memory.store(offset, 0);
+        }
+    }
+
     /// The client's end, without its bell; `None` if the memory does not reach so far.
     #[must_use]
     pub fn client(&self, client: u8) -> Option<MemoryClient<SharedRegion<'static>>> {

@@ -12,7 +12,7 @@ use core::arch::{asm, global_asm};
 use core::cell::Cell;
 use core::fmt;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 /// What unused stack is filled with.
 const PAINT: u32 = 0xA5A5_5A5A;
@@ -147,59 +147,69 @@ fn panicked(information: &core::panic::PanicInfo<'_>) -> ! {
 
 /// What comes last when the core has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum AfterFault {
     /// The core does nothing any more. A watchdog that runs is no longer served and resets the device; without one, the device
     /// stays in its safe state.
-    Stop,
+    Stop = 0,
     /// The board is reset, and the firmware boots again.
     Reset,
-    /// For emulation: the core looks whether anything is left in its RAM, says so on the second serial port and resets the
+    /// For emulation: the core says why it has failed, looks whether anything is left in its RAM and the bridge's, says so on the second serial port and resets the
     /// board, which ends an emulator that was started with `-no-reboot`.
     Report,
 }
 
-/// What [`on_fault`] was told.
-#[derive(Clone, Copy)]
+/// What [`on_fault`] was told: the cores, and what comes last as a number, which can be read whatever has happened to it.
 struct Plan {
-    cores: Option<&'static dyn HoldCores>,
-    after: AfterFault,
+    cores: Cell<Option<&'static dyn HoldCores>>,
+    after: AtomicU8,
 }
 
-struct Plans(Cell<Plan>);
-
 // SAFETY: there is one thread: one core, which takes no interrupts. This module is for such a core only.
-unsafe impl Sync for Plans {}
+unsafe impl Sync for Plan {}
 
-static PLAN: Plans = Plans(Cell::new(Plan { cores: None, after: AfterFault::Stop }));
+static PLAN: Plan = Plan { cores: Cell::new(None), after: AtomicU8::new(AfterFault::Stop as u8) };
 
 /// Says what a panic and an exception lead to, the safe state that needs nothing of what has failed: the application cores are
-/// held, then all RAM is overwritten, variables and stack, so that no key is left in it, and then comes `after`. No request is
-/// answered any more.
+/// held, then all RAM is overwritten, variables and stack, and the memory of the bridge, so that no key is left there, and
+/// then comes `after`. No request is answered any more.
+///
+/// A panic or an exception while the cores are being held ends that, and the rest follows all the same.
 ///
 /// Until this is called, no core is held, and the end is [`AfterFault::Stop`].
 pub fn on_fault(cores: Option<&'static dyn HoldCores>, after: AfterFault) {
-    PLAN.0.set(Plan { cores, after });
+    PLAN.cores.set(cores);
+    PLAN.after.store(after as u8, Ordering::Release);
 }
 
-/// The safe state. What is said of it goes to the emulator.
+/// The safe state. Nothing is said of `why` but to an emulator: the wipe waits for no device.
+///
+/// What it uses of the RAM is wiped to what stands for no cores and [`AfterFault::Stop`]: a fault in its last part comes to a
+/// core that stops.
 fn fail(why: fmt::Arguments<'_>) -> ! {
     static FAILED: AtomicBool = AtomicBool::new(false);
-    let Plan { cores, after } = PLAN.0.get();
+    const RESET: u8 = AfterFault::Reset as u8;
+    const REPORT: u8 = AfterFault::Report as u8;
+    let after = PLAN.after.load(Ordering::Acquire);
     // A fault on the way to the safe state must not begin it again.
     if !FAILED.swap(true, Ordering::AcqRel) {
-        if let Some(cores) = cores {
+        if let Some(cores) = PLAN.cores.get() {
             cores.hold_cores();
         }
-        say(why);
+        if after == REPORT {
+            say(why);
+        }
     }
     let end = match after {
-        AfterFault::Stop => stop_after_fault,
-        AfterFault::Reset => reset_after_fault,
-        AfterFault::Report => report,
+        RESET => reset_after_fault,
+        REPORT => report,
+        _ => stop_after_fault,
     };
     let end: extern "C" fn() -> ! = end;
-    // SAFETY: the range is the RAM of the HSM core. Nothing reads afterwards what was in it: the loop works in registers, which
-    // are then wiped too, and `end`, which begins on an empty stack and does not return, uses no variable.
+    let (bridge, bridge_end) = bridge_addresses();
+    // SAFETY: the ranges are the RAM of the HSM core and that of the bridge. Nothing reads afterwards what was in the former:
+    // the loops work in registers, which are then wiped too, and `end`, which begins on an empty stack and does not return,
+    // uses no variable. In the latter there are atomics, which no one uses any more.
     unsafe {
         asm!(
             "2: cmplw 3, 4",
@@ -208,7 +218,12 @@ fn fail(why: fmt::Arguments<'_>) -> ! {
             "addi 3, 3, 4",
             "b 2b",
             "3: mr 1, 4",
-            "li 0, 0",
+            "4: cmplw 7, 8",
+            "bge 5f",
+            "stw 6, 0(7)",
+            "addi 7, 7, 4",
+            "b 4b",
+            "5: li 0, 0",
             ".irp register, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31",
             "li \\register, 0",
             ".endr",
@@ -220,6 +235,8 @@ fn fail(why: fmt::Arguments<'_>) -> ! {
             in("r4") &raw const __stack_top,
             in("r5") end,
             in("r6") 0,
+            in("r7") bridge,
+            in("r8") bridge_end,
             options(noreturn)
         )
     }
@@ -233,30 +250,53 @@ extern "C" fn reset_after_fault() -> ! {
     reset()
 }
 
-/// Whether all RAM but its own stack is zero. It uses no variable.
+/// Whether all RAM but its own stack is zero, and the bridge's. It uses no variable.
 extern "C" fn report() -> ! {
-    let mut at = (&raw const __data_start).cast::<u32>();
-    let own = stack_pointer().cast_const();
-    // SAFETY: the RAM of the HSM core up to this function's own stack, which was overwritten just now.
-    while at < own && unsafe { at.read_volatile() } == 0 {
-        at = at.wrapping_add(1);
-    }
-    say(format_args!("FAULT RAM {}\n", if at >= own { "is wiped" } else { "holds something" }));
+    let is_zero = |from: *const u32, to: *const u32| {
+        let mut at = from;
+        // SAFETY: RAM that was overwritten just now: that of the HSM core up to this function's own stack, and the bridge's.
+        while at < to && unsafe { at.read_volatile() } == 0 {
+            at = at.wrapping_add(1);
+        }
+        at >= to
+    };
+    let (bridge, end) = bridge_addresses();
+    let bridge = is_zero(bridge, end);
+    let ram = is_zero((&raw const __data_start).cast(), stack_pointer().cast_const());
+    say(format_args!(
+        "FAULT {}\n",
+        match (ram, bridge) {
+            (true, true) => "RAM and bridge are wiped",
+            (false, _) => "RAM holds something",
+            (true, false) => "the bridge holds something",
+        }
+    ));
     reset()
 }
 
-/// How often these bytes are in RAM, stack included.
+/// Where the bridge's memory begins, and where it ends.
+fn bridge_addresses() -> (*const u32, *const u32) {
+    let start = (&raw const BRIDGE).cast::<u32>();
+    (start, start.wrapping_byte_add(size_of_val(&BRIDGE)))
+}
+
+/// How often these bytes are in RAM, stack included, and in the memory of the bridge.
 #[must_use]
-pub fn copies_in_ram(bytes: &[u8]) -> usize {
-    let start = (&raw const __data_start).addr();
-    let end = (&raw const __stack_top).addr().saturating_sub(bytes.len());
-    let is_there = |at: &usize| {
-        // SAFETY: RAM of the HSM core, all of it initialized at start, and only read.
-        (*at..)
-            .zip(bytes)
-            .all(|(at, byte)| unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() == *byte })
+pub fn copies_in_ram(bytes: &[u8]) -> (usize, usize) {
+    let copies = |start: usize, end: usize| {
+        let is_there = |at: &usize| {
+            // SAFETY: RAM of the HSM core, all of it initialized at start, or of the bridge, and only read.
+            (*at..)
+                .zip(bytes)
+                .all(|(at, byte)| unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() == *byte })
+        };
+        (start..=end.saturating_sub(bytes.len())).filter(is_there).count()
     };
-    (start..end).filter(is_there).count()
+    let (bridge, end) = bridge_addresses();
+    (
+        copies((&raw const __data_start).addr(), (&raw const __stack_top).addr()),
+        copies(bridge.expose_provenance(), end.addr()),
+    )
 }
 
 /// Executes what is no instruction: an exception, as a test of what it leads to.
@@ -442,18 +482,21 @@ impl Line for SerialPort {
     }
 }
 
+/// How often a byte of a report is offered to the serial port.
+const SAY_ATTEMPTS: u32 = 10_000_000;
+
 impl fmt::Write for SerialPort {
+    /// Fails if the port takes a byte no longer.
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            while !self.send(byte) {}
-        }
-        Ok(())
+        let mut bytes = text.bytes();
+        let all = bytes.all(|byte| (0..SAY_ATTEMPTS).any(|_| self.send(byte)));
+        if all { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
-/// Writes to the second serial port.
+/// Writes to the second serial port, as much as it takes.
 pub fn say(text: fmt::Arguments<'_>) {
-    // Writing to the port does not fail.
+    // There is no one to tell that nothing can be told.
     let _ = fmt::Write::write_fmt(&mut SerialPort::second(), text);
 }
 

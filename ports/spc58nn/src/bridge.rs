@@ -4,7 +4,7 @@ use crate::memory_map::APPLICATION_CORES;
 use crate::port::{Board, PACKET};
 use crate::registers::{PATIENCE, Register, Registers};
 use casemate_device::{Bells, Bridge, BridgeServer};
-use casemate_port::{Core, Fault};
+use casemate_port::{Core, Fault, Reason};
 use casemate_transport::SharedRegion;
 
 /// The bells in the module's registers.
@@ -63,6 +63,11 @@ impl<R: Registers + Copy> Board for BridgeBoard<R> {
 
     fn sleep(&mut self) {
         (self.wait)();
+    }
+
+    /// Packets have carried keys; the application cores are held.
+    fn entered_safe_state(&mut self, _: &Reason) {
+        self.bridge.wipe();
     }
 }
 

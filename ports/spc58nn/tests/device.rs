@@ -7,7 +7,9 @@ use casemate_spc58nn::bridge::BLOCK;
 use casemate_spc58nn::port::{DATA_LENGTH, Memory, PACKET, Spc58nn};
 use casemate_spc58nn::registers::{DONE, FAULT, GOOD, Register};
 use casemate_spc58nn::{BridgeBoard, FlashArray, Model, Registers, Surroundings};
-use casemate_transport::{ClientTransport, MemoryClient, MemoryError, SharedRegion, TransportError};
+use casemate_transport::{
+    ClientTransport, MemoryClient, MemoryError, SharedMemory, SharedRegion, TransportError,
+};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
@@ -268,8 +270,15 @@ fn flash_that_fails_while_serving_leads_to_the_safe_state() {
     client.init(ClientId::new(1).unwrap()).unwrap();
     let new = NewKey { id: KeyId(5), flags: Flags::USAGE_ANY, label: "AES".into() };
     client.key_cache(&new, &[7; 16]).unwrap();
+    let bridge = || {
+        let mut bytes = vec![0; device.bridge.length()];
+        device.bridge.read(0, &mut bytes).unwrap();
+        bytes
+    };
+    assert!(bridge().windows(16).any(|bytes| bytes == [7; 16]), "the key came that way");
     device.broken.set(Some(Register::FlashControl));
     assert!(client.key_commit(KeyId(5)).is_err());
     assert!(matches!(device.hsm.borrow_mut().poll(), Progress::Safe(_)));
     assert_eq!(device.around.held.borrow().last(), Some(&0b111), "reset and held");
+    assert!(bridge().iter().all(|byte| *byte == 0), "no packet is left");
 }

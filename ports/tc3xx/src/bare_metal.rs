@@ -13,7 +13,7 @@ use casemate_transport::SharedRegion;
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 // The vector table: initial stack pointer, reset, the 14 system exceptions, and 32 interrupts, more than the programs
 // here enable. Interrupts are never taken: the core sleeps with them masked, wakes when one is pending, and looks what
@@ -61,11 +61,39 @@ global_asm!(
     ".type tc3xx_trap, %function",
     ".thumb_func",
     "tc3xx_trap:",
-    // A stack that was the cause of it serves no longer.
+    // A stack that was the cause of it serves no longer. The handler is left before anything else is done: a fault in a
+    // handler would lock the core up, with all that is in its RAM, while one in thread mode comes here again. What is
+    // returned to is `trapped`, by a frame on an empty stack: r0 to r3, r12, lr, pc, xPSR with the bit for Thumb (ARMv7-M,
+    // B1.5.6 to B1.5.8). CCR.NONBASETHRDENA (B3.2.8) allows that even if an NMI came while a fault was being handled; the
+    // causes of the fault are cleared (CFSR, HFSR; B3.2.15, B3.2.16).
     "ldr r0, =__stack_top",
     "mov sp, r0",
-    "bl {trapped}",
-    "7: b 7b",
+    "ldr r0, =0xE000ED14",
+    "ldr r1, [r0]",
+    "orr r1, r1, #1",
+    "str r1, [r0]",
+    "ldr r1, [r0, #0x14]",
+    "str r1, [r0, #0x14]",
+    "ldr r1, [r0, #0x18]",
+    "str r1, [r0, #0x18]",
+    "movs r0, #0",
+    "mov r2, #0x01000000",
+    "ldr r3, ={trapped}",
+    "bic r3, r3, #1",
+    "sub sp, sp, #32",
+    "str r0, [sp, #0]",
+    "str r0, [sp, #4]",
+    "str r0, [sp, #8]",
+    "str r0, [sp, #12]",
+    "str r0, [sp, #16]",
+    "str r0, [sp, #20]",
+    "str r3, [sp, #24]",
+    "str r2, [sp, #28]",
+    "dsb",
+    "isb",
+    // Back to thread mode, with the main stack.
+    "mvn lr, #6",
+    "bx lr",
     ".ltorg",
     paint = const PAINT,
     trapped = sym trapped,
@@ -85,7 +113,7 @@ unsafe extern "C" {
     static __bss_end: u8;
 }
 
-/// An exception that nothing should have caused.
+/// Where an exception that nothing should have caused returns to: thread mode, on an empty stack.
 extern "C" fn trapped() -> ! {
     fail()
 }
@@ -97,58 +125,63 @@ fn panicked(_: &core::panic::PanicInfo<'_>) -> ! {
 
 /// What comes last when the core has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum AfterFault {
     /// The core sleeps for ever. A watchdog that runs is no longer served and resets the device; without one, the device
     /// stays in its safe state.
-    Stop,
+    Stop = 0,
     /// The core resets itself, and boots again.
     Reset,
-    /// For emulation: the core looks whether anything is left in its RAM, says so on the emulator's console and ends the
+    /// For emulation: the core looks whether anything is left in its RAM and the bridge's, says so on the emulator's console and ends the
     /// emulator.
     Report,
 }
 
-/// What [`on_fault`] was told.
-#[derive(Clone, Copy)]
+/// What [`on_fault`] was told: the cores, and what comes last as a number, which can be read whatever has happened to it.
 struct Plan {
-    cores: Option<&'static dyn HoldCores>,
-    after: AfterFault,
+    cores: Cell<Option<&'static dyn HoldCores>>,
+    after: AtomicU8,
 }
 
-struct Plans(Cell<Plan>);
-
 // SAFETY: there is one thread: one core, which takes no interrupts. This module is for such a core only.
-unsafe impl Sync for Plans {}
+unsafe impl Sync for Plan {}
 
-static PLAN: Plans = Plans(Cell::new(Plan { cores: None, after: AfterFault::Stop }));
+static PLAN: Plan = Plan { cores: Cell::new(None), after: AtomicU8::new(AfterFault::Stop as u8) };
 
 /// Says what a panic and an exception lead to, the safe state that needs nothing of what has failed: the application cores are
-/// held, then all RAM is overwritten, variables and stack, so that no key is left in it, and then comes `after`. No request is
-/// answered any more.
+/// held, then all RAM is overwritten, variables and stack, and the memory of the bridge, so that no key is left there, and
+/// then comes `after`. No request is answered any more.
+///
+/// A panic or an exception while the cores are being held ends that, and the rest follows all the same.
 ///
 /// Until this is called, no core is held, and the end is [`AfterFault::Stop`].
 pub fn on_fault(cores: Option<&'static dyn HoldCores>, after: AfterFault) {
-    PLAN.0.set(Plan { cores, after });
+    PLAN.cores.set(cores);
+    PLAN.after.store(after as u8, Ordering::Release);
 }
 
-/// The safe state.
+/// The safe state. What it uses of the RAM is wiped to what stands for no cores and [`AfterFault::Stop`]: a fault in its last
+/// part comes to a core that stops.
 fn fail() -> ! {
     static FAILED: AtomicBool = AtomicBool::new(false);
-    let Plan { cores, after } = PLAN.0.get();
+    const RESET: u8 = AfterFault::Reset as u8;
+    const REPORT: u8 = AfterFault::Report as u8;
     // A fault on the way to the safe state must not begin it again.
     if !FAILED.swap(true, Ordering::AcqRel)
-        && let Some(cores) = cores
+        && let Some(cores) = PLAN.cores.get()
     {
         cores.hold_cores();
     }
-    let end = match after {
-        AfterFault::Stop => stop,
-        AfterFault::Reset => reset_after_fault,
-        AfterFault::Report => report,
+    let end = match PLAN.after.load(Ordering::Acquire) {
+        RESET => reset_after_fault,
+        REPORT => report,
+        _ => stop,
     };
     let end: extern "C" fn() -> ! = end;
-    // SAFETY: the range is the RAM of the HSM core. Nothing reads afterwards what was in it: the loop works in registers, which
-    // are then wiped too, and `end`, which begins on an empty stack and does not return, uses no variable.
+    let (bridge, bridge_end) = bridge_addresses();
+    // SAFETY: the ranges are the RAM of the HSM core, and that of the bridge, which is no memory that Rust knows of. Nothing
+    // reads afterwards what was in the former: the loops work in registers, which are then wiped too, and `end`, which begins
+    // on an empty stack and does not return, uses no variable.
     unsafe {
         asm!(
             "cpsid i",
@@ -157,7 +190,11 @@ fn fail() -> ! {
             "str r3, [r0], #4",
             "b 2b",
             "3: mov sp, r1",
-            "movs r4, #0",
+            "4: cmp r4, r5",
+            "bhs 5f",
+            "str r3, [r4], #4",
+            "b 4b",
+            "5: movs r4, #0",
             "movs r5, #0",
             "movs r6, #0",
             "movs r7, #0",
@@ -172,6 +209,8 @@ fn fail() -> ! {
             in("r1") &raw const __stack_top,
             in("r2") end,
             in("r3") 0,
+            in("r4") bridge,
+            in("r5") bridge_end,
             options(noreturn)
         )
     }
@@ -187,32 +226,49 @@ extern "C" fn reset_after_fault() -> ! {
     reset()
 }
 
-/// Whether all RAM but its own stack is zero. It uses no variable.
+/// Whether all RAM but its own stack is zero, and the bridge's. It uses no variable.
 extern "C" fn report() -> ! {
-    let mut at = (&raw const __data_start).cast::<u32>();
-    let own = stack_pointer().cast_const();
-    // SAFETY: the RAM of the HSM core up to this function's own stack, which was overwritten just now.
-    while at < own && unsafe { at.read_volatile() } == 0 {
-        at = at.wrapping_add(1);
-    }
+    let is_zero = |from: *const u32, to: *const u32| {
+        let mut at = from;
+        // SAFETY: RAM that was overwritten just now: that of the HSM core up to this function's own stack, and the bridge's.
+        while at < to && unsafe { at.read_volatile() } == 0 {
+            at = at.wrapping_add(1);
+        }
+        at >= to
+    };
+    let (bridge, end) = bridge_addresses();
+    let bridge = is_zero(ptr::with_exposed_provenance(bridge), ptr::with_exposed_provenance(end));
+    let ram = is_zero((&raw const __data_start).cast(), stack_pointer().cast_const());
     if let Some(console) = File::console() {
-        console.write(if at >= own { b"fault: RAM is wiped\n" } else { b"fault: RAM holds something\n" });
+        console.write(match (ram, bridge) {
+            (true, true) => b"fault: RAM and bridge are wiped\n".as_slice(),
+            (false, _) => b"fault: RAM holds something\n",
+            (true, false) => b"fault: the bridge holds something\n",
+        });
     }
     semihosting::exit(false)
 }
 
-/// How often these bytes are in RAM, stack included.
+/// The addresses of the bridge's first byte, and of the one behind its last.
+fn bridge_addresses() -> (usize, usize) {
+    let Region { start, length } = CURRENT.bridge;
+    (start as usize, start.saturating_add(length) as usize)
+}
+
+/// How often these bytes are in RAM, stack included, and in the memory of the bridge.
 #[must_use]
-pub fn copies_in_ram(bytes: &[u8]) -> usize {
-    let start = (&raw const __data_start).addr();
-    let end = (&raw const __stack_top).addr().saturating_sub(bytes.len());
-    let is_there = |at: &usize| {
-        // SAFETY: RAM of the HSM core, all of it initialized at start, and only read.
-        (*at..)
-            .zip(bytes)
-            .all(|(at, byte)| unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() == *byte })
+pub fn copies_in_ram(bytes: &[u8]) -> (usize, usize) {
+    let copies = |start: usize, end: usize| {
+        let is_there = |at: &usize| {
+            // SAFETY: RAM of the HSM core, all of it initialized at start, or of the bridge, and only read.
+            (*at..)
+                .zip(bytes)
+                .all(|(at, byte)| unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() == *byte })
+        };
+        (start..=end.saturating_sub(bytes.len())).filter(is_there).count()
     };
-    (start..end).filter(is_there).count()
+    let (bridge, end) = bridge_addresses();
+    (copies((&raw const __data_start).addr(), (&raw const __stack_top).addr()), copies(bridge, end))
 }
 
 /// Executes what is no instruction: an exception, as a test of what it leads to.

@@ -4,6 +4,7 @@ use crate::Engine;
 use crate::port::{Board, PACKET};
 use crate::registers::{HELD, PATIENCE, RELEASE, RESET, RESTARTED, Register, Registers};
 use casemate_device::{Aes128Driver, Bells, Bridge, BridgeServer};
+use casemate_port::Reason;
 use casemate_transport::SharedRegion;
 
 /// The bells in the module's registers.
@@ -65,6 +66,11 @@ impl<R: Registers + Copy> Board for BridgeBoard<R> {
 
     fn sleep(&mut self) {
         (self.wait)();
+    }
+
+    /// Packets have carried keys; the application cores are held.
+    fn entered_safe_state(&mut self, _: &Reason) {
+        self.bridge.wipe();
     }
 }
 

@@ -7,7 +7,9 @@ use casemate_tc3xx::bridge::BLOCK;
 use casemate_tc3xx::port::{DATA_LENGTH, Memory, PACKET, Tc3xx};
 use casemate_tc3xx::registers::{FAULT, Register};
 use casemate_tc3xx::{BridgeBoard, FlashCells, Model, Registers, Surroundings};
-use casemate_transport::{ClientTransport, MemoryClient, MemoryError, SharedRegion, TransportError};
+use casemate_transport::{
+    ClientTransport, MemoryClient, MemoryError, SharedMemory, SharedRegion, TransportError,
+};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
@@ -254,8 +256,15 @@ fn flash_that_fails_while_serving_leads_to_the_safe_state() {
     client.init(ClientId::new(1).unwrap()).unwrap();
     let new = NewKey { id: KeyId(5), flags: Flags::USAGE_ANY, label: "AES".into() };
     client.key_cache(&new, &[7; 16]).unwrap();
+    let bridge = || {
+        let mut bytes = vec![0; device.bridge.length()];
+        device.bridge.read(0, &mut bytes).unwrap();
+        bytes
+    };
+    assert!(bridge().windows(16).any(|bytes| bytes == [7; 16]), "the key came that way");
     device.broken.set(Some(Register::FlashStatus));
     assert!(client.key_commit(KeyId(5)).is_err());
     assert!(matches!(device.hsm.borrow_mut().poll(), Progress::Safe(_)));
     assert_eq!(*device.around.hosts.borrow(), [true, false], "reset and held");
+    assert!(bridge().iter().all(|byte| *byte == 0), "no packet is left");
 }

@@ -39,7 +39,9 @@ pub(super) fn row(context: &Context) -> Result<Row, Fault> {
     let (output, result) = emulator(&suite).limit(LIMIT).run_reading_output();
     let conformance = summary(&output)?;
     result?;
-    ["panic", "trap"].iter().try_for_each(|fault| fails_safely(&suite, fault))?;
+    fails_safely(&suite, "panic", "application cores held")?;
+    fails_safely(&suite, "trap", "application cores held")?;
+    fails_safely(&suite, "trap-twice", "application cores cannot be held")?;
     let figures = drive(context, &compiler, "c", "s")?;
     Ok(Row {
         runs: format!(
@@ -86,20 +88,37 @@ pub(super) fn build(
     Ok(target.join(tools::DEVICE_TARGET).join("firmware").join(program))
 }
 
-/// Lets the core fail while its server holds a client's key: nothing of its RAM may be left.
-fn fails_safely(suite: &Path, fault: &str) -> Result<(), String> {
+/// Lets the core fail while its server holds a client's key: nothing of its RAM may be left. `cores` is what is said when the
+/// application cores are to be held.
+fn fails_safely(suite: &Path, fault: &str, cores: &str) -> Result<(), String> {
     // The emulator ends with the status of a failure, as it must.
     let (output, _) = emulator(suite)
         .arguments(["-semihosting-config", &format!("arg={fault}")])
         .limit(LIMIT)
         .run_reading_output();
-    let missing = [" copies of a client's key", "application cores held", "fault: RAM is wiped"]
-        .into_iter()
-        .find(|line| !output.contains(line));
-    match missing {
-        None if output.contains(" 0 copies") => Err(format!("{fault}: RAM held no key to be wiped")),
+    held_a_key(&output)
+        .and_then(|()| said(&output, &[cores, "fault: RAM and bridge are wiped"]))
+        .map_err(|reason| format!("{fault}: {reason}"))
+}
+
+/// Whether the core has said each of these lines.
+pub(super) fn said(output: &str, lines: &[&str]) -> Result<(), String> {
+    match lines.iter().find(|line| !output.contains(**line)) {
         None => Ok(()),
-        Some(line) => Err(format!("{fault}: the core did not say `{line}`")),
+        Some(line) => Err(format!("the core did not say `{line}`, but:\n{output}")),
+    }
+}
+
+/// Whether the core had found copies of a client's key, beside its own, in its RAM and in the bridge: without them there
+/// was nothing to be wiped.
+pub(super) fn held_a_key(output: &str) -> Result<(), String> {
+    let counts: Option<Vec<u32>> = output.lines().find_map(|line| {
+        let (_, counts) = line.split_once("copies of a client's key: ")?;
+        counts.split(", ").map(|count| count.split(' ').next()?.parse().ok()).collect()
+    });
+    match counts.as_deref() {
+        Some([in_ram, in_bridge]) if *in_ram > 0 && *in_bridge > 0 => Ok(()),
+        _ => Err(format!("no client's key was both in RAM and in the bridge:\n{output}")),
     }
 }
 
@@ -296,6 +315,17 @@ pub(crate) fn footprint(context: &Context, arguments: &[String]) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_has_to_have_been_there() {
+        assert!(held_a_key("a\ncopies of a client's key: 3 in RAM, 1 in the bridge\nb\n").is_ok());
+        for missing in ["0 in RAM, 1 in the bridge", "2 in RAM, 0 in the bridge", "2 in RAM", "", "x, y"] {
+            assert!(held_a_key(&format!("copies of a client's key: {missing}\n")).is_err(), "{missing}");
+        }
+        assert!(held_a_key("").is_err());
+        assert!(said("one\ntwo\n", &["one", "two"]).is_ok());
+        assert!(said("one\n", &["one", "two"]).is_err());
+    }
 
     #[test]
     fn figures_are_brought_together() {

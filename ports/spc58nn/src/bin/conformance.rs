@@ -1,7 +1,8 @@
 //! The conformance suite, run by the device itself: the port on the module's model, its clients in the memory of the bridge.
 //! The report goes to the second serial port of the emulated board, which is reset at the end.
 //!
-//! With the argument 1 or 2, it lets the core fail instead while the server holds a client's key: by a panic or an exception.
+//! With the argument 1 or 2, it lets the core fail instead while the server holds a client's key: by a panic or an exception;
+//! with 3, the core fails again when the application cores are to be held.
 #![cfg_attr(all(target_arch = "powerpc", target_os = "none"), no_std, no_main)]
 
 #[cfg(not(all(target_arch = "powerpc", target_os = "none")))]
@@ -14,7 +15,7 @@ fn main() {
 mod device {
     use casemate_conformance::cache_key;
     use casemate_port::Firmware;
-    use casemate_spc58nn::bridge::BridgeBoard;
+    use casemate_spc58nn::bridge::{BridgeBoard, HoldCores};
     use casemate_spc58nn::conformance::OnModel;
     use casemate_spc58nn::machine::{
         self, AfterFault, EMULATED_FLASH, EmulatedNoise, Owned, SerialPort, bridge_memory, say,
@@ -33,6 +34,16 @@ mod device {
 
         fn held(&self, cores: u32) {
             say(format_args!("cores held: {:#05b}\n", cores & 0b111));
+        }
+    }
+
+    /// Application cores whose reset makes the core fail.
+    struct Traps;
+
+    impl HoldCores for Traps {
+        fn hold_cores(&self) {
+            say(format_args!("cores cannot be held\n"));
+            machine::trap()
         }
     }
 
@@ -60,6 +71,10 @@ mod device {
         let fault = match machine::argument() {
             1 => || panic!("as it was told"),
             2 => machine::trap,
+            3 => || {
+                machine::on_fault(Some(&Traps), AfterFault::Report);
+                machine::trap()
+            },
             _ => {
                 machine::paint_stack();
                 let mut port = SerialPort::second();
@@ -68,10 +83,13 @@ mod device {
         };
         let key: [u8; 32] = core::array::from_fn(|index| 0xA0 ^ index as u8);
         let mut firmware = Firmware::<_, LINKS>::new(power_on());
+        let (own, _) = machine::copies_in_ram(&key);
         if !cache_key(&mut firmware, &key) {
             return None;
         }
-        say(format_args!("RAM has {} copies of a client's key\n", machine::copies_in_ram(&key)));
+        let (copies, in_bridge) = machine::copies_in_ram(&key);
+        let copies = copies.saturating_sub(own);
+        say(format_args!("copies of a client's key: {copies} in RAM, {in_bridge} in the bridge\n"));
         fault()
     }
 }

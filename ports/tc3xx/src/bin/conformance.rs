@@ -1,7 +1,8 @@
 //! The conformance suite on the core itself, on the module's model: prints its report on the emulator's console and ends
 //! the emulator with success or failure.
 //!
-//! With the argument `panic` or `trap`, it lets the core fail in that way instead while the server holds a client's key.
+//! With the argument `panic` or `trap`, it lets the core fail in that way instead while the server holds a client's key; with
+//! `trap-twice`, the core fails again when the application cores are to be held.
 #![cfg_attr(all(target_arch = "arm", target_os = "none"), no_std, no_main)]
 
 #[cfg(not(all(target_arch = "arm", target_os = "none")))]
@@ -16,6 +17,7 @@ mod program {
     use casemate_port::Firmware;
     use casemate_tc3xx::bare_metal::semihosting::{self, File};
     use casemate_tc3xx::bare_metal::{self, AfterFault, Owned};
+    use casemate_tc3xx::bridge::HoldCores;
     use casemate_tc3xx::port::{Memory, Tc3xx};
     use casemate_tc3xx::{BridgeBoard, Host, Model, Surroundings};
     use core::fmt::{self, Write};
@@ -42,6 +44,18 @@ mod program {
             if let (false, Some(console)) = (running, File::console()) {
                 console.write(b"application cores held\n");
             }
+        }
+    }
+
+    /// Application cores whose reset makes the core fail.
+    struct Traps;
+
+    impl HoldCores for Traps {
+        fn hold_cores(&self) {
+            if let Some(console) = File::console() {
+                console.write(b"application cores cannot be held\n");
+            }
+            bare_metal::trap()
         }
     }
 
@@ -79,15 +93,21 @@ mod program {
         let fault = match semihosting::command_line(&mut line) {
             b"panic" => || panic!(),
             b"trap" => bare_metal::trap,
+            b"trap-twice" => || {
+                bare_metal::on_fault(Some(&Traps), AfterFault::Report);
+                bare_metal::trap()
+            },
             _ => return Some(run::<_, LINKS>(&mut power_on, &mut console).is_complete()),
         };
         let key: [u8; 32] = core::array::from_fn(|index| 0xA0 ^ index as u8);
         let mut firmware = Firmware::<_, LINKS>::new(power_on());
+        let (own, _) = bare_metal::copies_in_ram(&key);
         if !cache_key(&mut firmware, &key) {
             return None;
         }
-        let copies = bare_metal::copies_in_ram(&key);
-        writeln!(console, "fault: RAM has {copies} copies of a client's key").ok()?;
+        let (copies, in_bridge) = bare_metal::copies_in_ram(&key);
+        let copies = copies.saturating_sub(own);
+        writeln!(console, "copies of a client's key: {copies} in RAM, {in_bridge} in the bridge").ok()?;
         fault()
     }
 }
