@@ -31,7 +31,7 @@ const MADE: u32 = 0x5B58_F1A5;
 ///
 /// All its bits may be anything at first, as those of memory that nobody has initialized; [`start`](Self::start) then
 /// erases it as a new device is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FlashArray<const BLOCKS: usize> {
     made: u32,
     bytes: [[u8; BLOCK_SIZE]; BLOCKS],

@@ -1,12 +1,15 @@
 //! The HSM as a whole on the module's model: boot, clients in the memory of the bridge, faults.
 
 use casemate_client::{Client, Direction, Key, NewKey};
-use casemate_port::{Cause, Ended, Firmware, Progress, Step};
-use casemate_protocol::{ClientId, Flags, KeyId};
+use casemate_nvm::{Error as StoreError, ObjectStore, Unusable};
+use casemate_nvm_image::{Format, Layout, Object};
+use casemate_port::{Cause, Ended, Firmware, Port, Progress, Step};
+use casemate_protocol::{ClientId, Flags, KeyId, Metadata, ObjectId};
 use casemate_spc58nn::bridge::BLOCK;
-use casemate_spc58nn::port::{DATA_LENGTH, Memory, PACKET, Spc58nn};
+use casemate_spc58nn::data_flash::BLOCK_SIZE;
+use casemate_spc58nn::port::{DATA_LENGTH, Memory, OBJECTS, PACKET, Spc58nn};
 use casemate_spc58nn::registers::{DONE, FAULT, GOOD, Register};
-use casemate_spc58nn::{BridgeBoard, FlashArray, Model, Registers, Surroundings};
+use casemate_spc58nn::{BridgeBoard, FlashArray, FlashCells, Model, Registers, Surroundings};
 use casemate_transport::{
     ClientTransport, MemoryClient, MemoryError, SharedMemory, SharedRegion, TransportError,
 };
@@ -237,6 +240,36 @@ fn an_application_core_that_resets_loses_its_session_and_no_other() {
     let mut key = [0; 16];
     other.key_export(KeyId(9), &mut key).unwrap();
     assert_eq!(key, [2; 16]);
+}
+
+/// An image that was programmed with the firmware: checksums are not optional, see README.md.
+#[test]
+fn an_image_made_on_a_host_is_mounted() {
+    let metadata =
+        Metadata { id: ObjectId(7), access: 0xFFFF, flags: Flags::NONE, length: 5, label: "greeting".into() };
+    let object = Object { metadata, data: b"hello".to_vec().into() };
+    let read = |checksums| {
+        let layout = Layout::Flash { entries: OBJECTS as u16, checksums };
+        let format = Format { layout, partition_size: BLOCK_SIZE as u32, erased_byte: 0xFF };
+        let image = format.build(std::slice::from_ref(&object)).unwrap();
+        let array = leak(FlashArray::<2>::new());
+        array.start();
+        for (word, offset) in image.as_chunks::<8>().0.iter().zip((0..).step_by(8)) {
+            // As a programming tool does that leaves out what is erased.
+            assert!(*word == [0xFF; 8] || array.program(offset, *word));
+        }
+        let around: &'static Around = leak(Around::default());
+        let module: &'static Module = leak(Model::new(around, array));
+        let wired = Wired { module, broken: leak(Cell::new(None)) };
+        let words: Vec<AtomicU32> = (0..2 * LINKS * BLOCK / 4).map(|_| AtomicU32::new(0)).collect();
+        let board = BridgeBoard::new(wired, SharedRegion::new(words.leak()), || ());
+        let mut port = Spc58nn::<_, _, LINKS>::new(wired, board, leak(Memory::new()));
+        let flash = port.flash().unwrap();
+        let mut data = [0; 5];
+        port.mount(flash).and_then(|mut store| store.read(ObjectId(7), 0, &mut data)).map(|()| data)
+    };
+    assert_eq!(read(true), Ok(*b"hello"));
+    assert_eq!(read(false), Err(StoreError::Unusable(Unusable::NoChecksums)));
 }
 
 #[test]

@@ -17,6 +17,7 @@ impl Surroundings for Nothing {
 const SIZE: usize = 4 * SECTOR_SIZE;
 
 /// What outlives the model.
+#[derive(Clone)]
 struct Cells {
     bytes: Vec<u8>,
     unreadable: Vec<u8>,
@@ -131,19 +132,20 @@ fn metadata(id: u16, length: usize) -> Metadata {
     }
 }
 
-/// Two objects, one of them replaced again and again so that partitions change, with a power cut at each seventh operation of
-/// the flash: afterwards the store mounts, and holds of each object what was acknowledged last or what was being written.
+/// Two objects, one of them replaced again and again so that partitions change, with a power cut at each operation of the
+/// flash, and then at each of the mount after it: in the end the store mounts, and holds of each object what was acknowledged
+/// last or what was being written.
 #[test]
 fn power_cuts() {
-    let mut cut_everywhere = false;
-    for cut in (0..4000).step_by(7) {
+    let options = FlashOptions::new().with_checksums(true);
+    let (mut cut_everywhere, mut cut_twice) = (false, 0);
+    for cut in 0..4000 {
         let mut cells = Cells::new();
         let (mut kept, mut writing) = (0, 0);
         let finished;
         {
             let model = Model::new(Nothing, cells.flash());
             let mut entries = [DirectoryEntry::EMPTY; 8];
-            let options = FlashOptions::new().with_checksums(true);
             let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
             store.add(&metadata(1, 40), &[1; 40]).unwrap();
             model.cut_power_after(cut);
@@ -157,18 +159,34 @@ fn power_cuts() {
             };
             finished = work().is_ok();
         }
-        let model = Model::new(Nothing, cells.flash());
-        let mut entries = [DirectoryEntry::EMPTY; 8];
-        let options = FlashOptions::new().with_checksums(true);
-        let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options)
-            .unwrap_or_else(|error| panic!("cut at operation {cut}: {error}"));
-        let mut one = [0; 40];
-        store.read(ObjectId(1), 0, &mut one).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
-        assert_eq!(one, [1; 40]);
-        let mut two = [0; 1500];
-        match store.read(ObjectId(2), 0, &mut two) {
-            Ok(()) => assert!(two == [kept; 1500] || two == [writing; 1500], "cut at {cut}: {}", two[0]),
-            Err(_) => assert_eq!(kept, 0, "cut at {cut}: an acknowledged object is gone"),
+        let check = |cells: &mut Cells, second: u32| {
+            let at = format!("cut at operation {cut}, and {second} of the mount");
+            let model = Model::new(Nothing, cells.flash());
+            let mut entries = [DirectoryEntry::EMPTY; 8];
+            let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options)
+                .unwrap_or_else(|error| panic!("{at}: {error}"));
+            let mut one = [0; 40];
+            store.read(ObjectId(1), 0, &mut one).unwrap_or_else(|error| panic!("{at}: {error}"));
+            assert_eq!(one, [1; 40]);
+            let mut two = [0; 1500];
+            match store.read(ObjectId(2), 0, &mut two) {
+                Ok(()) => assert!(two == [kept; 1500] || two == [writing; 1500], "{at}: {}", two[0]),
+                Err(_) => assert_eq!(kept, 0, "{at}: an acknowledged object is gone"),
+            }
+        };
+        for second in 0.. {
+            let mut cells = cells.clone();
+            let mounted = {
+                let model = Model::new(Nothing, cells.flash());
+                model.cut_power_after(second);
+                let mut entries = [DirectoryEntry::EMPTY; 8];
+                FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).is_ok()
+            };
+            check(&mut cells, second);
+            if mounted {
+                break;
+            }
+            cut_twice += 1;
         }
         if finished {
             cut_everywhere = true;
@@ -176,6 +194,7 @@ fn power_cuts() {
         }
     }
     assert!(cut_everywhere, "there are more operations than were tried");
+    assert!(cut_twice > 0, "no mount had anything to repair");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The HSM as a whole on the module's model: boot, clients in the memory of the bridge, faults.
 
 use casemate_client::{Client, Direction, Key, NewKey};
-use casemate_port::{Cause, Ended, Firmware, Progress, Step};
-use casemate_protocol::{ClientId, Flags, KeyId};
+use casemate_nvm::{Error as StoreError, ObjectStore, Unusable};
+use casemate_nvm_image::{Format, Layout, Object};
+use casemate_port::{Cause, Ended, Firmware, Port, Progress, Step};
+use casemate_protocol::{ClientId, Flags, KeyId, Metadata, ObjectId};
 use casemate_tc3xx::bridge::BLOCK;
-use casemate_tc3xx::port::{DATA_LENGTH, Memory, PACKET, Tc3xx};
+use casemate_tc3xx::port::{DATA_LENGTH, Memory, OBJECTS, PACKET, Tc3xx};
 use casemate_tc3xx::registers::{FAULT, Register};
 use casemate_tc3xx::{BridgeBoard, FlashCells, Model, Registers, Surroundings};
 use casemate_transport::{
@@ -222,6 +224,31 @@ fn an_application_core_that_resets_loses_its_session() {
     let mut client = device.client(0);
     client.init(ClientId::new(1).unwrap()).unwrap();
     assert!(client.key_export(KeyId(9), &mut [0; 16]).is_err());
+}
+
+/// An image that was programmed with the firmware: checksums are not optional, see README.md.
+#[test]
+fn an_image_made_on_a_host_is_mounted() {
+    let metadata =
+        Metadata { id: ObjectId(7), access: 0xFFFF, flags: Flags::NONE, length: 5, label: "greeting".into() };
+    let object = Object { metadata, data: b"hello".to_vec().into() };
+    let read = |checksums| {
+        let layout = Layout::Flash { entries: OBJECTS as u16, checksums };
+        let format = Format { layout, partition_size: 0x1_0000, erased_byte: 0 };
+        let image = format.build(std::slice::from_ref(&object)).unwrap();
+        let around: &'static Around = leak(Around::default());
+        let flash = FlashCells::new(image.to_vec().leak(), vec![0; 0x2_0000 / 64].leak());
+        let module: &'static Module = leak(Model::new(around, flash));
+        let wired = Wired { module, broken: leak(Cell::new(None)) };
+        let words: Vec<AtomicU32> = (0..2 * LINKS * BLOCK / 4).map(|_| AtomicU32::new(0)).collect();
+        let board = BridgeBoard::new(wired, SharedRegion::new(words.leak()), || ());
+        let mut port = Tc3xx::<_, _, LINKS>::new(wired, board, leak(Memory::new()));
+        let flash = port.flash().unwrap();
+        let mut data = [0; 5];
+        port.mount(flash).and_then(|mut store| store.read(ObjectId(7), 0, &mut data)).map(|()| data)
+    };
+    assert_eq!(read(true), Ok(*b"hello"));
+    assert_eq!(read(false), Err(StoreError::Unusable(Unusable::NoChecksums)));
 }
 
 #[test]
