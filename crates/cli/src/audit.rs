@@ -263,13 +263,21 @@ impl Followed {
     /// Goes on with the new file if this one was renamed, or before the line that a restarted server has removed
     /// because it had no end; whether there may be lines to read.
     fn go_on(&mut self) -> io::Result<bool> {
+        self.go_on_with(|path| fs::metadata(path))
+    }
+
+    /// The same; `look` says what is at the path now.
+    fn go_on_with(&mut self, look: impl FnOnce(&Path) -> io::Result<fs::Metadata>) -> io::Result<bool> {
         let here = self.reader.get_ref().metadata()?;
         if here.len() < self.reader.stream_position()? {
             self.reader.seek(SeekFrom::Start(here.len()))?;
             self.begun.clear();
         }
-        match fs::metadata(&self.path) {
+        match look(&self.path) {
             Ok(there) if (there.dev(), there.ino()) != (here.dev(), here.ino()) => {
+                // Before it was renamed, lines may have been added that the look above came too early for. Since there
+                // is a new file, this one is whole.
+                let here = self.reader.get_ref().metadata()?;
                 if self.reader.stream_position()? < here.len() {
                     return Ok(true);
                 }
@@ -338,6 +346,25 @@ mod tests {
         assert!(!followed.go_on().unwrap());
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"six\n").unwrap();
         assert_eq!(followed.next_line().unwrap().as_deref(), Some("six"));
+    }
+
+    #[test]
+    fn what_is_added_just_before_a_renaming_is_not_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, renamed] = ["a", "a.1"].map(|name| directory.path().join(name));
+        let mut file = File::create(&path).unwrap();
+        let mut followed = Followed::open(&path).unwrap();
+        assert_eq!(followed.next_line().unwrap(), None);
+        let may_read = followed.go_on_with(|path| {
+            file.write_all(b"one\n")?;
+            fs::rename(path, &renamed)?;
+            fs::write(path, b"two\n")?;
+            fs::metadata(path)
+        });
+        assert!(may_read.unwrap());
+        assert_eq!(followed.next_line().unwrap().as_deref(), Some("one"));
+        assert!(followed.go_on().unwrap());
+        assert_eq!(followed.next_line().unwrap().as_deref(), Some("two"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! `casemate serve --audit` and `casemate audit`.
 
+mod child;
 mod common;
 
+use child::Running;
 use common::{PATIENCE, ServerProcess, casemate, run};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -94,12 +96,9 @@ fn records_are_followed() {
     let name = file.to_str().unwrap();
     // Files of a few records each, so that they are renamed.
     let server = ServerProcess::start(Path::new("ram"), &["--audit", name, "--audit-size", "2048"]);
-    let mut follow = casemate()
-        .args(["audit", "show", "--follow", "--json", "--event", "key-created", name])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut command = casemate();
+    command.args(["audit", "show", "--follow", "--json", "--event", "key-created", name]);
+    let mut follow = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
     let (to, lines) = channel();
     let output = BufReader::new(follow.stdout.take().unwrap());
     thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
@@ -110,8 +109,7 @@ fn records_are_followed() {
         assert!(line.contains(&format!("\"key\":\"0x1c0{number}\"")), "{line}");
     }
     assert!(directory.path().join("audit.jsonl.1").exists());
-    follow.kill().unwrap();
-    follow.wait().unwrap();
+    drop(follow);
     server.stop();
     assert!(run(&["audit", "show", name, "--user", "1"]).ok().is_empty());
 }

@@ -1,10 +1,12 @@
 //! `casemate serve --metrics` and `casemate top`.
 
+mod child;
 mod common;
 #[path = "../src/top/exposition.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod exposition;
 
+use child::{Running, pieces};
 use common::{PATIENCE, ServerProcess, casemate, connect, run};
 use exposition::Exposition;
 use std::io::{Read, Write};
@@ -187,23 +189,20 @@ fn top_says_what_to_do_where_nothing_listens() {
 #[test]
 fn top_goes_on_in_a_pipe_until_it_is_told_to_stop() {
     let (server, address) = start(Path::new("ram"), &[]);
-    let mut top = casemate()
-        .args(["top", "--interval", "0.05", &address])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut output = top.stdout.take().unwrap();
+    let mut command = casemate();
+    command.args(["top", "--interval", "0.05", &address]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut top = Running::start(&mut command);
+    let output = pieces(top.stdout.take().unwrap());
     let (mut text, begin) = (String::new(), Instant::now());
     while text.matches("rates of the last").count() < 2 {
-        assert!(begin.elapsed() < PATIENCE, "{text}");
-        let mut piece = [0; 4096];
-        let count = output.read(&mut piece).unwrap();
-        text += &String::from_utf8_lossy(&piece[..count]);
+        let left = PATIENCE.saturating_sub(begin.elapsed());
+        match output.recv_timeout(left) {
+            Ok(piece) => text += &String::from_utf8_lossy(&piece),
+            Err(error) => panic!("{error}: {text}"),
+        }
     }
     assert!(!text.contains('\x1b'), "{text}");
-    let status = std::process::Command::new("kill").args(["-s", "INT", &top.id().to_string()]).status();
-    assert!(status.unwrap().success());
-    assert_eq!(top.wait().unwrap().code(), Some(0));
+    top.signal("INT");
+    assert_eq!(top.ended().code(), Some(0));
     server.stop();
 }

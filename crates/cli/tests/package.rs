@@ -1,14 +1,15 @@
 //! What the Debian packages and the service unit say is true: files exist, and the program takes its configuration.
 
+mod child;
 mod common;
 
+use child::Running;
 use common::{PATIENCE, ServerProcess, casemate, run};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Instant;
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -123,13 +124,9 @@ fn the_unit_starts_a_server_with_the_packaged_configuration() {
     let notified = root.path().join("notify");
     let socket = UnixDatagram::bind(&notified).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut server = casemate()
-        .args(&arguments)
-        .env("NOTIFY_SOCKET", &notified)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut command = casemate();
+    command.args(&arguments).env("NOTIFY_SOCKET", &notified).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut server = Running::start(&mut command);
     assert_eq!(setting("Type"), "notify");
     let told = || {
         let mut space = [0; 64];
@@ -141,17 +138,9 @@ fn the_unit_starts_a_server_with_the_packaged_configuration() {
     run(&["info", "--server", &address]).ok();
     let metrics = format!("unix:{}", root.path().join("run/casemate/metrics.sock").display());
     assert!(run(&["top", "--once", &metrics]).ok().contains("Clients   "));
-    let status = std::process::Command::new("kill").args(["-s", "TERM", &server.id().to_string()]).status();
-    assert!(status.unwrap().success());
+    server.signal("TERM");
     assert_eq!(told(), "STOPPING=1");
-    let begin = Instant::now();
-    while server.try_wait().unwrap().is_none() {
-        if begin.elapsed() > PATIENCE {
-            let _ = server.kill();
-            panic!("the server does not end");
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    assert!(server.ended().success());
     assert!(root.path().join("var/lib/casemate/audit.jsonl").exists());
 }
 
