@@ -424,6 +424,14 @@ fn a_server_is_set_up_once_and_entirely() {
     place.on(&server, &[&["key", "generate", "--id", "1", "--length", "16"][..], &alice].concat()).ok();
     place.on(&server, &[&["backup", "@keys", "--kek", "0x109"][..], &alice].concat()).ok();
     place.on(&server, &["key", "list"]).failed();
+
+    // Bob may use key 1 alone: whether another number is free is not for him to know, and that is what he is told.
+    let rights = ["--allow", "key", "--allow", "crypto", "--allow", "nvm", "--key", "1"];
+    let add = ["user", "add", "bob", "--new-pin-file", "@pin", "--user", "alice", "--pin-file", "@pin"];
+    place.on(&server, &[&add[..], &rights].concat()).ok();
+    let rotate = ["key", "rotate", "1", "--new-id", "2", "--user", "bob", "--pin-file", "@pin"];
+    let said = place.on(&server, &[&rotate[..], &["--client-id", "3"]].concat()).failed();
+    assert!(said.contains("key 0x0002 cannot be found out") && said.contains("AUTH_PERMISSION"), "{said}");
 }
 
 #[test]
