@@ -464,7 +464,27 @@ one, other, ends = narrow()
 ends[0].tamper = lambda data: 1 // 0
 raises(ZeroDivisionError, None, one.write, b"hello")
 ends[0].tamper = None
-assert one.write(b"hello") == 5 and everything(other) == b"hello"
+# What comes next has to begin with the same bytes; others would be lost.
+raises(ValueError, None, one.write, b"other")
+raises(ValueError, None, one.write, b"hellO world")
+assert one.write(b"hello world") == 11 and everything(other) == b"hello world"
+
+
+def spoil(_):
+    # The transport changes the buffer, too.
+    data[0] = 0
+    return 1 // 0
+
+
+for shorter in (b"he", b"h"):
+    data = bytearray(b"hello")
+    ends[0].tamper = spoil
+    raises(ZeroDivisionError, None, one.write, data)
+    ends[0].tamper = None
+    assert one.write(shorter) == len(shorter)
+    raises(ValueError, None, one.write, b"other")
+    assert one.write(b"hello"[len(shorter) :] + b"!") == 6 - len(shorter)
+    assert everything(other) == b"hello!"
 ends[0].budget = 10
 assert one.write(b"hello") is None
 

@@ -76,6 +76,9 @@ typedef struct {
     family_t *family; // NULL once closed
     casemate_session_t *session; // NULL once closed, or lost when memory ran out
     mp_uint_t accepted; // bytes of the program that have been encrypted, and that no write has reported yet
+    uint32_t expected; // their digest, if the call that they came with has ended
+    uint32_t seen; // the digest of what later calls have repeated of them
+    bool remembered; // whether there is one
     uint8_t poll_mask; // what the last read or write waited for, other than what it is called after
     bool nonblocking; // setblocking(False) was the last word about the transport
     bool sent; // the call under way has sent something
@@ -83,6 +86,9 @@ typedef struct {
     bool inside; // the call is in the library
     bool close_later; // closed while in use
     bool closed;
+    bool farewell; // the call under way is that of close
+    size_t transport_users; // calls that may call the transport, and one more until the socket is closed
+    bool transport_open;
     int error; // of an earlier call: sticky
 } socket_object_t;
 
@@ -298,6 +304,44 @@ static bool written_in_python(mp_obj_t stream) {
     return mp_obj_is_instance_type(mp_obj_get_type(stream));
 }
 
+static mp_uint_t stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t argument, int *error) {
+    return mp_get_stream(stream)->ioctl(stream, request, argument, error);
+}
+
+// Ends a use of the transport. True for one caller, the last one of a socket that has been closed: it closes the transport.
+// Not earlier, because a descriptor that is closed may be somebody else's connection a moment later.
+static bool last_of_transport(socket_object_t *self) {
+    return casemate_count(&self->transport_users, -1) == 0
+        && __atomic_exchange_n(&self->transport_open, false, __ATOMIC_SEQ_CST);
+}
+
+// The same for a call that is under way when the socket is closed: nobody waits for what becomes of the transport.
+static void release_transport(socket_object_t *self) {
+    if (last_of_transport(self)) {
+        nlr_buf_t nlr;
+        if (nlr_push(&nlr) == 0) {
+            int ignored;
+            stream_ioctl(self->stream, MP_STREAM_CLOSE, 0, &ignored);
+            nlr_pop();
+        }
+    }
+}
+
+// Begins a use of the transport; false if the socket is closed.
+static bool hold_transport(socket_object_t *self) {
+    casemate_count(&self->transport_users, 1);
+    if (!__atomic_load_n(&self->closed, __ATOMIC_SEQ_CST)) {
+        return true;
+    }
+    release_transport(self);
+    return false;
+}
+
+// Whether a call that is under way has to end, because another thread or the transport itself has closed the socket.
+static bool cut_off(socket_object_t *self) {
+    return __atomic_load_n(&self->closed, __ATOMIC_SEQ_CST) && !self->farewell;
+}
+
 // Sends what there is to send. False with an error number, which may be that of a transport that would block.
 static bool flush(socket_object_t *self, int *error) {
     for (;;) {
@@ -307,6 +351,10 @@ static bool flush(socket_object_t *self, int *error) {
         come_out(self);
         if (length == 0) {
             return true;
+        }
+        if (cut_off(self)) {
+            *error = MP_EBADF;
+            return false;
         }
         void *data = (void *)output;
         if (written_in_python(self->stream)) {
@@ -333,6 +381,9 @@ static bool fill(socket_object_t *self, int *error) {
     size_t length;
     *error = casemate_session_input(go_in(self), &room, &length);
     come_out(self);
+    if (*error == 0 && cut_off(self)) {
+        *error = MP_EBADF;
+    }
     if (*error != 0) {
         return false;
     }
@@ -400,7 +451,28 @@ static void leave(socket_object_t *self) {
     }
 }
 
-// Runs an operation on a session that has been entered, and leaves it.
+// FNV-1a.
+#define DIGEST_START 0x811c9dc5
+
+static uint32_t digest(uint32_t so_far, const uint8_t *data, mp_uint_t length) {
+    for (mp_uint_t index = 0; index < length; ++index) {
+        so_far = (so_far ^ data[index]) * 0x01000193;
+    }
+    return so_far;
+}
+
+// Remembers what has been accepted, for the next write to repeat.
+static void remember(socket_object_t *self, const void *data) {
+    if (self->accepted > 0 && !self->remembered) {
+        self->expected = digest(DIGEST_START, data, self->accepted);
+        self->seen = DIGEST_START;
+        self->remembered = true;
+    }
+}
+
+static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t size, int *error);
+
+// Runs an operation on a session that has been entered, with a transport that is held, and leaves both.
 static mp_uint_t run_inside(socket_object_t *self, operation_t operation, void *data, mp_uint_t size, int *error) {
     mp_uint_t answer = MP_STREAM_ERROR;
     mp_obj_t raised = MP_OBJ_NULL;
@@ -420,7 +492,12 @@ static mp_uint_t run_inside(socket_object_t *self, operation_t operation, void *
         raised = self->raised;
     }
     self->raised = MP_OBJ_NULL;
+    self->farewell = false;
+    if (operation == write_operation) {
+        remember(self, data);
+    }
     leave(self);
+    release_transport(self);
     if (raised != MP_OBJ_NULL) {
         nlr_raise(raised);
     }
@@ -435,11 +512,15 @@ static mp_uint_t run(socket_object_t *self, operation_t operation, void *data, m
         *error = MP_EBUSY;
         return answer;
     }
-    *error = self->closed ? MP_EBADF : self->error;
-    if (*error == 0) {
-        answer = run_inside(self, operation, data, size, error);
-    } else {
+    if (!hold_transport(self)) {
+        *error = MP_EBADF;
         leave(self);
+    } else if (self->error != 0) {
+        *error = self->error;
+        leave(self);
+        release_transport(self);
+    } else {
+        answer = run_inside(self, operation, data, size, error);
     }
     if (answer != MP_STREAM_ERROR) {
         // Not that of sending, on the way of a read that succeeded: MicroPython looks at it even so.
@@ -494,9 +575,11 @@ static mp_uint_t read_operation(socket_object_t *self, void *data, mp_uint_t siz
 
 // Bytes count as written once the transport has all of the record that they are in: a program that closes after its last
 // write has lost nothing. Until then a transport that would block is reported, as by MicroPython's own module, and the next
-// write has to begin with the same bytes: what was encrypted of them is not encrypted again.
+// write has to begin with the same bytes: what was encrypted of them is not encrypted again. So it is if the transport raises
+// something. Other bytes are refused.
 static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t size, int *error) {
     self->sent = false;
+    bool earlier = self->accepted > 0;
     for (;;) {
         // What an earlier turn or call left behind comes first.
         if (!flush(self, error)) {
@@ -504,7 +587,16 @@ static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t si
         }
         if (self->accepted > 0) {
             mp_uint_t count = MIN(self->accepted, size);
+            if (earlier) {
+                uint32_t seen = digest(self->seen, data, count);
+                if (count == self->accepted && seen != self->expected) {
+                    mp_raise_ValueError(MP_ERROR_TEXT("not the bytes of the write before"));
+                }
+                self->seen = seen;
+            }
             self->accepted -= count;
+            // After a shorter write the rest is still expected.
+            self->remembered = self->remembered && self->accepted > 0;
             return count;
         }
         int32_t count = casemate_session_write(go_in(self), data, size);
@@ -514,6 +606,10 @@ static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t si
         }
         if (count > 0) {
             self->accepted = count;
+            if (written_in_python(self->stream)) {
+                // While it sends, the program may change them, or give them other memory.
+                remember(self, data);
+            }
             continue;
         }
         if (!flush(self, error)) {
@@ -592,11 +688,8 @@ static mp_uint_t socket_write(mp_obj_t self_in, const void *data, mp_uint_t size
     return run(MP_OBJ_TO_PTR(self_in), write_operation, (void *)data, size, error);
 }
 
-static mp_uint_t stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t argument, int *error) {
-    return mp_get_stream(stream)->ioctl(stream, request, argument, error);
-}
-
-static mp_uint_t socket_poll(socket_object_t *self, uintptr_t wanted, int *error) {
+// With a transport that is held.
+static mp_uint_t poll_held(socket_object_t *self, uintptr_t wanted, int *error) {
     bool readable = false;
     uint8_t mask = 0;
     if (enter(self, USE_LOOK)) {
@@ -634,6 +727,21 @@ static mp_uint_t socket_poll(socket_object_t *self, uintptr_t wanted, int *error
     return ready;
 }
 
+static mp_uint_t socket_poll(socket_object_t *self, uintptr_t wanted, int *error) {
+    if (!hold_transport(self)) {
+        return MP_STREAM_POLL_NVAL;
+    }
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        mp_uint_t answer = poll_held(self, wanted, error);
+        nlr_pop();
+        release_transport(self);
+        return answer;
+    }
+    release_transport(self);
+    nlr_jump(nlr.ret_val);
+}
+
 // The first of those who close a socket, or of the collector that finds it: false for all others.
 static bool first_to_close(socket_object_t *self) {
     return !__atomic_exchange_n(&self->closed, true, __ATOMIC_SEQ_CST);
@@ -654,6 +762,8 @@ static mp_uint_t socket_close(socket_object_t *self, int *error) {
     if (enter(self, USE_CALL)) {
         if (self->error == 0) {
             // The peer is told; if it cannot be reached, it is not.
+            casemate_count(&self->transport_users, 1);
+            self->farewell = true;
             nlr_buf_t nlr;
             if (nlr_push(&nlr) == 0) {
                 int ignored;
@@ -665,7 +775,11 @@ static mp_uint_t socket_close(socket_object_t *self, int *error) {
         }
     }
     drop_or_let_drop(self);
-    return stream_ioctl(self->stream, MP_STREAM_CLOSE, 0, error);
+    if (last_of_transport(self)) {
+        return stream_ioctl(self->stream, MP_STREAM_CLOSE, 0, error);
+    }
+    // A call is under way: it closes the transport when it returns.
+    return 0;
 }
 
 static mp_uint_t socket_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t argument, int *error) {
@@ -690,15 +804,22 @@ static mp_uint_t socket_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t arg
 
 static mp_obj_t socket_setblocking(mp_obj_t self_in, mp_obj_t flag) {
     socket_object_t *self = MP_OBJ_TO_PTR(self_in);
-    if (self->closed) {
+    if (!hold_transport(self)) {
         mp_raise_OSError(MP_EBADF);
     }
-    mp_obj_t arguments[3];
-    mp_load_method(self->stream, MP_QSTR_setblocking, arguments);
-    arguments[2] = flag;
-    mp_obj_t answer = mp_call_method_n_kw(1, 0, arguments);
-    self->nonblocking = !mp_obj_is_true(flag);
-    return answer;
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        mp_obj_t arguments[3];
+        mp_load_method(self->stream, MP_QSTR_setblocking, arguments);
+        arguments[2] = flag;
+        mp_obj_t answer = mp_call_method_n_kw(1, 0, arguments);
+        self->nonblocking = !mp_obj_is_true(flag);
+        nlr_pop();
+        release_transport(self);
+        return answer;
+    }
+    release_transport(self);
+    nlr_jump(nlr.ret_val);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(socket_setblocking_object, socket_setblocking);
 
@@ -780,7 +901,7 @@ static mp_obj_t socket_finalise(mp_obj_t self_in) {
     bool first = first_to_close(self);
     // A call may be under way if this is called by name, out of one of its own callbacks.
     drop_or_let_drop(self);
-    if (first) {
+    if (first && last_of_transport(self)) {
         int ignored;
         stream_ioctl(self->stream, MP_STREAM_CLOSE, 0, &ignored);
     }
@@ -903,6 +1024,8 @@ static mp_obj_t wrap(context_object_t *context, mp_obj_t stream, mp_obj_t name, 
         if (failure != 0) {
             raise_failure(failure);
         }
+        self->transport_users = 1;
+        self->transport_open = true;
         self->closed = false;
         if (handshake) {
             int error;
