@@ -266,12 +266,20 @@ enum Port {
     Qemu(tools::DeviceCompiler),
 }
 
+/// The package of the C library for Cortex-M.
+const NEWLIB: &str = "libnewlib-arm-none-eabi";
+
 /// What the emulated build needs.
 fn device_tools(context: &Context) -> Result<tools::DeviceCompiler, String> {
     tools::programs(
         &["arm-none-eabi-gcc", "qemu-system-arm"],
-        &["gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm"],
+        &["gcc-arm-none-eabi", NEWLIB, "qemu-system-arm"],
     )?;
+    // The compiler may be there without the C library's headers.
+    let preprocess = ["-E", "-include", "assert.h", "-x", "c", "/dev/null"];
+    if Task::new("arm-none-eabi-gcc").arguments(preprocess).query().is_none() {
+        tools::install(&[NEWLIB])?;
+    }
     // MicroPython's test runner speaks to the emulator over a pseudo-terminal.
     if !tools::installed("python3-serial") {
         tools::install(&["python3-serial"])?;

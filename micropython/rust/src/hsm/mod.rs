@@ -184,22 +184,22 @@ impl<'m> Hsm<'m> {
         Self { client }
     }
 
-    /// [`Wire::output`].
+    /// What is left to send of the request, for the stream to write.
     pub fn output(&mut self) -> &[u8] {
         self.client.transport_mut().output()
     }
 
-    /// [`Wire::sent`].
+    /// Says that the stream has taken `count` bytes of what is left to send.
     pub fn sent(&mut self, count: usize) {
         self.client.transport_mut().sent(count);
     }
 
-    /// [`Wire::input`].
+    /// Room for the next bytes of the response, for the stream to read into; empty when nothing is expected.
     pub fn input(&mut self) -> &mut [u8] {
         self.client.transport_mut().input()
     }
 
-    /// [`Wire::filled`].
+    /// Says that the stream has put `count` bytes at the start of that room.
     pub fn filled(&mut self, count: usize) {
         self.client.transport_mut().filled(count);
     }
