@@ -39,7 +39,7 @@ static KNOWN: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The first bytes name an anchor, known certificates for the chain and places to change in it; the rest is appended.
+// The first bytes name an anchor, known certificates for the chain and places to change in it; the rest is appended.
 fuzz_target!(|input: &[u8]| {
     let driver = Software::new(NoRandom);
     let [anchor, first, second, place, change, rest @ ..] = input else { return };
