@@ -1,7 +1,8 @@
-// What the three modules share.
+// What the four modules share.
 #include <string.h>
 #include "common.h"
 #include "heap.h"
+#include "py/mphal.h"
 
 void casemate_raise(int32_t error) {
     switch (error) {
@@ -27,6 +28,45 @@ void casemate_raise(int32_t error) {
             mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("internal error"));
     }
 }
+
+void casemate_raise_number(const mp_obj_type_t *type, int32_t number, casemate_text_t text) {
+    mp_obj_t arguments[2] = { MP_OBJ_NEW_SMALL_INT(number) };
+    size_t count = 1;
+    if (text != NULL) {
+        size_t length;
+        const uint8_t *data = text(number, &length);
+        arguments[1] = mp_obj_new_str((const char *)data, length);
+        count = 2;
+    }
+    nlr_raise(mp_obj_new_exception_args(type, count, arguments));
+}
+
+void casemate_attribute_in(mp_obj_t self, const mp_obj_dict_t *dictionary, qstr attribute, mp_obj_t *destination) {
+    #if CASEMATE_MICROPYTHON >= 120
+    (void)self;
+    (void)dictionary;
+    (void)attribute;
+    destination[1] = MP_OBJ_SENTINEL;
+    #else
+    mp_map_elem_t *found = mp_map_lookup((mp_map_t *)&dictionary->map, MP_OBJ_NEW_QSTR(attribute), MP_MAP_LOOKUP);
+    if (found != NULL) {
+        mp_convert_member_lookup(self, mp_obj_get_type(self), found->value, destination);
+    }
+    #endif
+}
+
+#if CASEMATE_FEATURE_TLS || CASEMATE_FEATURE_HSM
+void casemate_wait_for_transport(void) {
+    #if CASEMATE_MICROPYTHON >= 122
+    mp_event_wait_ms(1);
+    #elif defined(MICROPY_EVENT_POLL_HOOK)
+    MICROPY_EVENT_POLL_HOOK
+    #else
+    mp_handle_pending(true);
+    mp_hal_delay_us(500);
+    #endif
+}
+#endif
 
 static const struct {
     char name[9];

@@ -1,9 +1,10 @@
-// What the three modules share: version differences of MicroPython, configuration, argument helpers.
+// What the four modules share: version differences of MicroPython, configuration, argument helpers.
 #ifndef CASEMATE_COMMON_H
 #define CASEMATE_COMMON_H
 
 #include "py/runtime.h"
 #include "py/objstr.h"
+#include "py/objtype.h"
 #include "casemate.h"
 
 // MicroPython 1.19.1 does not tell its version in a header that C files include.
@@ -111,6 +112,13 @@ static inline casemate_bytes_t casemate_get_bytes(mp_obj_t object) {
     return (casemate_bytes_t) { view.buf, view.len };
 }
 
+// The bytes of a str or bytes object; TypeError if it is neither.
+static inline casemate_bytes_t casemate_get_text(mp_obj_t object) {
+    size_t length;
+    const char *data = mp_obj_str_get_data(object, &length);
+    return (casemate_bytes_t) { (const uint8_t *)data, length };
+}
+
 // Fills memory with zeros, also where the compiler sees that nobody reads them.
 static inline void casemate_wipe(void *memory, size_t length) {
     volatile uint8_t *bytes = memory;
@@ -121,6 +129,29 @@ static inline void casemate_wipe(void *memory, size_t length) {
 
 // The Python exception for a negative answer of the hash and cipher functions.
 void casemate_raise(int32_t error) __attribute__((noreturn));
+
+// A function of the library that gives the text of an error number. Builds without texts have none.
+typedef const uint8_t *(*casemate_text_t)(int32_t number, size_t *length);
+#if CASEMATE_NO_ERROR_STRINGS
+#define CASEMATE_TEXT(function) NULL
+#else
+#define CASEMATE_TEXT(function) function
+#endif
+
+// Raises OSError, or a type derived from it, with a number and its text.
+void casemate_raise_number(const mp_obj_type_t *type, int32_t number, casemate_text_t text) __attribute__((noreturn));
+
+// For an attribute handler: goes on with the methods.
+void casemate_attribute_in(mp_obj_t self, const mp_obj_dict_t *dictionary, qstr attribute, mp_obj_t *destination);
+
+// A stream written in Python sees an object over the memory that it is to fill or to send, and might keep it. So it must be
+// given memory of the collector's, and the library's is copied.
+static inline bool casemate_written_in_python(mp_obj_t stream) {
+    return mp_obj_is_instance_type(mp_obj_get_type(stream));
+}
+
+// A moment for others, if a stream has nothing yet. What Python raises meanwhile passes through.
+void casemate_wait_for_transport(void);
 
 // The number of a hash, from its name as a str; ValueError if this build does not have it.
 uint8_t casemate_hash_number(mp_obj_t name);

@@ -7,7 +7,6 @@
 #include "py/mphal.h"
 #include "py/mpthread.h"
 #include "py/objexcept.h"
-#include "py/objtype.h"
 #include "py/stream.h"
 
 #if CASEMATE_FEATURE_HSM
@@ -102,15 +101,7 @@ static const mp_obj_type_t error_type = {
 #endif
 
 static __attribute__((noreturn)) void raise_status(int32_t status) {
-    mp_obj_t arguments[2] = { MP_OBJ_NEW_SMALL_INT(status) };
-    size_t count = 1;
-    #if !CASEMATE_NO_ERROR_STRINGS
-    size_t length;
-    const uint8_t *text = casemate_hsm_text(status, &length);
-    arguments[1] = mp_obj_new_str((const char *)text, length);
-    count = 2;
-    #endif
-    nlr_raise(mp_obj_new_exception_args(&error_type, count, arguments));
+    casemate_raise_number(&error_type, status, CASEMATE_TEXT(casemate_hsm_text));
 }
 
 // Raises what the number of a call without an outcome stands for.
@@ -135,25 +126,12 @@ static inline casemate_hsm_t *library(client_object_t *self) {
     return (casemate_hsm_t *)self->memory;
 }
 
-// A stream written in Python sees an object over the memory that it is to fill or to send, and might keep it. So it gets
-// memory of its own.
-static bool written_in_python(mp_obj_t stream) {
-    return mp_obj_is_instance_type(mp_obj_get_type(stream));
-}
-
 // A moment for others, if the stream has nothing yet; the end of the request, if it has waited long enough.
 static void wait(client_object_t *self, uint32_t began) {
     if (self->timeout != 0 && casemate_port_milliseconds() - began >= self->timeout) {
         mp_raise_OSError(MP_ETIMEDOUT);
     }
-    #if CASEMATE_MICROPYTHON >= 122
-    mp_event_wait_ms(1);
-    #elif defined(MICROPY_EVENT_POLL_HOOK)
-    MICROPY_EVENT_POLL_HOOK
-    #else
-    mp_handle_pending(true);
-    mp_hal_delay_us(500);
-    #endif
+    casemate_wait_for_transport();
 }
 
 // Memory of its own for a stream that is written in Python: the stream might keep the object that it sees.
@@ -187,7 +165,7 @@ static __attribute__((noreturn)) void stream_failed(client_object_t *self, int e
 // Sends what there is to send, then receives until a packet is there.
 static void move(client_object_t *self, uint32_t began) {
     const mp_stream_p_t *stream = mp_get_stream(self->stream);
-    bool copy = written_in_python(self->stream);
+    bool copy = casemate_written_in_python(self->stream);
     int error;
     for (;;) {
         const uint8_t *output;
@@ -386,14 +364,8 @@ static uint32_t get_word(mp_obj_t object) {
     return mp_obj_int_get_truncated(object);
 }
 
-static casemate_bytes_t get_text(mp_obj_t object) {
-    size_t length;
-    const char *data = mp_obj_str_get_data(object, &length);
-    return (casemate_bytes_t) { (const uint8_t *)data, length };
-}
-
 static casemate_bytes_t get_label(mp_obj_t object) {
-    casemate_bytes_t label = get_text(object);
+    casemate_bytes_t label = casemate_get_text(object);
     if (label.length > LABEL_MAX) {
         mp_raise_ValueError(MP_ERROR_TEXT("label"));
     }
@@ -952,21 +924,6 @@ static const mp_rom_map_elem_t key_dictionary_table[] = {
 };
 static MP_DEFINE_CONST_DICT(key_dictionary, key_dictionary_table);
 
-// For an attribute handler: goes on with the methods.
-static void attribute_in(mp_obj_t self, const mp_obj_dict_t *dictionary, qstr attribute, mp_obj_t *destination) {
-    #if CASEMATE_MICROPYTHON >= 120
-    (void)self;
-    (void)dictionary;
-    (void)attribute;
-    destination[1] = MP_OBJ_SENTINEL;
-    #else
-    mp_map_elem_t *found = mp_map_lookup((mp_map_t *)&dictionary->map, MP_OBJ_NEW_QSTR(attribute), MP_MAP_LOOKUP);
-    if (found != NULL) {
-        mp_convert_member_lookup(self, mp_obj_get_type(self), found->value, destination);
-    }
-    #endif
-}
-
 static void key_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destination) {
     key_object_t *self = MP_OBJ_TO_PTR(self_in);
     if (destination[0] != MP_OBJ_NULL) {
@@ -982,7 +939,7 @@ static void key_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destinatio
             }
         }
     } else {
-        attribute_in(self_in, &key_dictionary, attribute, destination);
+        casemate_attribute_in(self_in, &key_dictionary, attribute, destination);
     }
 }
 
@@ -1091,7 +1048,7 @@ static mp_obj_t client_echo(mp_obj_t self_in, mp_obj_t data) {
 static MP_DEFINE_CONST_FUN_OBJ_2(client_echo_object, client_echo);
 
 static mp_obj_t client_login(mp_obj_t self_in, mp_obj_t name, mp_obj_t pin) {
-    call_t call = { .operation = CASEMATE_HSM_LOGIN, .input = casemate_get_bytes(pin), .extra = get_text(name) };
+    call_t call = { .operation = CASEMATE_HSM_LOGIN, .input = casemate_get_bytes(pin), .extra = casemate_get_text(name) };
     return MP_OBJ_NEW_SMALL_INT(ask_with(MP_OBJ_TO_PTR(self_in), &call, pin));
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(client_login_object, client_login);
@@ -1331,7 +1288,7 @@ static void client_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destina
         if (attribute == MP_QSTR_server_id) {
             destination[0] = MP_OBJ_NEW_SMALL_INT(self->server);
         } else {
-            attribute_in(self_in, &client_dictionary, attribute, destination);
+            casemate_attribute_in(self_in, &client_dictionary, attribute, destination);
         }
     }
 }

@@ -9,7 +9,6 @@
 #include "py/gc.h"
 #include "py/mperrno.h"
 #include "py/mphal.h"
-#include "py/objtype.h"
 #include "py/stream.h"
 
 #if CASEMATE_FEATURE_TLS
@@ -93,14 +92,7 @@ typedef struct {
 } socket_object_t;
 
 static __attribute__((noreturn)) void raise_failure(int number) {
-    #if CASEMATE_NO_ERROR_STRINGS
-    mp_raise_OSError(number);
-    #else
-    size_t length;
-    const uint8_t *text = casemate_failure_text(number, &length);
-    mp_obj_t arguments[] = { MP_OBJ_NEW_SMALL_INT(number), mp_obj_new_str((const char *)text, length) };
-    nlr_raise(mp_obj_new_exception_args(&mp_type_OSError, 2, arguments));
-    #endif
+    casemate_raise_number(&mp_type_OSError, number, CASEMATE_TEXT(casemate_failure_text));
 }
 
 static __attribute__((noreturn)) void raise_error(int number) {
@@ -298,12 +290,6 @@ static mp_obj_t suite_name(uint16_t number) {
 
 // ---- the stream protocol ----------------------------------------------------------------------------------------
 
-// A transport written in Python sees an object over the memory that it is to fill or to send, and might keep it. So it gets
-// memory of the collector's, and the library's is copied.
-static bool written_in_python(mp_obj_t stream) {
-    return mp_obj_is_instance_type(mp_obj_get_type(stream));
-}
-
 static mp_uint_t stream_ioctl(mp_obj_t stream, mp_uint_t request, uintptr_t argument, int *error) {
     return mp_get_stream(stream)->ioctl(stream, request, argument, error);
 }
@@ -357,7 +343,7 @@ static bool flush(socket_object_t *self, int *error) {
             return false;
         }
         void *data = (void *)output;
-        if (written_in_python(self->stream)) {
+        if (casemate_written_in_python(self->stream)) {
             data = m_malloc(length);
             memcpy(data, output, length);
         }
@@ -388,7 +374,7 @@ static bool fill(socket_object_t *self, int *error) {
         return false;
     }
     mp_uint_t count;
-    if (written_in_python(self->stream)) {
+    if (casemate_written_in_python(self->stream)) {
         uint8_t *data = m_malloc(length);
         count = mp_get_stream(self->stream)->read(self->stream, data, length, error);
         if (count != MP_STREAM_ERROR && count <= length) {
@@ -606,7 +592,7 @@ static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t si
         }
         if (count > 0) {
             self->accepted = count;
-            if (written_in_python(self->stream)) {
+            if (casemate_written_in_python(self->stream)) {
                 // While it sends, the program may change them, or give them other memory.
                 remember(self, data);
             }
@@ -631,17 +617,6 @@ static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t si
     }
 }
 
-static void wait_for_transport(void) {
-    #if CASEMATE_MICROPYTHON >= 122
-    mp_event_wait_ms(1);
-    #elif defined(MICROPY_EVENT_POLL_HOOK)
-    MICROPY_EVENT_POLL_HOOK
-    #else
-    mp_handle_pending(true);
-    mp_hal_delay_us(500);
-    #endif
-}
-
 // Ends the handshake, waiting if the transport does not.
 static mp_uint_t handshake_operation(socket_object_t *self, void *data, mp_uint_t size, int *error) {
     (void)data;
@@ -663,7 +638,7 @@ static mp_uint_t handshake_operation(socket_object_t *self, void *data, mp_uint_
             if (!mp_is_nonblocking_error(*error)) {
                 return MP_STREAM_ERROR;
             }
-            wait_for_transport();
+            casemate_wait_for_transport();
         }
     }
 }
@@ -936,21 +911,6 @@ static const mp_rom_map_elem_t socket_dictionary_table[] = {
 };
 static MP_DEFINE_CONST_DICT(socket_dictionary, socket_dictionary_table);
 
-// For an attribute handler: goes on with the methods.
-static void attribute_in(mp_obj_t self, const mp_obj_dict_t *dictionary, qstr attribute, mp_obj_t *destination) {
-    #if CASEMATE_MICROPYTHON >= 120
-    (void)self;
-    (void)dictionary;
-    (void)attribute;
-    destination[1] = MP_OBJ_SENTINEL;
-    #else
-    mp_map_elem_t *found = mp_map_lookup((mp_map_t *)&dictionary->map, MP_OBJ_NEW_QSTR(attribute), MP_MAP_LOOKUP);
-    if (found != NULL) {
-        mp_convert_member_lookup(self, mp_obj_get_type(self), found->value, destination);
-    }
-    #endif
-}
-
 static void socket_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destination) {
     if (destination[0] != MP_OBJ_NULL) {
         return;
@@ -958,7 +918,7 @@ static void socket_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destina
     if (attribute == MP_QSTR_session_reused) {
         destination[0] = ask(self_in, ask_resumed);
     } else {
-        attribute_in(self_in, &socket_dictionary, attribute, destination);
+        casemate_attribute_in(self_in, &socket_dictionary, attribute, destination);
     }
 }
 
@@ -1047,12 +1007,6 @@ static mp_obj_t wrap(context_object_t *context, mp_obj_t stream, mp_obj_t name, 
 
 // ---- contexts ---------------------------------------------------------------------------------------------------
 
-static casemate_bytes_t get_data(mp_obj_t object) {
-    size_t length;
-    const char *data = mp_obj_str_get_data(object, &length);
-    return (casemate_bytes_t) { (const uint8_t *)data, length };
-}
-
 static void raise_load(int32_t answer) {
     if (answer == 1) {
         mp_raise_ValueError(MP_ERROR_TEXT("invalid key"));
@@ -1128,20 +1082,20 @@ static void context_load_key(context_object_t *self, mp_obj_t certificate, mp_ob
     #if CASEMATE_FEATURE_HSM
     if (casemate_is_key(key)) {
         mp_obj_t public = casemate_key_public(key);
-        call_t held = { .first = get_data(public), .second = get_data(certificate) };
+        call_t held = { .first = casemate_get_text(public), .second = casemate_get_text(certificate) };
         raise_load(with_context(self->family, load_held_key, &held));
         self->key = key;
         return;
     }
     #endif
     // A bad key comes before a certificate of the wrong type.
-    call_t call = { .first = get_data(key) };
+    call_t call = { .first = casemate_get_text(key) };
     if (mp_obj_is_str_or_bytes(certificate)) {
-        call.second = get_data(certificate);
+        call.second = casemate_get_text(certificate);
     }
     int32_t answer = with_context(self->family, load_key, &call);
     if (answer == 2) {
-        get_data(certificate);
+        casemate_get_text(certificate);
     }
     raise_load(answer);
 }
@@ -1151,7 +1105,7 @@ static int32_t add_anchors(family_t *family, call_t *call) {
 }
 
 static void context_add_anchors(context_object_t *self, mp_obj_t data) {
-    call_t call = { .first = get_data(data) };
+    call_t call = { .first = casemate_get_text(data) };
     raise_load(with_context(self->family, add_anchors, &call));
 }
 
@@ -1280,7 +1234,7 @@ static mp_obj_t context_set_alpn_protocols(mp_obj_t self_in, mp_obj_t names) {
     vstr_t list;
     vstr_init(&list, 32);
     for (size_t index = 0; index < count; ++index) {
-        casemate_bytes_t name = get_data(items[index]);
+        casemate_bytes_t name = casemate_get_text(items[index]);
         if (name.length == 0 || name.length > 255) {
             mp_raise_ValueError(MP_ERROR_TEXT("ALPN protocol"));
         }
@@ -1353,7 +1307,7 @@ static void context_attribute(mp_obj_t self_in, qstr attribute, mp_obj_t *destin
         } else if (attribute == MP_QSTR_verify_callback) {
             destination[0] = self->verify_callback;
         } else {
-            attribute_in(self_in, &context_dictionary, attribute, destination);
+            casemate_attribute_in(self_in, &context_dictionary, attribute, destination);
         }
     } else if (destination[1] != MP_OBJ_NULL) {
         if (attribute == MP_QSTR_verify_mode) {
