@@ -3,7 +3,7 @@
 
 use crate::secret::{Secret, wipe};
 use crate::software::CbcMac;
-use crate::software::aes::{Counter, Encryptor, WideCounter, xor};
+use crate::software::aes::{Counter, Encryptor, WideCounter, in_place, xor};
 use crate::{AES_BLOCK, Entropy, Error, Random};
 use core::cell::RefCell;
 
@@ -135,21 +135,28 @@ impl State {
     /// CTR_DRBG_Reseed_algorithm: the parts are entropy input and additional input.
     fn reseed(&mut self, parts: &[&[u8]]) -> Result<(), Error> {
         let seed = derive(parts)?;
-        self.update(&Encryptor::new(self.key.as_slice())?, &seed)
+        self.mix(&seed)
     }
 
     /// CTR_DRBG_Generate_algorithm, for at most [`MAX_REQUEST`] bytes.
     fn generate(&mut self, additional: &[u8], output: &mut [u8]) -> Result<(), Error> {
-        let mut encryptor = Encryptor::new(self.key.as_slice())?;
         let mut input = Secret::<SEED>::zero();
         if !additional.is_empty() {
             input = derive(&[additional])?;
-            self.update(&encryptor, &input)?;
-            encryptor = Encryptor::new(self.key.as_slice())?;
+            self.mix(&input)?;
         }
+        let encryptor = Encryptor::new(self.key.as_slice());
+        let encryptor = in_place(&encryptor)?;
         output.fill(0);
-        self.keystream(&encryptor, output);
-        self.update(&encryptor, &input)
+        self.keystream(encryptor, output);
+        self.update(encryptor, &input)
+    }
+
+    /// CTR_DRBG_Update with the key schedule of the present key.
+    #[inline(never)]
+    fn mix(&mut self, provided: &Secret<SEED>) -> Result<(), Error> {
+        let encryptor = Encryptor::new(self.key.as_slice());
+        self.update(in_place(&encryptor)?, provided)
     }
 
     /// CTR_DRBG_Update.
@@ -174,16 +181,27 @@ impl State {
 
 /// Block_Cipher_df (§10.3.2) of the concatenation of `parts`, for an output of [`SEED`] bytes.
 fn derive(parts: &[&[u8]]) -> Result<Secret<SEED>, Error> {
+    let mut seed = Secret::<SEED>::zero();
+    condense(parts, &mut seed)?;
+    expand(&mut seed)?;
+    Ok(seed)
+}
+
+// Not inlined, as the key schedules of both steps would share a stack frame otherwise.
+
+/// Steps 1 to 9: the key and the block that the output is made with.
+#[inline(never)]
+fn condense(parts: &[&[u8]], intermediate: &mut Secret<SEED>) -> Result<(), Error> {
     let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
     let length = u32::try_from(length).map_err(|_| Error::DataLength)?;
     let mut counting_key = [0_u8; KEY];
     counting_key.iter_mut().zip(0..).for_each(|(byte, value)| *byte = value);
 
-    let encryptor = Encryptor::new(&counting_key)?;
-    let mut intermediate = Secret::<SEED>::zero();
+    let encryptor = Encryptor::new(&counting_key);
+    let encryptor = in_place(&encryptor)?;
     for (block, number) in intermediate.chunks_mut(AES_BLOCK).zip(0_u128..) {
         // The BCC function is a CBC-MAC; the padding of S with zeros is that of the MAC.
-        let mut mac = CbcMac::new(&encryptor);
+        let mut mac = CbcMac::new(encryptor);
         // The first block is the number in four bytes, then zeros.
         mac.update(&(number << 96).to_be_bytes());
         mac.update(&length.to_be_bytes());
@@ -197,15 +215,21 @@ fn derive(parts: &[&[u8]]) -> Result<Secret<SEED>, Error> {
         wipe(&mut value);
     }
 
-    let (key, x) = intermediate.split_first_chunk::<KEY>().ok_or(Error::State)?;
-    let encryptor = Encryptor::new(key)?;
+    Ok(())
+}
+
+/// Steps 10 to 15: makes the output of what [`condense`] left, in its place.
+#[inline(never)]
+fn expand(seed: &mut Secret<SEED>) -> Result<(), Error> {
+    let (key, x) = seed.split_first_chunk::<KEY>().ok_or(Error::State)?;
+    let encryptor = Encryptor::new(key);
+    let encryptor = in_place(&encryptor)?;
     let mut x = Secret::new(*x.first_chunk::<AES_BLOCK>().ok_or(Error::State)?);
-    let mut output = Secret::<SEED>::zero();
-    for block in output.chunks_mut(AES_BLOCK) {
+    for block in seed.as_chunks_mut::<AES_BLOCK>().0 {
         encryptor.block(&mut x);
-        xor(block, x.as_slice());
+        *block = *x;
     }
-    Ok(output)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! AES-GCM and AES-CCM.
 
+#[cfg(any(feature = "ccm", feature = "gcm"))]
+use super::aes::{Encryptor, in_place};
 #[cfg(feature = "ccm")]
 use super::ccm::Ccm;
 #[cfg(feature = "gcm")]
@@ -22,7 +24,8 @@ impl<R> Aead for Software<R> {
         data: &mut [u8],
         tag: &mut [u8],
     ) -> Result<(), Error> {
-        let mut gcm = Gcm::new(key, iv, data.len(), tag.len())?;
+        let encryptor = Encryptor::new(key);
+        let mut gcm = Gcm::new(in_place(&encryptor)?, iv, data.len(), tag.len())?;
         gcm.crypt(data);
         let full = gcm.tag(aad, data)?;
         tag.iter_mut().zip(full).for_each(|(target, byte)| *target = byte);
@@ -31,7 +34,8 @@ impl<R> Aead for Software<R> {
 
     #[cfg(feature = "gcm")]
     fn gcm_open(&self, key: &[u8], iv: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), Error> {
-        let mut gcm = Gcm::new(key, iv, data.len(), tag.len())?;
+        let encryptor = Encryptor::new(key);
+        let mut gcm = Gcm::new(in_place(&encryptor)?, iv, data.len(), tag.len())?;
         let mut full = Secret::new(gcm.tag(aad, data)?);
         let expected = full.get_mut(..tag.len()).ok_or(Error::TagLength)?;
         if !constant_time_equal(expected, tag) {
@@ -50,7 +54,8 @@ impl<R> Aead for Software<R> {
         data: &mut [u8],
         tag: &mut [u8],
     ) -> Result<(), Error> {
-        let ccm = Ccm::new(key, nonce, data.len(), tag.len())?;
+        let encryptor = Encryptor::new(key);
+        let ccm = Ccm::new(in_place(&encryptor)?, nonce, data.len(), tag.len())?;
         let full = ccm.tag(aad, data)?;
         ccm.crypt(data);
         tag.iter_mut().zip(full).for_each(|(target, byte)| *target = byte);
@@ -66,7 +71,8 @@ impl<R> Aead for Software<R> {
         data: &mut [u8],
         tag: &[u8],
     ) -> Result<(), Error> {
-        let ccm = Ccm::new(key, nonce, data.len(), tag.len())?;
+        let encryptor = Encryptor::new(key);
+        let ccm = Ccm::new(in_place(&encryptor)?, nonce, data.len(), tag.len())?;
         ccm.crypt(data);
         let mut full = Secret::new(ccm.tag(aad, data).inspect_err(|_| data.zeroize())?);
         let expected = full.get_mut(..tag.len()).ok_or(Error::TagLength)?;

@@ -1,5 +1,8 @@
 //! AES block loops over the block cipher library: each mode's loop runs *inside* the library's back end, so that it
 //! is compiled once per instruction set and sees as many blocks at a time as that back end likes.
+//!
+//! Where the library is built for size (`--cfg aes_backend_soft="compact"`), each loop is compiled once in all: it reaches
+//! the back ends of all key lengths through one pointer.
 
 use crate::secret::wipe;
 use crate::{AES_BLOCK, Error};
@@ -7,9 +10,11 @@ use aes::cipher::array::Array;
 use aes::cipher::consts::U16;
 use aes::cipher::typenum::Unsigned;
 use aes::cipher::{
-    BlockCipherDecBackend, BlockCipherDecClosure, BlockCipherDecrypt, BlockCipherEncBackend,
-    BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit, ParBlocks,
+    BlockCipherDecBackend, BlockCipherDecClosure, BlockCipherEncBackend, BlockCipherEncClosure,
+    BlockSizeUser, KeyInit, ParBlocks,
 };
+#[cfg(not(aes_backend_soft = "compact"))]
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt};
 
 /// One AES block, as the library types it.
 pub(crate) type Block = Array<u8, U16>;
@@ -21,7 +26,14 @@ pub(crate) enum Encryptor {
     Aes256(aes::Aes256Enc),
 }
 
+/// What was made, in its place: a key schedule has hundreds of bytes, and moving it out of its `Result` would take
+/// the stack for two.
+pub(crate) fn in_place<T>(made: &Result<T, Error>) -> Result<&T, Error> {
+    made.as_ref().map_err(|error| *error)
+}
+
 impl Encryptor {
+    #[cfg_attr(aes_backend_soft = "compact", inline(never))]
     pub(crate) fn new(key: &[u8]) -> Result<Self, Error> {
         match key.len() {
             16 => aes::Aes128Enc::new_from_slice(key).map(Self::Aes128),
@@ -31,12 +43,23 @@ impl Encryptor {
         .map_err(|_| Error::KeyLength)
     }
 
+    #[cfg(not(aes_backend_soft = "compact"))]
     fn run(&self, closure: impl BlockCipherEncClosure<BlockSize = U16>) {
         match self {
             Self::Aes128(cipher) => cipher.encrypt_with_backend(closure),
             Self::Aes192(cipher) => cipher.encrypt_with_backend(closure),
             Self::Aes256(cipher) => cipher.encrypt_with_backend(closure),
         }
+    }
+
+    #[cfg(aes_backend_soft = "compact")]
+    fn run(&self, closure: impl BlockCipherEncClosure<BlockSize = U16>) {
+        let mut closure = Some(closure);
+        compact::encrypt(self, &mut |blocks| {
+            if let Some(closure) = closure.take() {
+                closure.call(blocks);
+            }
+        });
     }
 
     /// Encrypts one block in place.
@@ -79,6 +102,7 @@ pub(crate) enum Decryptor {
 }
 
 impl Decryptor {
+    #[cfg_attr(aes_backend_soft = "compact", inline(never))]
     pub(crate) fn new(key: &[u8]) -> Result<Self, Error> {
         match key.len() {
             16 => aes::Aes128Dec::new_from_slice(key).map(Self::Aes128),
@@ -88,12 +112,23 @@ impl Decryptor {
         .map_err(|_| Error::KeyLength)
     }
 
+    #[cfg(not(aes_backend_soft = "compact"))]
     fn run(&self, closure: impl BlockCipherDecClosure<BlockSize = U16>) {
         match self {
             Self::Aes128(cipher) => cipher.decrypt_with_backend(closure),
             Self::Aes192(cipher) => cipher.decrypt_with_backend(closure),
             Self::Aes256(cipher) => cipher.decrypt_with_backend(closure),
         }
+    }
+
+    #[cfg(aes_backend_soft = "compact")]
+    fn run(&self, closure: impl BlockCipherDecClosure<BlockSize = U16>) {
+        let mut closure = Some(closure);
+        compact::decrypt(self, &mut |blocks| {
+            if let Some(closure) = closure.take() {
+                closure.call(blocks);
+            }
+        });
     }
 
     /// Decrypts blocks in place, each on its own.
@@ -104,6 +139,167 @@ impl Decryptor {
     /// Decrypts blocks in place, chained to `iv`, which becomes the last ciphertext block.
     pub(crate) fn cbc(&self, iv: &mut [u8; AES_BLOCK], blocks: &mut [[u8; AES_BLOCK]]) {
         self.run(CbcDecrypt { iv, blocks: Array::cast_slice_from_core_mut(blocks) });
+    }
+}
+
+/// One back end in front of those of all key lengths.
+#[cfg(aes_backend_soft = "compact")]
+mod compact {
+    use super::{Block, Decryptor, Encryptor};
+    use crate::secret::wipe;
+    use aes::cipher::consts::{U2, U16};
+    use aes::cipher::inout::InOut;
+    use aes::cipher::typenum::Unsigned;
+    use aes::cipher::{
+        BlockCipherDecBackend, BlockCipherDecClosure, BlockCipherDecrypt, BlockCipherEncBackend,
+        BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, ParBlocks, ParBlocksSizeUser,
+    };
+
+    /// What turns blocks in place, each on its own, in one direction.
+    trait Turn {
+        fn turn(&self, blocks: &mut [Block]);
+    }
+
+    struct Encrypts<'a, B>(&'a B);
+    struct Decrypts<'a, B>(&'a B);
+
+    // Always whole batches, padded: the bitsliced back end takes as long for one block, and its path for single blocks would
+    // be a second copy of the cipher.
+
+    impl<B: BlockCipherEncBackend<BlockSize = U16>> Turn for Encrypts<'_, B> {
+        fn turn(&self, blocks: &mut [Block]) {
+            in_batches::<B>(blocks, |batch| self.0.encrypt_par_blocks_inplace(batch));
+        }
+    }
+
+    impl<B: BlockCipherDecBackend<BlockSize = U16>> Turn for Decrypts<'_, B> {
+        fn turn(&self, blocks: &mut [Block]) {
+            in_batches::<B>(blocks, |batch| self.0.decrypt_par_blocks_inplace(batch));
+        }
+    }
+
+    #[inline(always)]
+    fn in_batches<B: ParBlocksSizeUser<BlockSize = U16>>(
+        blocks: &mut [Block],
+        work: impl Fn(&mut ParBlocks<B>),
+    ) {
+        let mut batch = ParBlocks::<B>::default();
+        for chunk in blocks.chunks_mut(B::ParBlocksSize::USIZE) {
+            batch.iter_mut().zip(chunk.iter()).for_each(|(padded, block)| *padded = *block);
+            work(&mut batch);
+            chunk.iter_mut().zip(batch.iter()).for_each(|(block, padded)| *block = *padded);
+        }
+        wipe(&mut batch);
+    }
+
+    /// Work that needs blocks turned.
+    type Work<'a> = dyn FnMut(&Blocks<'_>) + 'a;
+
+    struct WithBackend<'a, 'b>(&'a mut Work<'b>);
+
+    impl BlockSizeUser for WithBackend<'_, '_> {
+        type BlockSize = U16;
+    }
+
+    impl BlockCipherEncClosure for WithBackend<'_, '_> {
+        fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+            (self.0)(&Blocks(&Encrypts(backend)));
+        }
+    }
+
+    impl BlockCipherDecClosure for WithBackend<'_, '_> {
+        fn call<B: BlockCipherDecBackend<BlockSize = U16>>(self, backend: &B) {
+            (self.0)(&Blocks(&Decrypts(backend)));
+        }
+    }
+
+    // Not inlined: each key length has its own copy of the schedule on the stack, made by the library.
+
+    #[inline(never)]
+    fn encrypt_with(cipher: &impl BlockCipherEncrypt<BlockSize = U16>, work: &mut Work<'_>) {
+        cipher.encrypt_with_backend(WithBackend(work));
+    }
+
+    #[inline(never)]
+    fn decrypt_with(cipher: &impl BlockCipherDecrypt<BlockSize = U16>, work: &mut Work<'_>) {
+        cipher.decrypt_with_backend(WithBackend(work));
+    }
+
+    pub(super) fn encrypt(with: &Encryptor, work: &mut Work<'_>) {
+        match with {
+            Encryptor::Aes128(cipher) => encrypt_with(cipher, work),
+            Encryptor::Aes192(cipher) => encrypt_with(cipher, work),
+            Encryptor::Aes256(cipher) => encrypt_with(cipher, work),
+        }
+    }
+
+    pub(super) fn decrypt(with: &Decryptor, work: &mut Work<'_>) {
+        match with {
+            Decryptor::Aes128(cipher) => decrypt_with(cipher, work),
+            Decryptor::Aes192(cipher) => decrypt_with(cipher, work),
+            Decryptor::Aes256(cipher) => decrypt_with(cipher, work),
+        }
+    }
+
+    /// The back end that the modes see. It takes two blocks at a time, as the library's does on cores of 32 bits.
+    pub(super) struct Blocks<'a>(&'a dyn Turn);
+
+    impl Blocks<'_> {
+        fn block(&self, mut block: InOut<'_, '_, Block>) {
+            let mut turned = block.clone_in();
+            self.0.turn(core::slice::from_mut(&mut turned));
+            *block.get_out() = turned;
+        }
+
+        fn pair(&self, mut blocks: InOut<'_, '_, ParBlocks<Self>>) {
+            let mut turned = blocks.clone_in();
+            self.0.turn(&mut turned);
+            *blocks.get_out() = turned;
+        }
+    }
+
+    impl BlockSizeUser for Blocks<'_> {
+        type BlockSize = U16;
+    }
+
+    impl ParBlocksSizeUser for Blocks<'_> {
+        type ParBlocksSize = U2;
+    }
+
+    impl BlockCipherEncBackend for Blocks<'_> {
+        fn encrypt_block(&self, block: InOut<'_, '_, Block>) {
+            self.block(block);
+        }
+
+        fn encrypt_par_blocks(&self, blocks: InOut<'_, '_, ParBlocks<Self>>) {
+            self.pair(blocks);
+        }
+
+        fn encrypt_block_inplace(&self, block: &mut Block) {
+            self.0.turn(core::slice::from_mut(block));
+        }
+
+        fn encrypt_par_blocks_inplace(&self, blocks: &mut ParBlocks<Self>) {
+            self.0.turn(blocks);
+        }
+    }
+
+    impl BlockCipherDecBackend for Blocks<'_> {
+        fn decrypt_block(&self, block: InOut<'_, '_, Block>) {
+            self.block(block);
+        }
+
+        fn decrypt_par_blocks(&self, blocks: InOut<'_, '_, ParBlocks<Self>>) {
+            self.pair(blocks);
+        }
+
+        fn decrypt_block_inplace(&self, block: &mut Block) {
+            self.0.turn(core::slice::from_mut(block));
+        }
+
+        fn decrypt_par_blocks_inplace(&self, blocks: &mut ParBlocks<Self>) {
+            self.0.turn(blocks);
+        }
     }
 }
 

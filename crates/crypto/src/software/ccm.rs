@@ -7,7 +7,7 @@ use crate::{AES_BLOCK, Error};
 
 /// One CCM message (NIST SP 800-38C, appendix A).
 pub(super) struct Ccm<'a> {
-    encryptor: Encryptor,
+    encryptor: &'a Encryptor,
     nonce: &'a [u8],
     data_length: usize,
     tag_length: usize,
@@ -15,12 +15,11 @@ pub(super) struct Ccm<'a> {
 
 impl<'a> Ccm<'a> {
     pub(super) fn new(
-        key: &[u8],
+        encryptor: &'a Encryptor,
         nonce: &'a [u8],
         data_length: usize,
         tag_length: usize,
     ) -> Result<Self, Error> {
-        let encryptor = Encryptor::new(key)?;
         if !(7..=13).contains(&nonce.len()) {
             return Err(Error::IvLength);
         }
@@ -72,7 +71,7 @@ impl<'a> Ccm<'a> {
         flags |= u8::try_from(self.tag_length.saturating_sub(2).saturating_mul(4)).unwrap_or(0);
         let length = u128::try_from(self.data_length).map_err(|_| Error::DataLength)?;
 
-        let mut mac = CbcMac::new(&self.encryptor);
+        let mut mac = CbcMac::new(self.encryptor);
         mac.update(&self.format(flags, length));
         if !aad.is_empty() {
             if let Some(length) = u16::try_from(aad.len()).ok().filter(|length| *length < 0xff00) {

@@ -1,6 +1,6 @@
 //! AES-ECB, AES-CBC and AES-CTR.
 
-use super::aes::{Decryptor, Encryptor, WideCounter, xor};
+use super::aes::{Decryptor, Encryptor, WideCounter, in_place, xor};
 use crate::{AES_BLOCK, Cipher, CtrState, Direction, Error, Software};
 
 /// Cuts `data` into blocks.
@@ -17,25 +17,25 @@ type Blocks<'a> = Result<&'a mut [[u8; AES_BLOCK]], Error>;
 
 #[inline(never)]
 fn encrypt_ecb(key: &[u8], blocks: Blocks<'_>) -> Result<(), Error> {
-    Encryptor::new(key)?.blocks(blocks?);
+    in_place(&Encryptor::new(key))?.blocks(blocks?);
     Ok(())
 }
 
 #[inline(never)]
 fn decrypt_ecb(key: &[u8], blocks: Blocks<'_>) -> Result<(), Error> {
-    Decryptor::new(key)?.blocks(blocks?);
+    in_place(&Decryptor::new(key))?.blocks(blocks?);
     Ok(())
 }
 
 #[inline(never)]
 fn encrypt_cbc(key: &[u8], iv: &mut [u8; AES_BLOCK], blocks: Blocks<'_>) -> Result<(), Error> {
-    Encryptor::new(key)?.cbc(iv, blocks?);
+    in_place(&Encryptor::new(key))?.cbc(iv, blocks?);
     Ok(())
 }
 
 #[inline(never)]
 fn decrypt_cbc(key: &[u8], iv: &mut [u8; AES_BLOCK], blocks: Blocks<'_>) -> Result<(), Error> {
-    Decryptor::new(key)?.cbc(iv, blocks?);
+    in_place(&Decryptor::new(key))?.cbc(iv, blocks?);
     Ok(())
 }
 
@@ -63,7 +63,8 @@ impl<R> Cipher for Software<R> {
     }
 
     fn ctr(&self, key: &[u8], state: &mut CtrState, data: &mut [u8]) -> Result<(), Error> {
-        let encryptor = Encryptor::new(key)?;
+        let encryptor = Encryptor::new(key);
+        let encryptor = in_place(&encryptor)?;
         let start = AES_BLOCK.checked_sub(state.unused).ok_or(Error::State)?;
         let count = state.unused.min(data.len());
         let (begun, data) = data.split_at_mut_checked(count).ok_or(Error::State)?;

@@ -13,17 +13,22 @@ fn bits(length: usize) -> Result<u64, Error> {
 }
 
 /// One GCM message (NIST SP 800-38D, §7): the names follow the standard.
-pub(super) struct Gcm {
-    encryptor: Encryptor,
+pub(super) struct Gcm<'a> {
+    encryptor: &'a Encryptor,
     ghash: GHash,
     counter: NarrowCounter,
     /// E(J0), which hides the hash in the tag.
     mask: [u8; AES_BLOCK],
 }
 
-impl Gcm {
-    pub(super) fn new(key: &[u8], iv: &[u8], data_length: usize, tag_length: usize) -> Result<Self, Error> {
-        let encryptor = Encryptor::new(key)?;
+impl<'a> Gcm<'a> {
+    #[inline(never)]
+    pub(super) fn new(
+        encryptor: &'a Encryptor,
+        iv: &[u8],
+        data_length: usize,
+        tag_length: usize,
+    ) -> Result<Self, Error> {
         if iv.is_empty() {
             return Err(Error::IvLength);
         }
@@ -71,7 +76,7 @@ impl Gcm {
     }
 }
 
-impl Drop for Gcm {
+impl Drop for Gcm<'_> {
     fn drop(&mut self) {
         self.mask.zeroize();
     }

@@ -1,6 +1,6 @@
 //! AES-CMAC and HMAC.
 
-use super::aes::{Encryptor, xor};
+use super::aes::{Encryptor, in_place, xor};
 use crate::secret::Secret;
 use crate::{AES_BLOCK, CmacState, Error, HashAlgorithm, Mac, Software, hmac_from_hash};
 use zeroize::Zeroize;
@@ -14,7 +14,8 @@ fn double(block: [u8; AES_BLOCK]) -> [u8; AES_BLOCK] {
 
 impl<R> Mac for Software<R> {
     fn cmac_update(&self, key: &[u8], state: &mut CmacState, data: &[u8]) -> Result<(), Error> {
-        let encryptor = Encryptor::new(key)?;
+        let encryptor = Encryptor::new(key);
+        let encryptor = in_place(&encryptor)?;
         let free = state.pending.get_mut(state.pending_length..).ok_or(Error::State)?;
         if data.is_empty() {
             return Ok(());
@@ -43,7 +44,8 @@ impl<R> Mac for Software<R> {
     }
 
     fn cmac_finish(&self, key: &[u8], state: &CmacState, output: &mut [u8]) -> Result<(), Error> {
-        let encryptor = Encryptor::new(key)?;
+        let encryptor = Encryptor::new(key);
+        let encryptor = in_place(&encryptor)?;
         let pending = state.pending.get(..state.pending_length).ok_or(Error::State)?;
         if output.is_empty() || output.len() > AES_BLOCK {
             return Err(Error::TagLength);
