@@ -29,12 +29,12 @@ const HEAP_CRATES: &[&str] = &["rustls"];
 const DEVICE_FEATURES: &[(&str, &str)] = &[
     (
         "crypto",
-        "brainpool,ccm,curve25519,gcm,md5,ml-dsa,ml-kem,p224,p256,p384,p521,rsa,secp256k1,sha1,sha3,sha512",
+        "brainpool,ccm,curve25519,gcm,hmac,md5,ml-dsa,ml-kem,p224,p256,p384,p521,rsa,secp256k1,sha1,sha3,sha512",
     ),
     (
         "server",
         "authentication,certificates,curve25519,custom,dma,elliptic-curves,hash-signatures,images,key-derivation,\
-         key-wrap,ml-dsa,ml-kem,rsa,she",
+         key-wrap,ml-dsa,ml-kem,rsa,sha3,sha512,she",
     ),
 ];
 

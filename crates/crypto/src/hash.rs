@@ -39,8 +39,14 @@ pub enum HashAlgorithm {
     Shake256,
 }
 
-/// Largest block size of any [`HashAlgorithm`], in bytes (SHAKE128).
-pub(crate) const MAX_BLOCK: usize = 168;
+/// Largest block size of any [`HashAlgorithm`] in this build, in bytes: SHAKE128's, SHA-512's, or SHA-256's.
+pub(crate) const MAX_BLOCK: usize = if cfg!(feature = "sha3") {
+    168
+} else if cfg!(feature = "sha512") {
+    128
+} else {
+    64
+};
 
 /// Largest digest size of any [`HashAlgorithm`], in bytes.
 pub(crate) const MAX_DIGEST: usize = 64;
@@ -88,7 +94,11 @@ impl HashAlgorithm {
 }
 
 /// The words that a hash keeps between blocks. They may leave the driver and come back.
+///
+/// A build without the feature `sha512` or `sha3` has not the words of these hashes either, so that states take no room for
+/// them; their algorithms are then unsupported in every driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Chain {
     /// MD5 and SHA-1 (four and five words used, the rest zero), SHA-224 and SHA-256.
     Words32 {
@@ -98,6 +108,7 @@ pub enum Chain {
         length: u64,
     },
     /// SHA-384, SHA-512, SHA-512/224 and SHA-512/256.
+    #[cfg(feature = "sha512")]
     Words64 {
         /// The chaining variables a to h.
         words: [u64; 8],
@@ -105,6 +116,7 @@ pub enum Chain {
         length: u128,
     },
     /// SHA-3 and SHAKE: the 25 lanes of the permutation, lane (x, y) at index x + 5y.
+    #[cfg(feature = "sha3")]
     Lanes([u64; 25]),
 }
 
@@ -115,10 +127,12 @@ impl Zeroize for Chain {
                 wipe(words);
                 *length = 0;
             }
+            #[cfg(feature = "sha512")]
             Self::Words64 { words, length } => {
                 wipe(words);
                 *length = 0;
             }
+            #[cfg(feature = "sha3")]
             Self::Lanes(lanes) => wipe(lanes),
         }
     }
@@ -133,12 +147,14 @@ pub struct HashState {
 }
 
 impl HashState {
-    /// The state before the first block.
+    /// The state before the first block. For an algorithm whose words this build has not ([`Chain`]), a state that every
+    /// operation refuses.
     #[must_use]
     pub const fn new(algorithm: HashAlgorithm) -> Self {
         const fn narrow(words: [u32; 8]) -> Chain {
             Chain::Words32 { words, length: 0 }
         }
+        #[cfg(feature = "sha512")]
         const fn wide(words: [u64; 8]) -> Chain {
             Chain::Words64 { words, length: 0 }
         }
@@ -147,11 +163,23 @@ impl HashState {
             HashAlgorithm::Sha1 => narrow(initial::SHA1),
             HashAlgorithm::Sha224 => narrow(initial::SHA224),
             HashAlgorithm::Sha256 => narrow(initial::SHA256),
+            #[cfg(feature = "sha512")]
             HashAlgorithm::Sha384 => wide(initial::SHA384),
+            #[cfg(feature = "sha512")]
             HashAlgorithm::Sha512 => wide(initial::SHA512),
+            #[cfg(feature = "sha512")]
             HashAlgorithm::Sha512_224 => wide(initial::SHA512_224),
+            #[cfg(feature = "sha512")]
             HashAlgorithm::Sha512_256 => wide(initial::SHA512_256),
-            _ => Chain::Lanes([0; 25]),
+            #[cfg(feature = "sha3")]
+            HashAlgorithm::Sha3_224
+            | HashAlgorithm::Sha3_256
+            | HashAlgorithm::Sha3_384
+            | HashAlgorithm::Sha3_512
+            | HashAlgorithm::Shake128
+            | HashAlgorithm::Shake256 => Chain::Lanes([0; 25]),
+            #[cfg(not(all(feature = "sha3", feature = "sha512")))]
+            _ => narrow([0; 8]),
         };
         Self { algorithm, chain }
     }
@@ -159,7 +187,8 @@ impl HashState {
     /// Resumes from words that were exported with [`chain`](Self::chain).
     ///
     /// # Errors
-    /// [`Error::State`] if the algorithm keeps words of another shape.
+    /// [`Error::State`] if the algorithm keeps words of another shape; [`Error::Unsupported`] if no words of this build
+    /// have it.
     pub fn from_chain(algorithm: HashAlgorithm, chain: Chain) -> Result<Self, Error> {
         let state = Self { algorithm, chain };
         state.check()?;
@@ -169,12 +198,17 @@ impl HashState {
     /// Checks that the words have the algorithm's shape, which [`chain_mut`](Self::chain_mut) can break.
     ///
     /// # Errors
-    /// [`Error::State`] if they do not.
+    /// [`Error::State`] if they do not; [`Error::Unsupported`] if no words of this build have it.
     pub const fn check(&self) -> Result<(), Error> {
         match (self.algorithm.block_size(), &self.chain) {
-            (64, Chain::Words32 { .. }) | (128, Chain::Words64 { .. }) => Ok(()),
-            (64 | 128, _) | (_, Chain::Words32 { .. } | Chain::Words64 { .. }) => Err(Error::State),
-            (_, Chain::Lanes(_)) => Ok(()),
+            (64, Chain::Words32 { .. }) => Ok(()),
+            #[cfg(feature = "sha512")]
+            (128, Chain::Words64 { .. }) => Ok(()),
+            #[cfg(feature = "sha3")]
+            (65..128 | 129.., Chain::Lanes(_)) => Ok(()),
+            (128, _) if !cfg!(feature = "sha512") => Err(Error::Unsupported),
+            (65..128 | 129.., _) if !cfg!(feature = "sha3") => Err(Error::Unsupported),
+            _ => Err(Error::State),
         }
     }
 
@@ -219,6 +253,7 @@ mod initial {
         [0xc1059ed8, 0x367cd507, 0x3070dd17, 0xf70e5939, 0xffc00b31, 0x68581511, 0x64f98fa7, 0xbefa4fa4];
     pub(super) const SHA256: [u32; 8] =
         [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+    #[cfg(feature = "sha512")]
     pub(super) const SHA384: [u64; 8] = [
         0xcbbb9d5dc1059ed8,
         0x629a292a367cd507,
@@ -229,6 +264,7 @@ mod initial {
         0xdb0c2e0d64f98fa7,
         0x47b5481dbefa4fa4,
     ];
+    #[cfg(feature = "sha512")]
     pub(super) const SHA512: [u64; 8] = [
         0x6a09e667f3bcc908,
         0xbb67ae8584caa73b,
@@ -239,6 +275,7 @@ mod initial {
         0x1f83d9abfb41bd6b,
         0x5be0cd19137e2179,
     ];
+    #[cfg(feature = "sha512")]
     pub(super) const SHA512_224: [u64; 8] = [
         0x8c3d37c819544da2,
         0x73e1996689dcd4d6,
@@ -249,6 +286,7 @@ mod initial {
         0x3f9d85a86a1d36c8,
         0x1112e6ad91d692a1,
     ];
+    #[cfg(feature = "sha512")]
     pub(super) const SHA512_256: [u64; 8] = [
         0x22312194fc2bf72c,
         0x9f555fa3c84c64c2,
@@ -321,6 +359,7 @@ impl<'a, D: Hash + ?Sized> Hasher<'a, D> {
     /// # Errors
     /// What the driver answers. The hasher must not be used further after an error.
     pub fn update(&mut self, mut data: &[u8]) -> Result<(), Error> {
+        self.state.check()?;
         let block_size = self.state.algorithm.block_size();
         if self.pending_length > 0 {
             let free = self.pending.get_mut(self.pending_length..block_size).ok_or(Error::State)?;

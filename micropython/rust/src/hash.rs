@@ -99,8 +99,11 @@ impl<'a> State<'a> {
                 words.iter_mut().zip(bytes).for_each(|(word, bytes)| *word = u32::from_ne_bytes(*bytes));
                 Chain::Words32 { words, length }
             }
+            #[cfg(feature = "sha512")]
             128 => Chain::Words64 { words: self.wide(), length: u128::from(length) },
-            _ => Chain::Lanes(self.wide()),
+            #[cfg(feature = "sha3")]
+            65..128 | 129.. => Chain::Lanes(self.wide()),
+            _ => return Err(Error::Internal),
         };
         Ok(HashState::from_chain(self.algorithm, chain)?)
     }
@@ -119,14 +122,17 @@ impl<'a> State<'a> {
                 bytes.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
                 *length
             }
+            #[cfg(feature = "sha512")]
             Chain::Words64 { words, length } => {
                 self.store_wide(words);
                 u64::try_from(*length).map_err(|_| Error::Internal)?
             }
+            #[cfg(feature = "sha3")]
             Chain::Lanes(words) => {
                 self.store_wide(words);
                 0
             }
+            _ => return Err(Error::Internal),
         };
         *self.head.last_chunk_mut::<8>().ok_or(Error::Internal)? = length.to_ne_bytes();
         Ok(())

@@ -6,7 +6,7 @@ use crate::{Error, Hash, HashAlgorithm, HashState, Software};
 use zeroize::Zeroize;
 
 /// Two blocks of the widest SHA-2, or one of the widest sponge.
-const MAX_PADDED: usize = 256;
+const MAX_PADDED: usize = if MAX_BLOCK > 64 { 256 } else { 128 };
 const _: () = assert!(MAX_BLOCK <= MAX_PADDED);
 
 #[cfg(feature = "md5")]
@@ -31,18 +31,6 @@ const fn compress_sha1(_: &mut [u32; 8], _: &[[u8; 64]]) -> Result<(), Error> {
     Err(Error::Unsupported)
 }
 
-#[cfg(feature = "sha512")]
-#[allow(clippy::unnecessary_wraps, reason = "as without the feature")]
-fn compress_sha512(words: &mut [u64; 8], blocks: &[[u8; 128]]) -> Result<(), Error> {
-    sha2::block_api::compress512(words, blocks);
-    Ok(())
-}
-
-#[cfg(not(feature = "sha512"))]
-const fn compress_sha512(_: &mut [u64; 8], _: &[[u8; 128]]) -> Result<(), Error> {
-    Err(Error::Unsupported)
-}
-
 impl<R> Hash for Software<R> {
     fn compress(&self, state: &mut HashState, blocks: &[u8]) -> Result<(), Error> {
         let algorithm = state.algorithm();
@@ -63,12 +51,14 @@ impl<R> Hash for Software<R> {
                 // FIPS 180-4 counts modulo 2^64 bits.
                 *length = length.wrapping_add(u64::try_from(blocks.len()).unwrap_or(u64::MAX));
             }
+            #[cfg(feature = "sha512")]
             Chain::Words64 { words, length } => {
                 let (whole, _) = blocks.as_chunks::<128>();
-                compress_sha512(words, whole)?;
+                sha2::block_api::compress512(words, whole);
                 *length = length.wrapping_add(u128::try_from(blocks.len()).unwrap_or(u128::MAX));
             }
-            Chain::Lanes(lanes) => absorb(lanes, algorithm.block_size(), blocks)?,
+            #[cfg(feature = "sha3")]
+            Chain::Lanes(lanes) => absorb(lanes, algorithm.block_size(), blocks),
         }
         Ok(())
     }
@@ -80,6 +70,7 @@ impl<R> Hash for Software<R> {
             return Err(Error::DataLength);
         }
         algorithm.check_output(output.len())?;
+        state.check()?;
 
         let mut state = state.clone();
         let mut padded = Secret::<MAX_PADDED>::zero();
@@ -94,12 +85,14 @@ impl<R> Hash for Software<R> {
                 let size = pad(padding, tail.len(), block_size, &bits)?;
                 self.compress(&mut state, padded.get(..size).ok_or(Error::DataLength)?)?;
             }
+            #[cfg(feature = "sha512")]
             Chain::Words64 { length, .. } => {
                 let tail_length = u128::try_from(tail.len()).unwrap_or(u128::MAX);
                 let bits = length.wrapping_add(tail_length).wrapping_mul(8);
                 let size = pad(padding, tail.len(), block_size, &bits.to_be_bytes())?;
                 self.compress(&mut state, padded.get(..size).ok_or(Error::DataLength)?)?;
             }
+            #[cfg(feature = "sha3")]
             Chain::Lanes(_) => {
                 // FIPS 202, §6: the domain's suffix bits, then pad10*1.
                 let suffix = if algorithm.digest_size().is_some() { 0x06 } else { 0x1f };
@@ -115,13 +108,15 @@ impl<R> Hash for Software<R> {
                 emit(output, words.iter().map(|word| word.to_le_bytes()));
             }
             Chain::Words32 { words, .. } => emit(output, words.iter().map(|word| word.to_be_bytes())),
+            #[cfg(feature = "sha512")]
             Chain::Words64 { words, .. } => emit(output, words.iter().map(|word| word.to_be_bytes())),
+            #[cfg(feature = "sha3")]
             Chain::Lanes(lanes) => {
                 let mut first = true;
                 for part in output.chunks_mut(block_size) {
                     if !first {
                         // Zeros add nothing, so this is the permutation alone.
-                        absorb(lanes, 8, &[0; 8])?;
+                        absorb(lanes, 8, &[0; 8]);
                     }
                     first = false;
                     emit(part, lanes.iter().map(|lane| lane.to_le_bytes()));
@@ -153,8 +148,7 @@ fn emit<const N: usize>(output: &mut [u8], words: impl Iterator<Item = [u8; N]>)
 }
 
 #[cfg(feature = "sha3")]
-#[allow(clippy::unnecessary_wraps, reason = "as without the feature")]
-fn absorb(lanes: &mut [u64; 25], rate: usize, blocks: &[u8]) -> Result<(), Error> {
+fn absorb(lanes: &mut [u64; 25], rate: usize, blocks: &[u8]) {
     keccak::Keccak::new().with_f1600(|permute| {
         for block in blocks.chunks_exact(rate) {
             let (words, _) = block.as_chunks::<8>();
@@ -162,10 +156,4 @@ fn absorb(lanes: &mut [u64; 25], rate: usize, blocks: &[u8]) -> Result<(), Error
             permute(lanes);
         }
     });
-    Ok(())
-}
-
-#[cfg(not(feature = "sha3"))]
-const fn absorb(_: &mut [u64; 25], _: usize, _: &[u8]) -> Result<(), Error> {
-    Err(Error::Unsupported)
 }

@@ -2,7 +2,9 @@
 
 use super::aes::{Encryptor, in_place, xor};
 use crate::secret::Secret;
-use crate::{AES_BLOCK, CmacState, Error, HashAlgorithm, Mac, Software, hmac_from_hash};
+use crate::{AES_BLOCK, CmacState, Error, Mac, Software};
+#[cfg(feature = "hmac")]
+use crate::{HashAlgorithm, hmac_from_hash};
 use zeroize::Zeroize;
 
 /// Doubles a field element (NIST SP 800-38B, §6.1) without a branch on its value.
@@ -67,6 +69,7 @@ impl<R> Mac for Software<R> {
         Ok(())
     }
 
+    #[cfg(feature = "hmac")]
     fn hmac(
         &self,
         algorithm: HashAlgorithm,
@@ -148,6 +151,7 @@ mod tests {
         assert_eq!(state, CmacState::default());
     }
 
+    #[cfg(feature = "hmac")]
     #[test]
     fn hmac_checks_its_arguments() {
         let driver = driver();

@@ -7,19 +7,26 @@
 use super::aes::{
     AesKey, aes_key, check_cbc_length, check_ecb_length, check_gcm_lengths, ctr_state, direction,
 };
-use super::hash::{advance, join, sha256_state, sha256_words, sha512_state, sha512_variant, sha512_words};
+use super::hash::{advance, join, sha256_state, sha256_words};
+#[cfg(feature = "sha512")]
+use super::hash::{sha512_state, sha512_variant, sha512_words};
 use super::{Operation, append, cmac, public_key};
 use crate::error::crypto_status;
 use crate::memory::{Access, Dma};
 use crate::server::{Context, Platform};
-use casemate_crypto::{AES_BLOCK, Chain, Driver, HashAlgorithm, HashState};
+#[cfg(feature = "sha3")]
+use casemate_crypto::Chain;
+use casemate_crypto::{AES_BLOCK, Driver, HashAlgorithm, HashState};
 use casemate_protocol::message::crypto::{CmacState, action, cipher, hash};
 use casemate_protocol::message::crypto_dma::{
     BlocksDmaResponse, CbcDmaRequest, CmacDmaRequest, CmacDmaResponse, CtrDmaRequest, CtrDmaResponse,
     EcbDmaRequest, GcmDmaRequest, GcmDmaResponse, RandomDmaRequest, RandomDmaResponse, Sha2DmaDigestResponse,
-    Sha3DmaRequest, Sha3DmaResponse, Sha256DmaRequest, Sha256DmaStateResponse, Sha512DmaRequest,
-    Sha512DmaStateResponse,
+    Sha256DmaRequest, Sha256DmaStateResponse,
 };
+#[cfg(feature = "sha3")]
+use casemate_protocol::message::crypto_dma::{Sha3DmaRequest, Sha3DmaResponse};
+#[cfg(feature = "sha512")]
+use casemate_protocol::message::crypto_dma::{Sha512DmaRequest, Sha512DmaStateResponse};
 use casemate_protocol::{DmaBuffer, KeyId, Layout, Status};
 use zeroize::Zeroize;
 
@@ -38,11 +45,17 @@ pub(super) fn dma<P: Platform>(
         (action::CIPHER, cipher::AES_GCM) => gcm(context, operation),
         (action::HASH, hash::SHA224) => sha256(context, operation, HashAlgorithm::Sha224),
         (action::HASH, hash::SHA256) => sha256(context, operation, HashAlgorithm::Sha256),
+        #[cfg(feature = "sha512")]
         (action::HASH, hash::SHA384) => sha512(context, operation, HashAlgorithm::Sha384),
+        #[cfg(feature = "sha512")]
         (action::HASH, hash::SHA512) => sha512(context, operation, HashAlgorithm::Sha512),
+        #[cfg(feature = "sha3")]
         (action::HASH, hash::SHA3_224) => sha3(context, operation, HashAlgorithm::Sha3_224),
+        #[cfg(feature = "sha3")]
         (action::HASH, hash::SHA3_256) => sha3(context, operation, HashAlgorithm::Sha3_256),
+        #[cfg(feature = "sha3")]
         (action::HASH, hash::SHA3_384) => sha3(context, operation, HashAlgorithm::Sha3_384),
+        #[cfg(feature = "sha3")]
         (action::HASH, hash::SHA3_512) => sha3(context, operation, HashAlgorithm::Sha3_512),
         (action::CMAC, _) => compute_cmac(context, operation),
         (action::PUBLIC_KEY, _) => public_key::dma::public_key(context, operation, sub),
@@ -281,6 +294,7 @@ fn sha256<P: Platform>(
     Ok(context.put(&response, operation.out))
 }
 
+#[cfg(feature = "sha512")]
 fn sha512<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -302,6 +316,7 @@ fn sha512<P: Platform>(
     Ok(context.put(&response, operation.out))
 }
 
+#[cfg(feature = "sha3")]
 fn sha3<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,

@@ -4,21 +4,28 @@ use super::Operation;
 use crate::error::crypto_status;
 use crate::server::{Context, Platform};
 use casemate_crypto::{Chain, Hash, HashAlgorithm, HashState};
-use casemate_protocol::message::crypto::{
-    Sha2DigestResponse, Sha3Request, Sha3Response, Sha256Request, Sha256StateResponse, Sha512Request,
-    Sha512StateResponse, hash,
-};
+use casemate_protocol::message::crypto::{Sha2DigestResponse, Sha256Request, Sha256StateResponse, hash};
+#[cfg(feature = "sha3")]
+use casemate_protocol::message::crypto::{Sha3Request, Sha3Response};
+#[cfg(feature = "sha512")]
+use casemate_protocol::message::crypto::{Sha512Request, Sha512StateResponse};
 use casemate_protocol::{Layout, Status};
 
 pub(super) fn hash<P: Platform>(context: &Context<'_, P>, operation: Operation<'_>) -> Result<usize, Status> {
     match operation.algorithm {
         hash::SHA224 => sha256(context, operation, HashAlgorithm::Sha224),
         hash::SHA256 => sha256(context, operation, HashAlgorithm::Sha256),
+        #[cfg(feature = "sha512")]
         hash::SHA384 => sha512(context, operation, HashAlgorithm::Sha384),
+        #[cfg(feature = "sha512")]
         hash::SHA512 => sha512(context, operation, HashAlgorithm::Sha512),
+        #[cfg(feature = "sha3")]
         hash::SHA3_224 => sha3(context, operation, HashAlgorithm::Sha3_224),
+        #[cfg(feature = "sha3")]
         hash::SHA3_256 => sha3(context, operation, HashAlgorithm::Sha3_256),
+        #[cfg(feature = "sha3")]
         hash::SHA3_384 => sha3(context, operation, HashAlgorithm::Sha3_384),
+        #[cfg(feature = "sha3")]
         hash::SHA3_512 => sha3(context, operation, HashAlgorithm::Sha3_512),
         _ => Err(Status::NOT_COMPILED_IN),
     }
@@ -78,6 +85,7 @@ pub(super) fn sha256_words(state: &HashState) -> Result<([u32; 8], (u32, u32)), 
     Ok((words, split(length)))
 }
 
+#[cfg(feature = "sha512")]
 pub(super) fn sha512_state(
     algorithm: HashAlgorithm,
     words: [u64; 8],
@@ -88,12 +96,14 @@ pub(super) fn sha512_state(
 }
 
 /// Chaining variables and the two words of the length.
+#[cfg(feature = "sha512")]
 pub(super) fn sha512_words(state: &HashState) -> Result<([u64; 8], (u32, u32)), Status> {
     let &Chain::Words64 { words, length } = state.chain() else { return Err(Status::ABORTED) };
     Ok((words, split(u64::try_from(length).map_err(|_| Status::BAD_ARGUMENTS)?)))
 }
 
 /// Messages for SHA-512 name its truncated variants in a field of their own.
+#[cfg(feature = "sha512")]
 pub(super) const fn sha512_variant(
     algorithm: HashAlgorithm,
     number: u32,
@@ -128,6 +138,7 @@ fn sha256<P: Platform>(
     Ok(context.put(&Sha256StateResponse { length_high, length_low, state: words, variant }, operation.out))
 }
 
+#[cfg(feature = "sha512")]
 #[inline(never)]
 fn sha512<P: Platform>(
     context: &Context<'_, P>,
@@ -146,6 +157,7 @@ fn sha512<P: Platform>(
     Ok(context.put(&Sha512StateResponse { length_high, length_low, state: words, variant }, operation.out))
 }
 
+#[cfg(feature = "sha3")]
 #[inline(never)]
 fn sha3<P: Platform>(
     context: &Context<'_, P>,
