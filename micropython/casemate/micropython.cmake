@@ -10,7 +10,7 @@ endif()
 set(CASEMATE_TARGET_DIR ${CMAKE_BINARY_DIR}/rust)
 set(CASEMATE_ARCHIVE ${CASEMATE_TARGET_DIR}/${CASEMATE_RUST_TARGET}/micropython-size/libcasemate_micropython.a)
 if(NOT CASEMATE_FEATURES)
-    set(CASEMATE_FEATURES md5 sha1 sha512 sha3 aead mac tls tls12 rsa resumption hsm)
+    set(CASEMATE_FEATURES md5 sha1 sha512 sha3 aead mac tls tls12 rsa p384 p521 resumption hsm)
 endif()
 string(REPLACE ";" "," CASEMATE_FEATURE_LIST "firmware;${CASEMATE_FEATURES}")
 

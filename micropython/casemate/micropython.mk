@@ -25,6 +25,8 @@ $(error WOLFSSL_USER_SETTINGS_FILE: $(WOLFSSL_USER_SETTINGS_FILE) does not exist
 endif
 CASEMATE_SETTINGS := $(shell $(CC) -dM -E -x c $(WOLFSSL_USER_SETTINGS_FILE) | sed -n 's/^\#define \([A-Z][A-Z0-9_]*\).*/\1/p')
 casemate_set = $(filter $(1),$(CASEMATE_SETTINGS))
+# Of the larger curves those that are asked for, if ECC_USER_CURVES says that they have to be.
+casemate_curve = $(if $(call casemate_set,ECC_USER_CURVES),$(if $(call casemate_set,HAVE_ECC$(1)),p$(1)),p$(1))
 CASEMATE_FEATURES := firmware
 CASEMATE_FEATURES += $(if $(call casemate_set,NO_MD5),,md5)
 CASEMATE_FEATURES += $(if $(call casemate_set,NO_SHA),,sha1)
@@ -32,14 +34,14 @@ CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_SHA384 WOLFSSL_SHA512),sha
 CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256),sha3)
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_AESGCM HAVE_AESCCM),aead)
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2),mac)
-CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_TLS13),tls $(if $(call casemate_set,WOLFSSL_NO_TLS12),,tls12) $(if $(call casemate_set,NO_RSA),,rsa) $(if $(call casemate_set,NO_SESSION_CACHE),,resumption))
+CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_TLS13),tls $(if $(call casemate_set,WOLFSSL_NO_TLS12),,tls12) $(if $(call casemate_set,NO_RSA),,rsa) $(call casemate_curve,384) $(call casemate_curve,521) $(if $(call casemate_set,NO_SESSION_CACHE),,resumption))
 CASEMATE_FEATURES += $(if $(call casemate_set,WOLFHSM_CFG_ENABLE_CLIENT),hsm)
 CASEMATE_OPTIMIZE := $(call casemate_set,WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED)
 ifneq ($(words $(CASEMATE_OPTIMIZE)),$(if $(CASEMATE_OPTIMIZE),1,0))
 $(error $(WOLFSSL_USER_SETTINGS_FILE): define one of $(CASEMATE_OPTIMIZE), not both)
 endif
 CASEMATE_PROFILE := $(if $(filter %_SIZE,$(CASEMATE_OPTIMIZE)),micropython-size,micropython)
-CASEMATE_KNOWN := WOLFSSL_TLS13 WOLFSSL_NO_TLS12 NO_RSA NO_SESSION_CACHE NO_ERROR_STRINGS NO_MD5 NO_SHA WOLFSSL_SHA384 WOLFSSL_SHA512 WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256 \
+CASEMATE_KNOWN := WOLFSSL_TLS13 WOLFSSL_NO_TLS12 NO_RSA ECC_USER_CURVES HAVE_ECC384 HAVE_ECC521 NO_SESSION_CACHE NO_ERROR_STRINGS NO_MD5 NO_SHA WOLFSSL_SHA384 WOLFSSL_SHA512 WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256 \
 	HAVE_AESGCM HAVE_AESCCM HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2 WOLFHSM_CFG_ENABLE_CLIENT WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED
 CASEMATE_IGNORED := $(filter-out $(CASEMATE_KNOWN),$(filter WOLF% HAVE_% NO_%,$(CASEMATE_SETTINGS)))
 ifneq ($(CASEMATE_IGNORED),)

@@ -1,4 +1,4 @@
-//! Key exchange: X25519 and ECDH on P-256 and P-384.
+//! Key exchange: X25519 and ECDH on P-256 and, with the feature `p384`, P-384.
 
 use crate::{Algorithms, DriverSource};
 use alloc::boxed::Box;
@@ -37,13 +37,18 @@ impl<S> fmt::Debug for Group<S> {
 impl<S: DriverSource> Algorithms<S> {
     const X25519: &'static Group<S> = &Group::new(None);
     const P256: &'static Group<S> = &Group::new(Some(Curve::P256));
+    #[cfg(feature = "p384")]
     const P384: &'static Group<S> = &Group::new(Some(Curve::P384));
 }
 
 /// All groups, the preferred one first.
 pub(crate) fn groups<S: DriverSource>() -> Vec<&'static dyn SupportedKxGroup> {
-    let groups: [&'static dyn SupportedKxGroup; 3] =
-        [Algorithms::<S>::X25519, Algorithms::<S>::P256, Algorithms::<S>::P384];
+    let groups: &[&'static dyn SupportedKxGroup] = &[
+        Algorithms::<S>::X25519,
+        Algorithms::<S>::P256,
+        #[cfg(feature = "p384")]
+        Algorithms::<S>::P384,
+    ];
     groups.to_vec()
 }
 

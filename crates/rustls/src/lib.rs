@@ -5,8 +5,8 @@
 //! | | |
 //! |---|---|
 //! | cipher suites | AES-128-GCM with SHA-256 and AES-256-GCM with SHA-384, in TLS 1.3 and, with ECDHE, in TLS 1.2 |
-//! | key exchange | X25519, P-256, P-384 |
-//! | signatures | ECDSA on P-256, P-384, P-521; Ed25519; RSA (PKCS#1 v1.5 and PSS) from 1024 bits on |
+//! | key exchange | X25519, P-256, P-384 (feature `p384`) |
+//! | signatures | ECDSA on P-256, P-384 (`p384`), P-521 (`p521`); Ed25519; RSA (PKCS#1 v1.5 and PSS) from 1024 bits on (`rsa`) |
 //!
 //! ChaCha20-Poly1305 is not there: the driver seam has no such family.
 //!
@@ -160,7 +160,9 @@ mod tls12 {
     const ECDSA: &[SignatureScheme] = &[
         SignatureScheme::ED25519,
         SignatureScheme::ECDSA_NISTP256_SHA256,
+        #[cfg(feature = "p384")]
         SignatureScheme::ECDSA_NISTP384_SHA384,
+        #[cfg(feature = "p521")]
         SignatureScheme::ECDSA_NISTP521_SHA512,
     ];
     #[cfg(feature = "rsa")]

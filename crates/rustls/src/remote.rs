@@ -1,7 +1,7 @@
 //! Private keys that are elsewhere, as signers: what needs no secret is done here, the rest there.
 
 use crate::DriverSource;
-use crate::sign::{Kind, choose, failed, refused, signature_algorithm};
+use crate::sign::{Kind, choose, failed, refused, signature_algorithm, usable};
 use crate::verify::digest;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -80,8 +80,7 @@ pub(crate) fn is_usable(public: &[u8]) -> bool {
 
 fn kind(public: &[u8]) -> Option<(Kind, usize)> {
     if let Ok(key) = EcKey::decode(public) {
-        let usable = matches!(key.curve, Curve::P256 | Curve::P384 | Curve::P521);
-        return usable.then_some((Kind::Ec(key.curve), 0));
+        return usable(key.curve).then_some((Kind::Ec(key.curve), 0));
     }
     if Ed25519Key::decode(public).is_ok() {
         return Some((Kind::Ed25519, 0));

@@ -56,6 +56,13 @@ pub(crate) fn refused() -> Error {
     Error::General("this is no private key that TLS can use: pass EC, Ed25519 or RSA".into())
 }
 
+/// Whether this build has a curve.
+pub(crate) fn usable(curve: Curve) -> bool {
+    curve == Curve::P256
+        || (cfg!(feature = "p384") && curve == Curve::P384)
+        || (cfg!(feature = "p521") && curve == Curve::P521)
+}
+
 /// Loads a PKCS#8, SEC 1 or PKCS#1 key. Its form is checked here; a driver checks its numbers when it signs.
 pub(crate) fn load<S: DriverSource>(key: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, Error> {
     let der = key.secret_der();
@@ -66,8 +73,7 @@ pub(crate) fn load<S: DriverSource>(key: &PrivateKeyDer<'_>) -> Result<Arc<dyn S
 
 fn kind(der: &[u8]) -> Option<Kind> {
     if let Ok(key) = EcKey::decode(der) {
-        let usable = matches!(key.curve, Curve::P256 | Curve::P384 | Curve::P521);
-        return (usable && key.private.is_some()).then_some(Kind::Ec(key.curve));
+        return (usable(key.curve) && key.private.is_some()).then_some(Kind::Ec(key.curve));
     }
     if let Ok(key) = Ed25519Key::decode(der) {
         return key.seed.is_some().then_some(Kind::Ed25519);

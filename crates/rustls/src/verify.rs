@@ -46,11 +46,17 @@ impl<S: DriverSource> Algorithms<S> {
     const P256_SHA256: &'static Verifier<S> = &Verifier::new(Kind::Ecdsa(Curve::P256, HashAlgorithm::Sha256));
     const P256_SHA384: &'static Verifier<S> = &Verifier::new(Kind::Ecdsa(Curve::P256, HashAlgorithm::Sha384));
     const P256_SHA512: &'static Verifier<S> = &Verifier::new(Kind::Ecdsa(Curve::P256, HashAlgorithm::Sha512));
+    #[cfg(feature = "p384")]
     const P384_SHA256: &'static Verifier<S> = &Verifier::new(Kind::Ecdsa(Curve::P384, HashAlgorithm::Sha256));
+    #[cfg(feature = "p384")]
     const P384_SHA384: &'static Verifier<S> = &Verifier::new(Kind::Ecdsa(Curve::P384, HashAlgorithm::Sha384));
+    #[cfg(feature = "p384")]
     const P384_SHA512: &'static Verifier<S> = &Verifier::new(Kind::Ecdsa(Curve::P384, HashAlgorithm::Sha512));
+    #[cfg(feature = "p521")]
     const P521_SHA256: &'static Verifier<S> = &Verifier::new(Kind::Ecdsa(Curve::P521, HashAlgorithm::Sha256));
+    #[cfg(feature = "p521")]
     const P521_SHA384: &'static Verifier<S> = &Verifier::new(Kind::Ecdsa(Curve::P521, HashAlgorithm::Sha384));
+    #[cfg(feature = "p521")]
     const P521_SHA512: &'static Verifier<S> = &Verifier::new(Kind::Ecdsa(Curve::P521, HashAlgorithm::Sha512));
     const ED25519: &'static Verifier<S> = &Verifier::new(Kind::Ed25519);
 
@@ -58,11 +64,17 @@ impl<S: DriverSource> Algorithms<S> {
         Self::P256_SHA256,
         Self::P256_SHA384,
         Self::P256_SHA512,
+        #[cfg(feature = "p384")]
         Self::P384_SHA256,
+        #[cfg(feature = "p384")]
         Self::P384_SHA384,
+        #[cfg(feature = "p384")]
         Self::P384_SHA512,
+        #[cfg(feature = "p521")]
         Self::P521_SHA256,
+        #[cfg(feature = "p521")]
         Self::P521_SHA384,
+        #[cfg(feature = "p521")]
         Self::P521_SHA512,
         Self::ED25519,
         #[cfg(feature = "rsa")]
@@ -81,9 +93,36 @@ impl<S: DriverSource> Algorithms<S> {
 
     /// In TLS 1.2 a scheme names the hash only, in TLS 1.3 the curve too: the first entry is TLS 1.3's.
     const MAPPING: &'static [(SignatureScheme, Verifiers)] = &[
-        (SignatureScheme::ECDSA_NISTP256_SHA256, &[Self::P256_SHA256, Self::P384_SHA256, Self::P521_SHA256]),
-        (SignatureScheme::ECDSA_NISTP384_SHA384, &[Self::P384_SHA384, Self::P256_SHA384, Self::P521_SHA384]),
-        (SignatureScheme::ECDSA_NISTP521_SHA512, &[Self::P521_SHA512, Self::P256_SHA512, Self::P384_SHA512]),
+        (
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            &[
+                Self::P256_SHA256,
+                #[cfg(feature = "p384")]
+                Self::P384_SHA256,
+                #[cfg(feature = "p521")]
+                Self::P521_SHA256,
+            ],
+        ),
+        #[cfg(feature = "p384")]
+        (
+            SignatureScheme::ECDSA_NISTP384_SHA384,
+            &[
+                Self::P384_SHA384,
+                Self::P256_SHA384,
+                #[cfg(feature = "p521")]
+                Self::P521_SHA384,
+            ],
+        ),
+        #[cfg(feature = "p521")]
+        (
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            &[
+                Self::P521_SHA512,
+                Self::P256_SHA512,
+                #[cfg(feature = "p384")]
+                Self::P384_SHA512,
+            ],
+        ),
         (SignatureScheme::ED25519, &[Self::ED25519]),
         #[cfg(feature = "rsa")]
         (SignatureScheme::RSA_PSS_SHA256, &[Self::PSS_SHA256]),

@@ -301,7 +301,7 @@ mod port {
         #[cfg(feature = "tls")]
         pub(super) fn casemate_port_time() -> u64;
         /// Memory of the running call will be used by later ones, of other sessions.
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "resumption")]
         pub(super) fn casemate_port_memory_is_shared();
         /// Asks the program about a certificate: 0 if it has no objection. Does not raise.
         #[cfg(feature = "tls")]
