@@ -13,6 +13,7 @@ const DEVICE_CRATES: &[&str] = &[
     "transport",
     "nvm",
     "crypto",
+    "crypto-stm32",
     "hash-signatures",
     "x509",
     "server",

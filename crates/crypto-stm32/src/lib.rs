@@ -1,0 +1,64 @@
+//! The AES and hash processors of STM32 F2, F4, F7 and H7 behind the cryptographic driver seam.
+//!
+//! **These drivers have never run on silicon.** They follow the register descriptions of ST's reference manuals RM0033 (F2),
+//! RM0090 (F4), RM0385 (F7) and RM0433 (H7), and their tests run against a model of the registers that was written from the same
+//! descriptions: what a description leaves open, the model does not know either. Run the conformance suite on the chip first.
+//!
+//! | driver | does | chips that have the processor, among others |
+//! |---|---|---|
+//! | [`Cryp`] | AES-ECB, CBC and CTR with keys of 128, 192 and 256 bits | F215, F217, F415, F417, F437, F439, F479, F756, F777, F779, H753, H755, H757 |
+//! | [`HashProcessor`] | SHA-1 and MD5, on newer chips SHA-224 and SHA-256, of a message that is there as a whole | the same |
+//!
+//! What a driver does not do it declines, and [`Prefer`](casemate_crypto::Prefer) asks the software: other algorithms, arguments
+//! that are errors, a processor that does not answer because its clock is off, and calls while another one is under way. Hashes
+//! that arrive piece by piece are declined as well: the processor keeps their state to itself.
+//!
+//! ```
+//! use casemate_crypto::{Prefer, Random, Software};
+//! use casemate_crypto_stm32::{Cryp, HashKinds, HashProcessor, Mapped};
+//!
+//! # struct Generator;
+//! # impl Random for Generator {}
+//! // STM32F437, after both clocks have been switched on in RCC_AHB2ENR.
+//! // SAFETY: these are the addresses of the two processors, and nothing else uses them.
+//! let (cryp, hash) = unsafe { (Mapped::new(Mapped::CRYP_F2_F4_F7), Mapped::new(Mapped::HASH_F2_F4_F7)) };
+//! let driver = Prefer::new(
+//!     Prefer::new(Cryp::new(cryp), HashProcessor::new(hash, HashKinds::WithSha2)),
+//!     Software::new(Generator),
+//! );
+//! # let _ = driver;
+//! ```
+//!
+//! # What it promises
+//!
+//! - A key is written to the processor for one operation and overwritten after it, also if the operation fails.
+//! - No wait lasts for ever: a processor that does not finish is [`Error::Hardware`](casemate_crypto::Error::Hardware).
+//! - Whether the processors leak keys through their power consumption or timing is not known; ST promises nothing for these series.
+#![no_std]
+#![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_possible_wrap
+    )
+)]
+
+mod cryp;
+mod hash;
+#[allow(unsafe_code, reason = "registers are memory")]
+mod mapped;
+#[cfg(test)]
+mod model;
+mod registers;
+
+pub use cryp::Cryp;
+pub use hash::{HashKinds, HashProcessor};
+pub use mapped::Mapped;
+pub use registers::{Register, Registers};

@@ -1,0 +1,155 @@
+//! The registers of both processors: offsets and bits.
+
+use casemate_crypto::Error;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// A register of a processor. There are no others than those that this crate names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Register(u16);
+
+impl Register {
+    pub(crate) const fn new(offset: u16) -> Self {
+        Self(offset)
+    }
+
+    /// How far from the processor's address the register is, in bytes: a multiple of 4 below 1024.
+    #[must_use]
+    pub const fn offset(self) -> u16 {
+        self.0
+    }
+}
+
+/// The registers of one processor.
+pub trait Registers {
+    /// Reads a register.
+    fn read(&self, register: Register) -> u32;
+    /// Writes a register.
+    fn write(&self, register: Register, value: u32);
+}
+
+impl<T: Registers + ?Sized> Registers for &T {
+    fn read(&self, register: Register) -> u32 {
+        (**self).read(register)
+    }
+
+    fn write(&self, register: Register, value: u32) {
+        (**self).write(register, value);
+    }
+}
+
+/// How often a status register is read before a processor counts as broken. A block takes tens of cycles.
+const PATIENCE: u32 = 100_000;
+
+/// Waits until the bits of `mask` in a status register are `value`.
+pub(crate) fn wait<R: Registers>(
+    registers: &R,
+    status: Register,
+    mask: u32,
+    value: u32,
+) -> Result<(), Error> {
+    for _ in 0..PATIENCE {
+        if registers.read(status) & mask == value {
+            return Ok(());
+        }
+    }
+    Err(Error::Hardware)
+}
+
+/// A processor in use: one caller at a time, for an interrupt or another thread may come in between.
+pub(crate) struct Turn<'a>(&'a AtomicBool);
+
+impl<'a> Turn<'a> {
+    /// Takes the processor; declines while somebody else has it.
+    pub(crate) fn take(busy: &'a AtomicBool) -> Result<Self, Error> {
+        if busy.swap(true, Ordering::Acquire) { Err(Error::Unsupported) } else { Ok(Self(busy)) }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// CRYP (RM0090, chapter 23).
+pub(crate) mod cryp {
+    use super::Register;
+
+    pub(crate) const CONTROL: Register = Register::new(0x00);
+    pub(crate) const STATUS: Register = Register::new(0x04);
+    pub(crate) const INPUT: Register = Register::new(0x08);
+    pub(crate) const OUTPUT: Register = Register::new(0x0c);
+    /// Key words, the most significant first; shorter keys are in the last ones.
+    pub(crate) const KEY: [Register; 8] = [
+        Register::new(0x20),
+        Register::new(0x24),
+        Register::new(0x28),
+        Register::new(0x2c),
+        Register::new(0x30),
+        Register::new(0x34),
+        Register::new(0x38),
+        Register::new(0x3c),
+    ];
+    /// Words of the initialisation vector, the most significant first.
+    pub(crate) const VECTOR: [Register; 4] =
+        [Register::new(0x40), Register::new(0x44), Register::new(0x48), Register::new(0x4c)];
+
+    /// In [`CONTROL`].
+    pub(crate) const DECRYPT: u32 = 1 << 2;
+    pub(crate) const MODE_ECB: u32 = 4 << 3;
+    pub(crate) const MODE_CBC: u32 = 5 << 3;
+    pub(crate) const MODE_CTR: u32 = 6 << 3;
+    /// Makes the key for decryption from that for encryption.
+    pub(crate) const MODE_PREPARE: u32 = 7 << 3;
+    /// Data words hold bytes, the first in the lowest bits.
+    pub(crate) const BYTES: u32 = 2 << 6;
+    pub(crate) const KEY_192: u32 = 1 << 8;
+    pub(crate) const KEY_256: u32 = 2 << 8;
+    pub(crate) const FLUSH: u32 = 1 << 14;
+    pub(crate) const ENABLE: u32 = 1 << 15;
+
+    /// In [`STATUS`].
+    pub(crate) const INPUT_EMPTY: u32 = 1 << 0;
+    pub(crate) const INPUT_ROOM: u32 = 1 << 1;
+    pub(crate) const OUTPUT_THERE: u32 = 1 << 2;
+    pub(crate) const BUSY: u32 = 1 << 4;
+    pub(crate) const ALL: u32 = 0x1f;
+}
+
+/// HASH (RM0090, chapter 25).
+pub(crate) mod hash {
+    use super::Register;
+
+    pub(crate) const CONTROL: Register = Register::new(0x00);
+    pub(crate) const INPUT: Register = Register::new(0x04);
+    pub(crate) const START: Register = Register::new(0x08);
+    pub(crate) const STATUS: Register = Register::new(0x24);
+    /// The words of the digest.
+    pub(crate) const DIGEST: [Register; 8] = [
+        Register::new(0x0c),
+        Register::new(0x10),
+        Register::new(0x14),
+        Register::new(0x18),
+        Register::new(0x1c),
+        Register::new(0x324),
+        Register::new(0x328),
+        Register::new(0x32c),
+    ];
+
+    /// In [`CONTROL`].
+    pub(crate) const INITIALIZE: u32 = 1 << 2;
+    /// Data words hold bytes, the first in the lowest bits.
+    pub(crate) const BYTES: u32 = 2 << 4;
+    pub(crate) const SHA1: u32 = 0;
+    pub(crate) const MD5: u32 = 1 << 7;
+    pub(crate) const SHA224: u32 = 1 << 18;
+    pub(crate) const SHA256: u32 = 1 << 18 | 1 << 7;
+
+    /// In [`START`], beside the number of valid bits of the last word (0: all): pads and makes the digest.
+    pub(crate) const FINISH: u32 = 1 << 8;
+
+    /// In [`STATUS`].
+    pub(crate) const ROOM: u32 = 1 << 0;
+    pub(crate) const DONE: u32 = 1 << 1;
+    pub(crate) const BUSY: u32 = 1 << 3;
+}
