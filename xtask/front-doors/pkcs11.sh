@@ -1,36 +1,18 @@
 #!/bin/bash
-# Real programs use a PKCS#11 module: pkcs11.sh NAME MODULE FOLDER [PYTHON]
+# Real programs use a PKCS#11 module: pkcs11.sh NAME MODULE FOLDER [PYTHON [PROVIDER]]
 # The token must be initialized and empty, with the label "test" and the PIN 1234. Each line of the report says how one
 # program fared; the exit status is the number of those that failed.
 set -u
-name=$1 module=$2 folder=$3 python=${4:-}
-export PKCS11_MODULE_PATH=$module LC_ALL=C
+name=$1 module=$2 folder=$3 python=${4:-} provider=${5:-}
+export PKCS11_MODULE_PATH=$module
 here=$(cd "$(dirname "$0")" && pwd)
-failures=0
-children=()
+. "$here/common.sh"
 system_module=/etc/pkcs11/modules/casemate-front-doors.module
 cd "$folder" || exit 99
-trap 'for child in "${children[@]}"; do kill "$child" 2>/dev/null; done; [ "$(id -u)" != 0 ] || rm -f "$system_module"' EXIT
-
-# attempt NAME COMMAND...: runs it, and says how it went.
-attempt() {
-    local what=$1
-    shift
-    if "$@" >"log.$what" 2>&1 </dev/null; then
-        echo "$name  ok    $what"
-    else
-        echo "$name  FAIL  $what"
-        tail -n 5 "log.$what" | sed 's/^/        /'
-        failures=$((failures + 1))
-    fi
-}
+trap 'stop_children; [ "$(id -u)" != 0 ] || rm -f "$system_module"' EXIT
 
 tool() { pkcs11-tool --module "$module" --token-label test --session-rw --login --pin 1234 "$@"; }
 uri() { echo "pkcs11:token=test;object=$1;type=private?pin-value=1234"; }
-pattern() { grep -q "$1" "$2" || { cat "$2"; return 1; }; }
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-# Waits until something listens.
-listening() { for _ in $(seq 100); do (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return; sleep 0.1; done; return 1; }
 echo "what is signed" >data
 
 slots() { pkcs11-tool --module "$module" --list-slots >slots && pattern "token label *: test" slots; }
@@ -86,9 +68,13 @@ port=$(free_port)
 openssl s_server -engine pkcs11 -keyform engine -key "$(uri ec)" -cert ec.pem -Verify 1 -CAfile rsa.pem -www \
     -accept "127.0.0.1:$port" >server.log 2>&1 &
 children+=($!)
-tls() { listening "$port" && timeout 30 openssl s_client -ign_eof -connect "127.0.0.1:$port" -engine pkcs11 -keyform engine -key "$(uri rsa)" \
-    -cert rsa.pem -CAfile ec.pem -verify_return_error -servername localhost "$1" >client.log 2>&1 <<<"GET / HTTP/1.0
-"; pattern "Verify return code: 0" client.log && pattern "Client certificate" client.log; }
+tls() {
+    listening "$port" || return 1
+    timeout 120 openssl s_client -ign_eof -connect "127.0.0.1:$port" -engine pkcs11 -keyform engine -key "$(uri rsa)" \
+        -cert rsa.pem -CAfile ec.pem -verify_return_error -servername localhost "$1" >client.log 2>&1 <<<"GET / HTTP/1.0
+"
+    pattern "Verify return code: 0" client.log && pattern "Client certificate" client.log
+}
 attempt openssl-tls13-both-ends tls -tls1_3
 attempt openssl-tls12-both-ends tls -tls1_2
 web_port=$(free_port)
@@ -109,7 +95,7 @@ ssh_port=$(free_port)
 /usr/sbin/sshd -D -e -f /dev/null -p "$ssh_port" -h "$folder/host" -o ListenAddress=127.0.0.1 -o PidFile=none -o UsePAM=no \
     -o StrictModes=no -o AuthorizedKeysFile="$folder/authorized" -o PermitRootLogin=yes >sshd.log 2>&1 &
 children+=($!)
-log_in() { listening "$ssh_port" && timeout 30 ssh -F /dev/null -I "$module" -p "$ssh_port" \
+log_in() { listening "$ssh_port" && timeout 120 ssh -F /dev/null -I "$module" -p "$ssh_port" \
     -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o PreferredAuthentications=publickey \
     -o IdentitiesOnly=no 127.0.0.1 echo "logged in" >ssh.log; pattern "logged in" ssh.log; }
 attempt ssh-login log_in
@@ -134,6 +120,29 @@ attempt p11-kit-list-modules kit
 
 if [ -n "$python" ]; then
     attempt python-pkcs11 "$python" "$here/pkcs11_python.py" "$module"
+fi
+
+# A Java keystore: keytool makes a key pair in the token, and signs a certificate and a request with it.
+cat >pkcs11.cfg <<X
+name = Tested
+library = $module
+slotListIndex = 0
+attributes(generate, CKO_PRIVATE_KEY, *) = {
+  CKA_TOKEN = true
+}
+X
+java_keys() { keytool -keystore NONE -storetype PKCS11 -storepass 1234 -addprovider SunPKCS11 -providerArg pkcs11.cfg \
+    -providerName SunPKCS11-Tested "$@"; }
+java_pair() {
+    java_keys -genkeypair -alias "java-$1" -dname CN=localhost "${@:2}" && java_keys -list >java.list &&
+        pattern "java-$1, PrivateKeyEntry" java.list && java_keys -exportcert -rfc -alias "java-$1" -file java.pem &&
+        openssl verify -CAfile java.pem java.pem && java_keys -certreq -alias "java-$1" -file java.csr &&
+        openssl req -in java.csr -verify -noout
+}
+attempt java-keystore-ec java_pair ec -keyalg EC -groupname secp256r1
+attempt java-keystore-rsa java_pair rsa -keyalg RSA -keysize 2048
+if [ -n "$provider" ]; then
+    . "$here/provider.sh"
 fi
 delete() { tool --delete-object --type privkey --id 01 && tool --delete-object --type pubkey --id 01 && tool --list-objects >left &&
     ! grep -q "label: *rsa" left; }

@@ -1,20 +1,23 @@
 //! The `front-doors` step: programs that people have use keys of a server.
 //!
-//! `xtask/front-doors/pkcs11.sh` runs OpenSC, OpenSSL, curl, OpenSSH, GnuTLS, p11-kit and python-pkcs11 on the PKCS#11
+//! `xtask/front-doors/pkcs11.sh` runs OpenSC, OpenSSL, curl, OpenSSH, GnuTLS, p11-kit, python-pkcs11 and Java on the PKCS#11
 //! module, with a server that has users and with one that has none, and on SoftHSM 2 for comparison, whose failures do
-//! not count.
+//! not count; `provider.sh` is the part with OpenSSL 3.5 and pkcs11-provider. `https.sh` has curl ask the rustls example
+//! server.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use crate::apt::{Apt, Kind};
 use crate::command::Task;
 use crate::{Context, Outcome, tools};
 
 /// What the script calls.
 const PACKAGES: &[&str] = &[
     "curl",
+    "default-jre-headless",
     "gnutls-bin",
     "libengine-pkcs11-openssl",
     "opensc",
@@ -29,7 +32,11 @@ const PIN: &str = "1234";
 const ADMINISTRATOR_PIN: &str = "adminadmin";
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// How long the programs may take with one module.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(900);
+/// The first Debian release with a package of pkcs11-provider, and what of it runs beside another release's files.
+const PROVIDER_SUITE: &str = "trixie";
+const PROVIDER_PACKAGES: &[&str] =
+    &["libc6", "libgcc-s1", "libssl3t64", "libzstd1", "openssl", "pkcs11-provider", "zlib1g"];
 
 pub(crate) fn front_doors(context: &Context, _: &[String]) -> Outcome {
     if !PACKAGES.iter().all(|package| tools::installed(package))
@@ -80,28 +87,33 @@ impl Drop for Server {
 }
 
 fn run(context: &Context) -> Result<String, String> {
+    // The whole workspace's libraries, because so most of what the step `unit` has compiled is used again.
     Task::cargo(context)
-        .arguments(["build", "-p", "casemate-cli", "-p", "casemate-pkcs11"])
+        .arguments(["build", "--workspace", "--features", "casemate-rustls/hsm"])
+        .arguments(["--bin", "casemate", "--lib", "--example", "https"])
         .locked(context)
         .run()?;
-    let casemate = context.target.join("debug").join("casemate");
-    let module = context.target.join("debug").join("libcasemate_pkcs11.so");
     // A short path: sockets have paths of at most 107 bytes.
     let folder = std::env::temp_dir().join(format!("casemate-front-doors-{}", std::process::id()));
-    let outcome = all(context, &casemate, &module, &folder);
+    let outcome = all(context, &folder);
     if outcome.is_ok() {
         let _ = fs::remove_dir_all(&folder);
     }
     outcome.map_err(|fault| format!("{fault}; logs are in {}", folder.display()))
 }
 
-fn all(context: &Context, casemate: &Path, module: &Path, folder: &Path) -> Result<String, String> {
-    let python = python(context);
-    let interpreter = python.as_deref().unwrap_or(Path::new(""));
+fn all(context: &Context, folder: &Path) -> Result<String, String> {
+    let built = context.target.join("debug");
+    let (casemate, module) = (built.join("casemate"), built.join("libcasemate_pkcs11.so"));
+    let (python, provider) = (python(context), provider(context));
+    let mut programs = Programs { python: python.as_deref(), provider: None };
+    if let Ok(provider) = &provider {
+        programs.provider = Some(provider);
+    }
     let mut faults = Vec::new();
     for (name, users) in [("casemate", false), ("casemate-users", true)] {
         let work = fresh(&folder.join(name))?;
-        let (server, socket) = Server::start(casemate, &work, users)?;
+        let (server, socket) = Server::start(&casemate, &work, users)?;
         let address = format!("unix://{}", socket.display());
         let environment = [("CASEMATE_SERVER", address.as_str()), ("CASEMATE_TOKEN_LABEL", "test")];
         if users {
@@ -111,11 +123,21 @@ fn all(context: &Context, casemate: &Path, module: &Path, folder: &Path) -> Resu
                 .arguments(["--init-pin", "--pin", PIN])
                 .run()?;
         }
-        if let Err(fault) = script(context, name, module, &work, interpreter, &environment) {
+        if let Err(fault) = pkcs11(context, name, &module, &work, &programs, &environment) {
             faults.push(fault);
         }
         drop(server);
     }
+    let work = fresh(&folder.join("https"))?;
+    let (server, socket) = Server::start(&casemate, &work, false)?;
+    let https = script(context, "https.sh")
+        .variable("CASEMATE_SERVER", format!("unix://{}", socket.display()))
+        .arguments(["casemate".as_ref(), casemate.as_os_str()])
+        .arguments([built.join("examples").join("https"), work]);
+    if let Err(fault) = https.run() {
+        faults.push(fault);
+    }
+    drop(server);
     let work = fresh(&folder.join("softhsm"))?;
     let tokens = fresh(&work.join("tokens"))?;
     let configuration = work.join("softhsm2.conf");
@@ -127,39 +149,49 @@ fn all(context: &Context, casemate: &Path, module: &Path, folder: &Path) -> Resu
         .arguments(["--init-token", "--free", "--label", "test", "--pin", PIN, "--so-pin", PIN])
         .run()?;
     // For comparison: what fails there is its own affair.
-    let _ = script(context, "softhsm", Path::new(SOFTHSM), &work, interpreter, &environment);
+    let _ = pkcs11(context, "softhsm", Path::new(SOFTHSM), &work, &programs, &environment);
     if !faults.is_empty() {
         return Err(faults.join("; "));
     }
-    Ok(if python.is_none() {
-        "without python-pkcs11, which pip could not install".to_owned()
-    } else {
-        String::new()
-    })
+    let mut notes = Vec::new();
+    if python.is_none() {
+        notes.push("without python-pkcs11, which pip could not install".to_owned());
+    }
+    if let Err(reason) = provider {
+        notes.push(format!("without pkcs11-provider: {reason}"));
+    }
+    Ok(notes.join("; "))
+}
+
+/// Programs that may be missing.
+struct Programs<'a> {
+    /// A Python with python-pkcs11.
+    python: Option<&'a Path>,
+    /// The folder with pkcs11-provider.
+    provider: Option<&'a Path>,
 }
 
 fn set(task: Task, environment: &[(&str, &str)]) -> Task {
     environment.iter().fold(task, |task, (name, value)| task.variable(name, value))
 }
 
-fn script(
+fn script(context: &Context, name: &str) -> Task {
+    let script = context.root.join("xtask").join("front-doors").join(name);
+    Task::new("bash").arguments([script]).limit(LIMIT)
+}
+
+fn pkcs11(
     context: &Context,
     name: &str,
     module: &Path,
     folder: &Path,
-    python: &Path,
+    programs: &Programs<'_>,
     environment: &[(&str, &str)],
 ) -> Result<(), String> {
-    let script = context.root.join("xtask").join("front-doors").join("pkcs11.sh");
-    set(Task::new("bash"), environment)
-        .arguments([
-            script.as_os_str(),
-            name.as_ref(),
-            module.as_os_str(),
-            folder.as_os_str(),
-            python.as_os_str(),
-        ])
-        .limit(LIMIT)
+    let optional = |path: Option<&Path>| path.unwrap_or(Path::new("")).as_os_str().to_owned();
+    set(script(context, "pkcs11.sh"), environment)
+        .arguments([name.as_ref(), module.as_os_str(), folder.as_os_str()])
+        .arguments([optional(programs.python), optional(programs.provider)])
         .run()
 }
 
@@ -184,4 +216,34 @@ fn python(context: &Context) -> Option<PathBuf> {
     }
     Task::new(&interpreter).arguments(["-m", "pip", "install", "--quiet", "python-pkcs11"]).run().ok()?;
     works().then_some(interpreter)
+}
+
+/// pkcs11-provider and the OpenSSL that it belongs to, unpacked below the target directory and not installed; made once.
+/// Debian 12 has no package of it, so they come from the next release, with the C library that they need.
+fn provider(context: &Context) -> Result<PathBuf, String> {
+    let folder = context.target.join("xtask-tools").join("pkcs11-provider");
+    let root = folder.join("root");
+    if root.is_dir() {
+        return Ok(root);
+    }
+    let packages = folder.join("packages");
+    let unpacked = folder.join("unpacked");
+    for left in [&packages, &unpacked] {
+        // What an interrupted run left behind; often there is nothing.
+        let _ = fs::remove_dir_all(left);
+        fresh(left)?;
+    }
+    let apt = Apt::new(&folder.join("apt"), Kind::Binary, PROVIDER_SUITE)?;
+    apt.get(&packages).arguments(["update"]).run()?;
+    apt.get(&packages).arguments(["download"]).arguments(PROVIDER_PACKAGES).run()?;
+    let entries = fs::read_dir(&packages).map_err(|error| format!("{}: {error}", packages.display()))?;
+    for package in entries.flatten() {
+        Task::new("dpkg-deb")
+            .arguments(["-x".as_ref(), package.path().as_os_str(), unpacked.as_os_str()])
+            .run()?;
+    }
+    fs::rename(&unpacked, &root).map_err(|error| format!("{} cannot be made: {error}", root.display()))?;
+    // The archives and apt's lists are larger than what is kept.
+    let _ = (fs::remove_dir_all(&packages), fs::remove_dir_all(folder.join("apt")));
+    Ok(root)
 }

@@ -2,6 +2,7 @@
 //!
 //! Only the standard library is used, so that the checks start on a fresh clone without a download.
 
+mod apt;
 mod c_library;
 mod command;
 mod deb;

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::apt::{Apt, Kind};
 use crate::command::Task;
 use crate::{Context, Outcome, tools};
 
@@ -201,63 +202,17 @@ fn source(folder: &Path) -> Result<PathBuf, String> {
 
 /// Gets the archive with apt's own client and a configuration that leaves the system's alone.
 fn fetch(folder: &Path) -> Result<PathBuf, String> {
-    let mirror = mirror().ok_or("no Debian mirror in apt's sources: set MICROPYTHON_SRC to a source tree")?;
-    let apt = folder.join("apt");
-    for part in ["lists/partial", "cache/archives/partial"] {
-        let part = apt.join(part);
-        fs::create_dir_all(&part).map_err(|error| format!("{} cannot be made: {error}", part.display()))?;
-    }
-    let list = apt.join("sources.list");
-    let line =
-        format!("deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {SUITE} main\n");
-    fs::write(&list, line).map_err(|error| format!("{} cannot be written: {error}", list.display()))?;
-    let apt_get = || {
-        let mut task =
-            Task::new("apt-get").directory(folder).limit(Duration::from_secs(600)).arguments(["-q"]);
-        for option in [
-            format!("Dir::Etc::sourcelist={}", list.display()),
-            "Dir::Etc::sourceparts=-".to_owned(),
-            format!("Dir::State::lists={}", apt.join("lists").display()),
-            format!("Dir::Cache={}", apt.join("cache").display()),
-            "Dir::Etc::preferences=-".to_owned(),
-            "Dir::Etc::preferencesparts=-".to_owned(),
-            "APT::Get::List-Cleanup=0".to_owned(),
-            "APT::Sandbox::User=root".to_owned(),
-        ] {
-            task = task.arguments(["-o", &option]);
-        }
-        task
-    };
-    apt_get().arguments(["update"]).run()?;
+    let apt = Apt::new(&folder.join("apt"), Kind::Source, SUITE)
+        .map_err(|reason| format!("{reason}: set MICROPYTHON_SRC to a source tree"))?;
+    apt.get(folder).arguments(["update"]).run()?;
     let package = format!("micropython={VERSION}");
-    apt_get().arguments(["--download-only", "source", &package]).run()?;
+    apt.get(folder).arguments(["--download-only", "source", &package]).run()?;
     let archive = folder.join(ARCHIVE);
     let digest = Task::new("sha256sum").arguments([&archive]).query().unwrap_or_default();
     if digest.split_whitespace().next() != Some(ARCHIVE_SHA256) {
         return Err(format!("{} is not the expected archive", archive.display()));
     }
     Ok(archive)
-}
-
-/// The first Debian mirror of the machine's apt sources, in either of apt's formats.
-fn mirror() -> Option<String> {
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
-        files.extend(entries.flatten().map(|entry| entry.path()));
-    }
-    files.sort();
-    let words: Vec<String> = files
-        .iter()
-        .filter_map(|file| fs::read_to_string(file).ok())
-        .flat_map(|text| {
-            text.lines()
-                .filter(|line| line.starts_with("URIs:") || line.starts_with("deb "))
-                .flat_map(str::split_whitespace)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    words.into_iter().find(|word| word.contains("://") && word.trim_end_matches('/').ends_with("/debian"))
 }
 
 /// A port of MicroPython that is built.

@@ -1,0 +1,24 @@
+# What the scripts of this folder share. They set `name` first, and work in a folder of their own.
+
+export LC_ALL=C
+failures=0
+children=()
+
+# attempt NAME COMMAND...: runs it, and says how it went.
+attempt() {
+    local what=$1
+    shift
+    if "$@" >"log.$what" 2>&1 </dev/null; then
+        echo "$name  ok    $what"
+    else
+        echo "$name  FAIL  $what"
+        tail -n 5 "log.$what" | sed 's/^/        /'
+        failures=$((failures + 1))
+    fi
+}
+
+stop_children() { for child in "${children[@]}"; do kill "$child" 2>/dev/null; done; }
+pattern() { grep -q "$1" "$2" || { cat "$2"; return 1; }; }
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# Waits until something listens.
+listening() { for _ in $(seq 600); do (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return; sleep 0.1; done; return 1; }
