@@ -1,7 +1,6 @@
 //! `casemate audit`.
 
 use crate::serve::chain_key;
-use crate::simple::print_table;
 use crate::table::{Align, Table};
 use crate::value::{client_id, object_number, say, word};
 use anyhow::{Context, Result, bail};
@@ -152,7 +151,7 @@ impl Show {
         for (_, record) in &found {
             table.row(cells(record)?);
         }
-        print_table(&table, "no such records")
+        table.print_or("no such records")
     }
 
     /// Keeps a line if it is wanted.

@@ -1,6 +1,6 @@
 //! A client's connection to a server: over one of the transports, or by function call.
 
-use crate::certificate::certificates;
+use crate::pem::certificates;
 use crate::pin::{Pin, Source};
 use crate::users::user_name;
 use crate::value::{client_id, seconds};

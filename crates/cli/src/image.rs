@@ -1,7 +1,7 @@
 //! `casemate image`.
 
-use crate::certificate::certificates;
 use crate::local::{RamStore, Setup};
+use crate::pem::certificates;
 use crate::value::{print, say};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;

@@ -1,8 +1,8 @@
 //! `casemate init`.
 
-use crate::certificate::certificates;
 use crate::kek;
 use crate::local::{Setup, provision};
+use crate::pem::certificates;
 use crate::serve::NvmShape;
 use crate::users::UserOptions;
 use crate::value::{object_number, say};

@@ -1,6 +1,7 @@
 //! A server in this process.
 
 use crate::connection::Handler;
+use crate::value::log;
 use anyhow::{Context, Result, anyhow, bail};
 use casemate_nvm::{
     DirectoryEntry, Error as StoreError, FlashOptions, FlashStore, ObjectStore, RamFlash, Unusable,
@@ -141,9 +142,7 @@ impl Setup {
         if let Some((path, options)) = &self.audit {
             let shown = path.display().to_string();
             let report = move |error: &_| {
-                crate::serve::log(format_args!(
-                    "security records are lost, {shown} cannot be written: {error}"
-                ));
+                log(format_args!("security records are lost, {shown} cannot be written: {error}"));
             };
             let file = AuditFile::open(path, options.clone(), report)
                 .with_context(|| format!("cannot keep security records in {}", path.display()))?;

@@ -3,11 +3,10 @@
 use crate::local::{Setup, provision};
 use crate::notify::notify;
 use crate::users::UserOptions;
-use crate::value::{byte, client_id, read_file, say, seconds, size};
+use crate::value::{byte, client_id, log, read_file, say, seconds, size};
 use anyhow::{Context, Result, bail};
 use casemate_nvm::ObjectStore;
 use casemate_posix::audit::AuditOptions;
-pub(crate) use casemate_posix::audit::timestamp;
 #[cfg(any(feature = "tls", feature = "tls-psk"))]
 use casemate_posix::connection::ConnectionOptions;
 use casemate_posix::connection::Listener;
@@ -29,14 +28,12 @@ use casemate_server::{
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
-use std::fmt::Display;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Run a server
@@ -678,29 +675,9 @@ fn wide(size: u32) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
 }
 
-/// One line to standard error, after the time. Nobody who could read a complaint is left if that fails.
-pub(crate) fn log(event: impl Display) {
-    let line = format!("{} {event}\n", timestamp(SystemTime::now()));
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn timestamps() {
-        for (seconds, expected) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399, "2000-02-28T23:59:59.000Z"),
-            (951_782_400, "2000-02-29T00:00:00.000Z"),
-            (1_709_251_199, "2024-02-29T23:59:59.000Z"),
-            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
-        ] {
-            assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
-        }
-    }
 
     #[test]
     fn trusted_keys_are_named_by_client_number_and_file() {

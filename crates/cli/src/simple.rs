@@ -1,7 +1,7 @@
 //! Commands of one request: info, echo, random.
 
 use crate::connection::{Connection, Hsm};
-use crate::value::{Form, print, say};
+use crate::value::{Form, say};
 use anyhow::{Result, bail};
 use casemate_protocol::message::comm::InfoResponse;
 use clap::Args;
@@ -106,13 +106,4 @@ fn fill(hsm: &mut Hsm, bytes: &mut [u8]) -> Result<()> {
         bail!("the server gave no random bytes: {error}");
     }
     Ok(())
-}
-
-/// Prints a table, or a sentence where it would be empty.
-pub(crate) fn print_table(table: &crate::table::Table, empty: &str) -> Result<()> {
-    if table.is_empty() {
-        eprintln!("{empty}");
-        return Ok(());
-    }
-    print(table)
 }

@@ -1,5 +1,7 @@
 //! Columns of text.
 
+use crate::value::print;
+use anyhow::Result;
 use std::fmt::Write;
 
 /// On which side a column is filled up.
@@ -26,6 +28,15 @@ impl Table {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Prints the table, or a sentence where it would be empty.
+    pub(crate) fn print_or(&self, empty: &str) -> Result<()> {
+        if self.is_empty() {
+            eprintln!("{empty}");
+            return Ok(());
+        }
+        print(self)
     }
 }
 

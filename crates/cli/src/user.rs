@@ -1,7 +1,7 @@
 //! `casemate user`.
 
-use crate::certificate::certificates;
 use crate::connection::{Connection, Hsm, Open};
+use crate::pem::certificates;
 use crate::pin::{Pin, Source};
 use crate::users::user_name;
 use crate::value::{print, say, word};

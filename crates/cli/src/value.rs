@@ -3,13 +3,14 @@
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use casemate_protocol::{ClientId, Flags, Label};
+use casemate_posix::audit::timestamp;
+use casemate_protocol::{ClientId, Flags, Label, ObjectId, ObjectType};
 use clap::Args;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
 
 /// The largest input that any command takes; no object or key is longer than 65535 bytes.
@@ -135,6 +136,26 @@ pub(crate) fn flag_names(flags: Flags) -> String {
         names.push(format!("{:#06x}", rest.0));
     }
     if names.is_empty() { "none".to_owned() } else { names.join(",") }
+}
+
+/// What an object is, in a word.
+pub(crate) fn object_kind(id: ObjectId) -> &'static str {
+    match id.object_type() {
+        ObjectType::OBJECT => "object",
+        ObjectType::CRYPTO => "key",
+        ObjectType::SHE => "SHE key",
+        ObjectType::COUNTER => "counter",
+        _ => "other",
+    }
+}
+
+/// The number of the client that owns an object, where objects of its kind have owners.
+pub(crate) fn object_owner(id: ObjectId) -> String {
+    match (id.object_type(), id.owner().get()) {
+        (ObjectType::CRYPTO | ObjectType::SHE | ObjectType::COUNTER, 0) => "all".to_owned(),
+        (ObjectType::CRYPTO | ObjectType::SHE | ObjectType::COUNTER, owner) => owner.to_string(),
+        _ => "-".to_owned(),
+    }
 }
 
 /// Where a command's data come from.
@@ -288,6 +309,12 @@ pub(crate) fn say(text: impl std::fmt::Display) -> Result<()> {
 pub(crate) fn print(text: impl std::fmt::Display) -> Result<()> {
     write!(io::stdout().lock(), "{text}")?;
     Ok(())
+}
+
+/// One line to standard error, after the time. Nobody who could read a complaint is left if that fails.
+pub(crate) fn log(event: impl std::fmt::Display) {
+    let line = format!("{} {event}\n", timestamp(SystemTime::now()));
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
 #[cfg(test)]

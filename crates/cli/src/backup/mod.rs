@@ -6,12 +6,12 @@ mod transfer;
 pub(crate) use transfer::{Opened, Stored, open_blob, store};
 
 use crate::connection::{Connection, Hsm};
-use crate::serve::timestamp;
 use crate::table::{Align, Table};
 use crate::value::{Permissions, flag_names, key_number, print, say, write_file};
 use anyhow::{Context, Result, bail, ensure};
 use casemate_client::Error;
 use casemate_posix::LinkError;
+use casemate_posix::audit::timestamp;
 use casemate_protocol::message::key::WRAPPED_KEY_OVERHEAD;
 use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Metadata, ObjectId, ObjectType, Status};
 use clap::Args;

@@ -9,10 +9,10 @@ mod transports;
 
 use crate::connection::{Hsm, TlsOptions, connect, in_process};
 use crate::local::{RamStore, Setup, handler};
-use crate::serve::timestamp;
 use crate::table::{Align, Table};
 use crate::value::{client_id, print, say, seconds};
 use anyhow::{Context, Result, anyhow, bail};
+use casemate_posix::audit::timestamp;
 use casemate_posix::daemon::PosixPlatform;
 use casemate_protocol::{ClientId, MAX_DATA_LENGTH, Status};
 use casemate_server::{Affinity, Platform as _};

@@ -4,9 +4,9 @@ mod names;
 mod profile;
 mod signer;
 
-use crate::certificate::pem_blocks;
 use crate::connection::Connection;
 use crate::key;
+use crate::pem::pem_blocks;
 use crate::value::{Permissions, read_file, say, write_file};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;

@@ -1,8 +1,9 @@
 //! `casemate key rotate`.
 
+use super::algorithm::Algorithm;
+use super::name::{Name, described};
 use crate::backup::{Opened, store};
 use crate::connection::Hsm;
-use crate::key::{Algorithm, Name, described};
 use crate::value::{flag_names, key_number, say};
 use anyhow::{Context, Result, bail, ensure};
 use casemate_client::{Error, NewKey};

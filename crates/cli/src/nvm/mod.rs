@@ -1,10 +1,12 @@
 //! `casemate nvm`.
 
+mod image;
+
 use crate::connection::Connection;
-use crate::nvm_image;
-use crate::simple::print_table;
 use crate::table::{Align, Table};
-use crate::value::{Form, Input, flag_names, flags, label, object_number, say, word};
+use crate::value::{
+    Form, Input, flag_names, flags, label, object_kind, object_number, object_owner, say, word,
+};
 use anyhow::{Context, Result};
 use casemate_protocol::{Flags, Label, Metadata, ObjectId, ObjectType};
 use clap::{Args, Subcommand};
@@ -70,7 +72,7 @@ enum Action {
     /// Free the space of destroyed and replaced objects
     Compact,
     #[command(flatten)]
-    Image(nvm_image::Action),
+    Image(image::Action),
 }
 
 impl Nvm {
@@ -95,8 +97,8 @@ impl Nvm {
                     let metadata = hsm.nvm_metadata(id)?;
                     table.row([
                         id.to_string(),
-                        kind(id).to_owned(),
-                        owner(id),
+                        object_kind(id).to_owned(),
+                        object_owner(id),
                         metadata.length.to_string(),
                         format!("{:#06x}", metadata.access),
                         flag_names(metadata.flags),
@@ -108,7 +110,7 @@ impl Nvm {
                         },
                     ]);
                 }
-                print_table(&table, "no objects")?;
+                table.print_or("no objects")?;
             }
             Action::Info => {
                 let space = hsm.nvm_available()?;
@@ -142,23 +144,5 @@ impl Nvm {
         }
         hsm.close()?;
         Ok(())
-    }
-}
-
-pub(crate) fn kind(id: ObjectId) -> &'static str {
-    match id.object_type() {
-        ObjectType::OBJECT => "object",
-        ObjectType::CRYPTO => "key",
-        ObjectType::SHE => "SHE key",
-        ObjectType::COUNTER => "counter",
-        _ => "other",
-    }
-}
-
-pub(crate) fn owner(id: ObjectId) -> String {
-    match (id.object_type(), id.owner().get()) {
-        (ObjectType::CRYPTO | ObjectType::SHE | ObjectType::COUNTER, 0) => "all".to_owned(),
-        (ObjectType::CRYPTO | ObjectType::SHE | ObjectType::COUNTER, owner) => owner.to_string(),
-        _ => "-".to_owned(),
     }
 }

@@ -1,8 +1,7 @@
 //! `casemate nvm`: the commands that work on images instead of servers.
 
-use crate::nvm::{kind, owner};
 use crate::table::{Align, Table};
-use crate::value::{Permissions, byte, flag_names, print, say, size, write_file};
+use crate::value::{Permissions, byte, flag_names, object_kind, object_owner, print, say, size, write_file};
 use anyhow::{Context, Result, bail, ensure};
 use casemate_nvm_image::text::{self, Notation};
 use casemate_nvm_image::{Change, Configuration, EntryState, Format, Layout, Object, Report, difference};
@@ -287,8 +286,8 @@ fn inspect(report: &Report) -> Result<()> {
             entry.index.to_string(),
             format!("{:#x}", entry.offset),
             metadata.id.to_string(),
-            kind(metadata.id).to_owned(),
-            owner(metadata.id),
+            object_kind(metadata.id).to_owned(),
+            object_owner(metadata.id),
             metadata.length.to_string(),
             entry.version.to_string(),
             flag_names(metadata.flags),
@@ -370,7 +369,7 @@ fn describe(object: &Object) -> String {
     let metadata = &object.metadata;
     format!(
         "{}, {} bytes, {}, \"{}\"",
-        kind(metadata.id),
+        object_kind(metadata.id),
         metadata.length,
         flag_names(metadata.flags),
         label(metadata)
