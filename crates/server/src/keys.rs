@@ -4,13 +4,16 @@
 //! cached on the way. A [`KeyStore`] exists only while the server's lock is held, so each of its operations is atomic
 //! for the other sessions.
 
-use crate::audit::Event;
+use crate::audit::{Event, Record};
 use crate::cache::{Cached, KeyCache};
-use crate::server::{Platform, Recorder, Shared};
+use crate::platform::Platform;
+use crate::server::Shared;
 #[cfg(feature = "authentication")]
 use crate::users::KeyList;
 use casemate_nvm::{Error as StoreError, ObjectStore};
-use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
+use casemate_protocol::{
+    ClientId, Flags, IdFeatures, KeyId, Kind, Label, Metadata, ObjectId, ObjectType, Status,
+};
 
 /// The key store, seen from one session.
 pub(crate) struct KeyStore<'a, P: Platform> {
@@ -24,6 +27,19 @@ pub(crate) struct KeyStore<'a, P: Platform> {
     /// The keys that the session's user may use.
     #[cfg(feature = "authentication")]
     pub(crate) permitted: KeyList,
+}
+
+/// Where the key store's records go.
+pub(crate) struct Recorder<'a, P: Platform> {
+    pub(crate) platform: &'a P,
+    pub(crate) client: Option<ClientId>,
+    pub(crate) request: Kind,
+}
+
+impl<P: Platform> Recorder<'_, P> {
+    pub(crate) fn record(&self, event: Event) {
+        self.platform.record(&Record { client: self.client, request: Some(self.request), event });
+    }
 }
 
 /// What a key message wants to do with a key that exists.

@@ -45,8 +45,10 @@ extern crate std;
 pub mod audit;
 mod cache;
 mod config;
+mod context;
 #[cfg(feature = "custom")]
 mod custom;
+mod dispatch;
 mod error;
 mod group;
 mod hardware_keys;
@@ -56,7 +58,9 @@ mod keys;
 mod lock;
 #[cfg(feature = "dma")]
 mod memory;
+mod platform;
 mod server;
+mod session;
 mod states;
 #[cfg(feature = "authentication")]
 mod users;
@@ -71,13 +75,16 @@ pub use config::{Config, ConfigError, Isolation};
 pub use config::{SheBoot, SheOptions, SheRules, SheScope};
 #[cfg(feature = "custom")]
 pub use custom::{CustomAnswer, CustomCall, CustomCallback};
+pub use dispatch::{Disconnect, Reply};
 pub use hardware_keys::{HardwareKeyFault, HardwareKeyStore};
 #[cfg(feature = "std")]
 pub use lock::ThreadSafe;
 pub use lock::{Lock, SingleThread};
 #[cfg(feature = "dma")]
 pub use memory::{Access, AddressRange, AllowList, ClientMemory, ClientWindow, MemoryError, SliceMemory};
-pub use server::{Affinity, Disconnect, Platform, Reply, Server, Session};
+pub use platform::{Affinity, Platform};
+pub use server::Server;
+pub use session::Session;
 #[cfg(all(feature = "authentication", feature = "certificates"))]
 pub use users::CertificateLogin;
 #[cfg(feature = "authentication")]

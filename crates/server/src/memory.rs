@@ -8,8 +8,9 @@
 //! The client may change its memory at any time. What the server checks it has copied before, and nothing that it
 //! decides on is read twice.
 
+use crate::context::Context;
 use crate::error::memory_status;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_protocol::{DmaBuffer, Status};
 use core::fmt;
 

@@ -4,7 +4,8 @@
 //! again afterwards.
 
 use crate::audit::Event;
-use crate::server::{Context, Platform};
+use crate::context::Context;
+use crate::platform::Platform;
 use crate::users::{Credential, Login, MAX_USERS, PinDigest, Table, User, UserPolicy, Verifier, slot_of};
 use casemate_protocol::message::authentication::{
     DoneResponse, LoginRequest, LoginResponse, LogoutRequest, MAX_CERTIFICATE, Permissions,

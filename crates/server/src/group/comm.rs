@@ -2,7 +2,8 @@
 
 use crate::audit::Event;
 use crate::config::Isolation;
-use crate::server::{Context, Platform};
+use crate::context::Context;
+use crate::platform::Platform;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::comm::{InfoResponse, InitRequest, InitResponse, action};
 use casemate_protocol::{ClientId, Layout, ObjectId};

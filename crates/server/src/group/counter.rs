@@ -1,8 +1,9 @@
 //! Monotonic counters (document 02, §7). A counter is an object without data whose label holds the value.
 
 use crate::audit::Event;
+use crate::context::Context;
 use crate::keys::KeyStore;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_protocol::message::counter::{
     DestroyRequest, DestroyResponse, IncrementRequest, InitRequest, ReadRequest, ValueResponse, action,
     object_id,

@@ -1,7 +1,8 @@
 //! Messages to custom callbacks (document 01, §7).
 
+use crate::context::Context;
 use crate::custom::CustomCall;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_protocol::message::custom::{CustomMessage, CustomRequest, CustomResponse, custom_type};
 use casemate_protocol::{Layout, Status};
 

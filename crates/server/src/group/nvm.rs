@@ -2,8 +2,9 @@
 
 use crate::audit::Event;
 use crate::config::Isolation;
+use crate::context::Context;
 use crate::keys::{KeyStore, is_stateful_private};
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::nvm::{
     AddRequest, AvailableRequest, AvailableResponse, CleanupRequest, DESTROY_LIST_LENGTH, DestroyRequest,

@@ -32,7 +32,8 @@ pub use method::{AesCmac, Ecdsa, Ed25519, Evidence, Method, MlDsa, Rsa, RsaConte
 use crate::audit::{Event, Record};
 #[cfg(feature = "certificates")]
 use crate::group::certificate::{OwnChainError, verify_own_chain};
-use crate::server::{Affinity, Platform, Server, Shared};
+use crate::platform::{Affinity, Platform};
+use crate::server::{Server, Shared};
 use casemate_crypto::{Driver, HashAlgorithm, Hasher, hash};
 use casemate_nvm::{Error as StoreError, ObjectStore};
 use casemate_protocol::{ClientId, Flags, Label, Metadata, ObjectId, Status};

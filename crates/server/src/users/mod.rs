@@ -9,7 +9,8 @@ mod record;
 mod table;
 
 use crate::lock::Lock;
-use crate::server::{Affinity, Platform, Server};
+use crate::platform::{Affinity, Platform};
+use crate::server::Server;
 use casemate_crypto::HashAlgorithm;
 use casemate_nvm::{Error as StoreError, ObjectStore};
 use casemate_protocol::message::authentication::{Permissions, UserId, UserName, method};

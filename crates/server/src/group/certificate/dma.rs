@@ -3,8 +3,9 @@
 
 use super::verify::{Chain, verify_attribute, verify_chain};
 use super::{Root, add, done, readable_length};
+use crate::context::Context;
 use crate::memory::Access;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::certificate::{
     AddTrustedDmaRequest, ReadTrustedDmaRequest, RootIds, VerifyAttributeDmaRequest, VerifyDmaRequest,

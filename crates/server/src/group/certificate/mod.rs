@@ -3,8 +3,9 @@
 
 use crate::audit::Event;
 use crate::config::Isolation;
+use crate::context::Context;
 use crate::keys::{KeyStore, is_stateful_private};
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::certificate::{
     AddTrustedRequest, EraseTrustedRequest, ReadTrustedRequest, ReadTrustedResponse, SimpleResponse,
@@ -17,6 +18,7 @@ use casemate_x509::Certificate;
 mod cache;
 #[cfg(feature = "dma")]
 mod dma;
+mod hooks;
 mod verify;
 
 pub(crate) use cache::VerifyCache;
@@ -35,7 +37,7 @@ pub(crate) fn handle<P: Platform>(
     let order = context.order;
     match action {
         action::INIT => {
-            cache::clear_own(context);
+            hooks::clear_own(context);
             done(context, Ok(()), out)
         }
         action::ADD_TRUSTED => {
@@ -75,13 +77,13 @@ pub(crate) fn handle<P: Platform>(
             verified(context, chain, out)
         }
         action::VERIFY_CACHE_CLEAR => {
-            let result = cache::clear(context);
+            let result = hooks::clear(context);
             done(context, result, out)
         }
         action::VERIFY_CACHE_SET_ENABLED => {
             let result = VerifyCacheSetEnabledRequest::decode_exact(payload, order)
                 .map_err(|_| Status::ABORTED)
-                .and_then(|request| cache::set_enabled(context, request.enable != 0));
+                .and_then(|request| hooks::set_enabled(context, request.enable != 0));
             done(context, result, out)
         }
         action::VERIFY_ATTRIBUTE => {

@@ -1,11 +1,14 @@
 //! Verification of chains and attribute certificates against roots in the object store (document 07, §A.4 to §A.8).
 
+use super::cache::VerifyCache;
 #[cfg(any(feature = "images", feature = "authentication"))]
-use super::cache::OwnHooks;
-use super::cache::{ServerHooks, VerifyCache};
+use super::hooks::OwnHooks;
+use super::hooks::ServerHooks;
 use super::may_be_root;
+use crate::context::Context;
 use crate::keys::NewKey;
-use crate::server::{Affinity, Context, Platform, Server};
+use crate::platform::{Affinity, Platform};
+use crate::server::Server;
 use casemate_crypto::HashAlgorithm;
 use casemate_nvm::{Error as StoreError, ObjectStore};
 use casemate_protocol::message::certificate::{FLAG_CACHE_LEAF_KEY, MAX_VERIFY_ROOTS, RootIds};

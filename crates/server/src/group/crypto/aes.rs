@@ -1,9 +1,10 @@
 //! AES in CBC, ECB, CTR and GCM mode (document 04, §5).
 
 use super::{KeyBytes, Operation, append, place};
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::keys::Usage;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::{AES_BLOCK, CtrState, Direction};
 use casemate_protocol::message::crypto::{
     CbcRequest, CbcResponse, CtrRequest, CtrResponse, EcbRequest, EcbResponse, GcmRequest, GcmResponse,

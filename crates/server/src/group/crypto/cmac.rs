@@ -3,9 +3,10 @@
 
 use super::{KeyBytes, Operation};
 use crate::config::Isolation;
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::keys::Usage;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::Driver;
 use casemate_protocol::message::crypto::{CmacRequest, CmacResponse, CmacState};
 use casemate_protocol::{Flags, KeyId, Layout, Status};

@@ -4,9 +4,10 @@
 //! blocks come out wrong; here they are what the standards say.
 
 use super::{KeyBytes, Operation};
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::keys::{NewKey, Usage};
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::HashAlgorithm;
 use casemate_protocol::message::crypto::{CmacKdfRequest, HkdfRequest, KdfResponse, hash};
 use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectType, Status};

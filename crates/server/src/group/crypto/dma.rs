@@ -11,9 +11,10 @@ use super::hash::{advance, join, sha256_state, sha256_words};
 #[cfg(feature = "sha512")]
 use super::hash::{sha512_state, sha512_variant, sha512_words};
 use super::{Operation, append, cmac, public_key};
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::memory::{Access, Dma};
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 #[cfg(feature = "sha3")]
 use casemate_crypto::Chain;
 use casemate_crypto::{AES_BLOCK, Driver, HashAlgorithm, HashState};

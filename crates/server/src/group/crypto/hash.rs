@@ -1,8 +1,9 @@
 //! Hashes whose state the client holds (document 04, §6).
 
 use super::Operation;
+use crate::context::Context;
 use crate::error::crypto_status;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::{Chain, Hash, HashAlgorithm, HashState};
 use casemate_protocol::message::crypto::{Sha2DigestResponse, Sha256Request, Sha256StateResponse, hash};
 #[cfg(feature = "sha3")]

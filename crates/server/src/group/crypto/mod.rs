@@ -6,8 +6,9 @@
 //! The handlers are not inlined into each other: each keeps a key and a state on the stack, and a session should pay for
 //! the one that runs, not for all.
 
+use crate::context::Context;
 use crate::keys::Usage;
-use crate::server::{Affinity, Context, Platform};
+use crate::platform::{Affinity, Platform};
 #[cfg(feature = "key-derivation")]
 use casemate_protocol::message::crypto::kdf;
 use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher};

@@ -1,8 +1,9 @@
 //! Random numbers (document 04, §4).
 
 use super::Operation;
+use crate::context::Context;
 use crate::error::crypto_status;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_protocol::message::crypto::{RandomRequest, RandomResponse};
 use casemate_protocol::{Layout, Status};
 

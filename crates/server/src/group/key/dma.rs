@@ -2,10 +2,11 @@
 //! memory if it fits only there, and wiped from it.
 
 use crate::audit::Event;
+use crate::context::Context;
 use crate::group::crypto::public_key;
 use crate::keys::NewKey;
 use crate::memory::{Access, Dma};
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_protocol::message::key::{
     CacheDmaRequest, CacheDmaResponse, ExportDmaRequest, ExportDmaResponse, ExportPublicDmaRequest,
     KeyAlgorithm,

@@ -1,10 +1,11 @@
 //! Key messages (document 03, §5 and §6).
 
 use crate::audit::Event;
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::public_key;
 use crate::keys::{KeyStore, NewKey, is_stateful_private};
-use crate::server::{Affinity, Context, Platform};
+use crate::platform::{Affinity, Platform};
 use casemate_protocol::message::key::{
     CacheRandomRequest, CacheRequest, CacheResponse, CommitRequest, DoneResponse, EraseRequest, EvictRequest,
     ExportPublicRequest, ExportRequest, ExportResponse, KeyAlgorithm, RevokeRequest, RevokeResponse, action,

@@ -7,10 +7,11 @@
 
 use crate::audit::Event;
 use crate::config::Isolation;
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::hardware_keys::HardwareKeyFault;
 use crate::keys::{KeyStore, NewKey, Usage};
-use crate::server::{Affinity, Context, Platform};
+use crate::platform::{Affinity, Platform};
 use casemate_protocol::message::key::{
     DATA_WRAP_CONTEXT, DataUnwrapRequest, DataWrapRequest, DataWrapResponse, KEY_WRAP_CONTEXT,
     UnwrapCacheRequest, UnwrapCacheResponse, UnwrapExportRequest, UnwrapExportResponse, WRAP_CIPHER_AES_GCM,
@@ -60,7 +61,7 @@ impl<P: Platform> KeyStore<'_, P> {
     fn hardware_kek(&mut self, id: ObjectId) -> Result<Kek, Status> {
         *self.subject = id;
         self.permitted(id)?;
-        let store = self.recorder.platform().hardware_keys().ok_or(Status::NOT_FOUND)?;
+        let store = self.recorder.platform.hardware_keys().ok_or(Status::NOT_FOUND)?;
         let mut bytes = Zeroizing::new([0; 32]);
         let length = store.read(id, &mut bytes).map_err(HardwareKeyFault::status)?;
         if matches!(length, 16 | 24 | 32) { Ok((bytes, length)) } else { Err(Status::CRYPTO_ARGUMENT) }

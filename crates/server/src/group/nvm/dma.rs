@@ -1,8 +1,9 @@
 //! Objects to and from client memory (document 02, §6.5 and §6.6).
 
 use super::{add_object, check_readable, clamp};
+use crate::context::Context;
 use crate::memory::Access;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::nvm::{AddDmaRequest, ReadDmaRequest};
 use casemate_protocol::{DmaBuffer, Field, Layout, Metadata, Reader, Status};

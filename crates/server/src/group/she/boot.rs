@@ -2,74 +2,21 @@
 //! gate for all other commands.
 
 use super::slots::Slot;
-use super::{State, Surroundings, empty, outcome_response, with_state};
+use super::state::{Measurement, SecureBoot, State};
+use super::{Surroundings, empty, outcome_response, with_state};
 use crate::config::SheBoot;
+use crate::context::Context;
 use crate::error::crypto_status;
-use crate::server::{Context, Platform};
-use casemate_crypto::she::{Block, boot_mac_header};
+use crate::platform::Platform;
+use casemate_crypto::she::boot_mac_header;
 use casemate_crypto::{CmacState, constant_time_equal};
 use casemate_protocol::message::she::{
-    OutcomeResponse, SecureBootInitRequest, SecureBootUpdateRequest, StatusRegister, action, slot,
+    OutcomeResponse, SecureBootInitRequest, SecureBootUpdateRequest, action, slot,
 };
 use casemate_protocol::{Layout, Status};
-use zeroize::Zeroizing;
 
 /// The boot MAC does not match; clients see GENERAL_ERROR.
 const MISMATCH: Status = Status::MAC_COMPARE_FAILED;
-
-/// How far secure boot has come.
-#[derive(Debug)]
-pub(super) enum SecureBoot {
-    /// Nothing was begun.
-    Init,
-    /// The image arrives.
-    Update(Measurement),
-    /// The image is there.
-    Finish(Measurement),
-    /// The gate is open: the MAC matched, or there is no boot MAC key.
-    Success { verified: bool },
-    /// The MAC did not match. Only where that is final.
-    Failure,
-}
-
-/// An image under measurement.
-pub(super) struct Measurement {
-    length: u32,
-    received: u32,
-    key: Zeroizing<Block>,
-    mac: CmacState,
-}
-
-impl core::fmt::Debug for Measurement {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Measurement")
-            .field("length", &self.length)
-            .field("received", &self.received)
-            .finish_non_exhaustive()
-    }
-}
-
-impl SecureBoot {
-    pub(super) const fn is_success(&self) -> bool {
-        matches!(self, Self::Success { .. })
-    }
-
-    pub(super) const fn is_verified(&self) -> bool {
-        matches!(self, Self::Success { verified: true })
-    }
-
-    pub(super) const fn register(&self) -> StatusRegister {
-        match self {
-            Self::Init => StatusRegister(0),
-            Self::Update(_) | Self::Finish(_) => StatusRegister::SECURE_BOOT,
-            Self::Success { verified } => {
-                let end = StatusRegister::BOOT_FINISHED.with(StatusRegister::BOOT_OK);
-                if *verified { end.with(StatusRegister::SECURE_BOOT) } else { end }
-            }
-            Self::Failure => StatusRegister::SECURE_BOOT.with(StatusRegister::BOOT_FINISHED),
-        }
-    }
-}
 
 /// One of the three commands. Any error but NO_SECURE_BOOT throws secure boot back to its beginning, also after a
 /// success, unless the outcome is final.

@@ -2,8 +2,9 @@
 
 use super::slots::Slot;
 use super::{State, Surroundings, rules, status, with_state};
+use crate::context::Context;
 use crate::error::crypto_status;
-use crate::server::{Affinity, Context, Platform};
+use crate::platform::{Affinity, Platform};
 use casemate_crypto::she::Block;
 use casemate_crypto::{Direction, cmac, constant_time_equal};
 use casemate_protocol::message::she::{

@@ -8,15 +8,16 @@
 //! RAM key and keys that entered wrapped live in the cache.
 
 use crate::config::{SheOptions, SheScope};
+use crate::context::{Caller, Context};
 use crate::keys::KeyStore;
 use crate::lock::Lock;
-use crate::server::{Affinity, Caller, Context, Platform, Session};
+use crate::platform::{Affinity, Platform};
+use crate::session::Session;
 use casemate_crypto::Driver;
-use casemate_crypto::she::{Prng, Uid};
 use casemate_protocol::message::she::{
     ExportRamKeyResponse, GenerateMacResponse, GetStatusRequest, GetStatusResponse, LoadKeyResponse,
-    LoadPlainKeyResponse, OutcomeResponse, RandomResponse, SetUidRequest, SetUidResponse, StatusRegister,
-    VerifyMacResponse, action,
+    LoadPlainKeyResponse, OutcomeResponse, RandomResponse, SetUidRequest, SetUidResponse, VerifyMacResponse,
+    action,
 };
 use casemate_protocol::{ByteOrder, ClientId, Layout, ObjectId, Status};
 
@@ -25,51 +26,13 @@ mod cipher;
 mod random;
 mod rules;
 mod slots;
+mod state;
 mod update;
 
-use boot::SecureBoot;
 pub(crate) use slots::slot_id;
 #[cfg(feature = "key-wrap")]
 pub(crate) use slots::supersedes;
-
-/// What the commands leave behind for each other: one record for the server, or one for each session.
-#[derive(Debug)]
-pub(crate) struct State {
-    uid: Option<Uid>,
-    boot: SecureBoot,
-    /// Whether the RAM key may be exported: it entered as plain text, or the rules do not care.
-    ram_key_exportable: bool,
-    prng: Option<Prng>,
-}
-
-impl State {
-    pub(crate) const fn new() -> Self {
-        Self { uid: None, boot: SecureBoot::Init, ram_key_exportable: false, prng: None }
-    }
-
-    fn uid(&self, options: &SheOptions) -> Option<Uid> {
-        options.uid.or(self.uid)
-    }
-
-    /// The gate before every command (document 06, §3.1).
-    fn gate(&self, options: &SheOptions, action: u8) -> Result<(), Status> {
-        let has_uid = self.uid(options).is_some();
-        let passes = match action {
-            action::GET_STATUS => true,
-            action::SET_UID => !has_uid,
-            action::SECURE_BOOT_INIT | action::SECURE_BOOT_UPDATE | action::SECURE_BOOT_FINISH => has_uid,
-            _ => has_uid && self.boot.is_success(),
-        };
-        if passes { Ok(()) } else { Err(Status::SHE_SEQUENCE_ERROR) }
-    }
-
-    /// The status register (document 06, §4.2).
-    fn register(&self) -> StatusRegister {
-        let random =
-            if self.prng.is_some() { StatusRegister::RANDOM_INIT } else { StatusRegister::default() };
-        self.boot.register().with(random)
-    }
-}
+pub(crate) use state::State;
 
 /// What a command works with while it holds the state.
 struct Surroundings<'a, P: Platform> {

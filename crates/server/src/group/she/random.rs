@@ -3,8 +3,9 @@
 
 use super::slots::SlotKey;
 use super::{Outcome, State, Surroundings, empty, with_state};
+use crate::context::Context;
 use crate::error::crypto_status;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::she::{Block, Prng, extended_seed};
 use casemate_protocol::message::she::{ExtendSeedRequest, action, slot};
 use casemate_protocol::{Layout, Status};

@@ -2,7 +2,7 @@
 
 use crate::config::SheOptions;
 use crate::keys::KeyStore;
-use crate::server::Platform;
+use crate::platform::Platform;
 use casemate_crypto::she::Block;
 use casemate_nvm::{Error as StoreError, ObjectStore};
 #[cfg(feature = "key-wrap")]

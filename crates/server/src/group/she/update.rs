@@ -3,8 +3,9 @@
 use super::slots::{Slot, SlotKey};
 use super::{empty, rules, with_state};
 use crate::config::SheRules;
+use crate::context::Context;
 use crate::error::crypto_status;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::Error as CryptoError;
 use casemate_crypto::she::{
     Counter, KeyNumber, KeyUpdate, UpdateFlags, UpdateMessages, UpdateProof, WILDCARD_UID,

@@ -3,10 +3,11 @@
 use super::{
     ANY_USAGE, AgreementKeys, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
 };
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
-use crate::server::{Affinity, Context, Platform};
+use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{Ed25519Key, EncodingError, X25519Key};
 use casemate_crypto::{Driver, Ed25519Mode, Error as CryptoError};
 use casemate_protocol::message::public_key::{

@@ -10,9 +10,10 @@ use super::ml_kem;
 #[cfg(feature = "hash-signatures")]
 use super::stateful;
 use super::{Wanted, evict_after, wants};
+use crate::context::Context;
 use crate::group::crypto::{Operation, append};
 use crate::memory::{Access, Dma};
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::encoding::EncodingError;
 use casemate_protocol::message::crypto_dma::{
     Ed25519SignDmaRequest, Ed25519VerifyDmaRequest, KeyGenerationDmaResponse, MlDsaKeyGenerationDmaRequest,

@@ -3,10 +3,11 @@
 use super::{
     ANY_USAGE, AgreementKeys, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
 };
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::encoding::{
     EcKey, EncodingError, decode_ecdsa_signature, encode_ecdsa_signature, encode_point,
 };

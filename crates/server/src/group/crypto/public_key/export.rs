@@ -11,7 +11,8 @@ use super::ml_dsa;
 use super::ml_kem;
 #[cfg(feature = "rsa")]
 use super::rsa;
-use crate::server::{Affinity, Context, Platform};
+use crate::context::Context;
+use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{
     EcKey, Ed25519Key, EncodingError, MlDsaKey, MlKemKey, RsaKey, X25519Key, encode_rsa_public,
 };

@@ -1,10 +1,11 @@
 //! ML-DSA (document 05, §7). The stored key says which parameter set it is of; the level in a message does not count.
 
 use super::{Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
-use crate::server::{Affinity, Context, Platform};
+use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{EncodingError, MlDsaKey};
 use casemate_crypto::{Driver, Error as CryptoError, HashAlgorithm, MlDsaMessage, MlDsaSet};
 use casemate_protocol::message::crypto::hash;

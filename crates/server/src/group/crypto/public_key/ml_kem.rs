@@ -1,10 +1,11 @@
 //! ML-KEM (document 05, §8). Keys are stored raw; the level in a message must be the key's.
 
 use super::{Wanted, deliver_key, evict_after, load, wants};
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
-use crate::server::{Affinity, Context, Platform};
+use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{EncodingError, MlKemKey};
 use casemate_crypto::{Error as CryptoError, MlKemSet};
 use casemate_protocol::message::public_key::{

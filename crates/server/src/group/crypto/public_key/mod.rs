@@ -26,8 +26,9 @@
 )]
 
 use super::{KeyBytes, Operation};
+use crate::context::Context;
 use crate::keys::{NewKey, Usage};
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::encoding::EncodingError;
 use casemate_protocol::message::public_key::{
     AgreementResponse, KeyGenerationResponse, algorithm, option, sub_algorithm,

@@ -1,10 +1,11 @@
 //! RSA: key generation and the raw operations (document 05, §3). Padding is the client's affair.
 
 use super::{ANY_USAGE, Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::encoding::{EncodingError, RsaKey, encode_rsa_private, encode_rsa_public};
 use casemate_crypto::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, RsaComponents};
 use casemate_protocol::message::public_key::{

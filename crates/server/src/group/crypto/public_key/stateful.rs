@@ -7,10 +7,11 @@
 
 use super::dma::label;
 use super::{evict_after, wants};
+use crate::context::Context;
 use crate::group::crypto::Operation;
 use crate::keys::{NewKey, STATEFUL_REVOKED};
 use crate::memory::{Access, Dma, Region};
-use crate::server::{Context, Platform};
+use crate::platform::Platform;
 use casemate_crypto::{BlockEngine, Driver};
 use casemate_hash_signatures::{
     Error, HssParameters, Input, LmsHash, LmsParameters, Message, Output, Scheme, XmssParameters, hss_verify,
@@ -460,7 +461,7 @@ fn sign<P: Platform>(
 /// `None` if another session has taken the one-time key.
 fn try_sign<P: Platform>(
     context: &mut Context<'_, P>,
-    affinity: &crate::server::Affinity,
+    affinity: &crate::platform::Affinity,
     staging: &mut [u8],
     request: &StatefulSignDmaRequest,
     is_lms: bool,

@@ -1,0 +1,149 @@
+//! What a message handler works with, and on whose behalf.
+
+use crate::audit::{Event, Record};
+use crate::cache::KeyCache;
+use crate::keys::{KeyStore, Recorder};
+#[cfg(feature = "dma")]
+use crate::memory::Dma;
+use crate::platform::{Affinity, Platform};
+use crate::server::{Server, Shared};
+use crate::session::Session;
+#[cfg(feature = "authentication")]
+use crate::users::KeyList;
+use casemate_crypto::{Driver, constant_time_equal};
+use casemate_nvm::ObjectStore;
+use casemate_protocol::{ByteOrder, ClientId, Kind, Layout, Metadata, ObjectId, Status};
+use zeroize::Zeroizing;
+
+/// On whose behalf the key store works.
+pub(crate) struct Caller<'a, P: Platform> {
+    pub(crate) server: &'a Server<P>,
+    pub(crate) client: Option<ClientId>,
+    /// The session's key cache.
+    pub(crate) cache: &'a mut KeyCache<P::Cache>,
+    /// The object that the request named last.
+    pub(crate) subject: &'a mut ObjectId,
+    /// The message that is being handled.
+    pub(crate) kind: Kind,
+    /// The keys that the session's user may use.
+    #[cfg(feature = "authentication")]
+    pub(crate) keys: KeyList,
+}
+
+/// Drops cached copies of stored keys that another session has changed. Not inlined: every message would carry it.
+#[inline(never)]
+fn catch_up<P: Platform>(cache: &mut KeyCache<P::Cache>, shared: &mut Shared<P>) {
+    let Shared { store, key_changes, .. } = shared;
+    cache.catch_up(*key_changes, |metadata, key| is_stored(store, metadata, key));
+}
+
+/// Whether the store holds just this key.
+fn is_stored<S: ObjectStore>(store: &mut S, metadata: &Metadata, key: &[u8]) -> bool {
+    if store.metadata(metadata.id).ok() != Some(*metadata) {
+        return false;
+    }
+    let mut piece = Zeroizing::new([0; 32]);
+    let mut offset = 0_u16;
+    for expected in key.chunks(piece.len()) {
+        let Some(piece) = piece.get_mut(..expected.len()) else { return false };
+        if store.read(metadata.id, offset, piece).is_err() || !constant_time_equal(piece, expected) {
+            return false;
+        }
+        offset = offset.saturating_add(u16::try_from(expected.len()).unwrap_or(u16::MAX));
+    }
+    true
+}
+
+impl<P: Platform> Caller<'_, P> {
+    /// Works with the object store and the keys while no other session does.
+    ///
+    /// # Errors
+    /// What `work` answers, or ABORTED if the lock cannot be had.
+    pub(crate) fn locked<R>(
+        &mut self,
+        work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
+    ) -> Result<R, Status> {
+        let Self { server, client, cache, subject, kind, .. } = self;
+        #[cfg(feature = "authentication")]
+        let permitted = self.keys;
+        let server: &Server<P> = server;
+        server
+            .with_shared(|shared| {
+                catch_up(cache, shared);
+                let result = work(&mut KeyStore {
+                    local: cache,
+                    shared,
+                    features: server.config().features,
+                    client: client.unwrap_or(ClientId::NONE),
+                    subject,
+                    recorder: Recorder { platform: server.platform(), client: *client, request: *kind },
+                    #[cfg(feature = "authentication")]
+                    permitted,
+                });
+                cache.keep_up(shared.key_changes);
+                result
+            })
+            .unwrap_or(Err(Status::ABORTED))
+    }
+}
+
+/// What a message handler works with.
+pub(crate) struct Context<'a, P: Platform> {
+    pub(crate) server: &'a Server<P>,
+    pub(crate) session: &'a mut Session<P>,
+    pub(crate) order: ByteOrder,
+    #[cfg(feature = "dma")]
+    pub(crate) dma: Dma<'a>,
+    /// The message that is being handled.
+    pub(crate) kind: Kind,
+    /// The keys that the session's user may use.
+    #[cfg(feature = "authentication")]
+    pub(crate) keys: KeyList,
+}
+
+impl<P: Platform> Context<'_, P> {
+    /// Hands a security record to the port.
+    pub(crate) fn record(&self, event: Event) {
+        let record = Record { client: self.session.client, request: Some(self.kind), event };
+        self.server.platform().record(&record);
+    }
+
+    /// The client that requests run as; 0 before INIT.
+    pub(crate) fn client(&self) -> ClientId {
+        self.session.client.unwrap_or(ClientId::NONE)
+    }
+
+    /// Works with the object store and the keys while no other session does.
+    ///
+    /// # Errors
+    /// What `work` answers, or ABORTED if the lock cannot be had.
+    pub(crate) fn locked<R>(
+        &mut self,
+        work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
+    ) -> Result<R, Status> {
+        let Session { client, cache, subject, .. } = &mut *self.session;
+        Caller {
+            server: self.server,
+            client: *client,
+            cache,
+            subject,
+            kind: self.kind,
+            #[cfg(feature = "authentication")]
+            keys: self.keys,
+        }
+        .locked(work)
+    }
+
+    /// The drivers that the server prefers.
+    pub(crate) fn crypto(&self, affinity: Affinity) -> &dyn Driver {
+        self.server.platform().crypto(affinity)
+    }
+
+    /// Writes the fixed part of a response and returns its size.
+    pub(crate) fn put<L: Layout>(&self, message: &L, out: &mut [u8]) -> usize {
+        match message.encode(self.order, out) {
+            Ok(_) => L::SIZE,
+            Err(_) => 0,
+        }
+    }
+}
