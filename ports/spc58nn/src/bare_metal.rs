@@ -5,14 +5,13 @@
 #![allow(unsafe_code)]
 
 use crate::FlashArray;
-use crate::bridge::HoldCores;
-use casemate_device::{Line, OneThread, Place, Taken};
+use casemate_device::{AfterFault, FaultPlan, HoldCores, Line, OneThread, Place, Taken, fault};
 use casemate_transport::SharedRegion;
 use core::arch::{asm, global_asm};
 use core::cell::Cell;
 use core::fmt;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::AtomicU32;
 
 /// What unused stack is filled with.
 const PAINT: u32 = 0xA5A5_5A5A;
@@ -145,30 +144,8 @@ fn panicked(information: &core::panic::PanicInfo<'_>) -> ! {
     fail(format_args!("FAULT {information}\n"))
 }
 
-/// What comes last when the core has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum AfterFault {
-    /// The core does nothing any more. A watchdog that runs is no longer served and resets the device; without one, the device
-    /// stays in its safe state.
-    Stop = 0,
-    /// The board is reset, and the firmware boots again.
-    Reset,
-    /// For emulation: the core says why it has failed, looks whether anything is left in its RAM and the bridge's, says so on the second serial port and resets the
-    /// board, which ends an emulator that was started with `-no-reboot`.
-    Report,
-}
-
-/// What [`on_fault`] was told: the cores, and what comes last as a number, which can be read whatever has happened to it.
-struct Plan {
-    cores: Cell<Option<&'static dyn HoldCores>>,
-    after: AtomicU8,
-}
-
 // SAFETY: there is one thread: one core, which takes no interrupts. This module is for such a core only.
-unsafe impl Sync for Plan {}
-
-static PLAN: Plan = Plan { cores: Cell::new(None), after: AtomicU8::new(AfterFault::Stop as u8) };
+static PLAN: FaultPlan = unsafe { FaultPlan::new() };
 
 /// Says what a panic and an exception lead to, the safe state that needs nothing of what has failed: the application cores are
 /// held, then all RAM is overwritten, variables and stack, and the memory of the bridge, so that no key is left there, and
@@ -178,32 +155,16 @@ static PLAN: Plan = Plan { cores: Cell::new(None), after: AtomicU8::new(AfterFau
 ///
 /// Until this is called, no core is held, and the end is [`AfterFault::Stop`].
 pub fn on_fault(cores: Option<&'static dyn HoldCores>, after: AfterFault) {
-    PLAN.cores.set(cores);
-    PLAN.after.store(after as u8, Ordering::Release);
+    PLAN.set(cores, after);
 }
 
 /// The safe state. Nothing is said of `why` but to an emulator: the wipe waits for no device.
-///
-/// What it uses of the RAM is wiped to what stands for no cores and [`AfterFault::Stop`]: a fault in its last part comes to a
-/// core that stops.
+/// What it uses of the RAM is wiped, the plan too.
 fn fail(why: fmt::Arguments<'_>) -> ! {
-    static FAILED: AtomicBool = AtomicBool::new(false);
-    const RESET: u8 = AfterFault::Reset as u8;
-    const REPORT: u8 = AfterFault::Report as u8;
-    let after = PLAN.after.load(Ordering::Acquire);
-    // A fault on the way to the safe state must not begin it again.
-    if !FAILED.swap(true, Ordering::AcqRel) {
-        if let Some(cores) = PLAN.cores.get() {
-            cores.hold_cores();
-        }
-        if after == REPORT {
-            say(why);
-        }
-    }
-    let end = match after {
-        RESET => reset_after_fault,
-        REPORT => report,
-        _ => stop_after_fault,
+    let end = match PLAN.begin(|| say(why)) {
+        AfterFault::Stop => stop_after_fault,
+        AfterFault::Reset => reset_after_fault,
+        AfterFault::Report => report,
     };
     let end: extern "C" fn() -> ! = end;
     let (bridge, bridge_end) = bridge_addresses();
@@ -252,17 +213,14 @@ extern "C" fn reset_after_fault() -> ! {
 
 /// Whether all RAM but its own stack is zero, and the bridge's. It uses no variable.
 extern "C" fn report() -> ! {
-    let is_zero = |from: *const u32, to: *const u32| {
-        let mut at = from;
-        // SAFETY: RAM that was overwritten just now: that of the HSM core up to this function's own stack, and the bridge's.
-        while at < to && unsafe { at.read_volatile() } == 0 {
-            at = at.wrapping_add(1);
-        }
-        at >= to
-    };
     let (bridge, end) = bridge_addresses();
-    let bridge = is_zero(bridge, end);
-    let ram = is_zero((&raw const __data_start).cast(), stack_pointer().cast_const());
+    // SAFETY: RAM that was overwritten just now: that of the HSM core up to this function's own stack, and the bridge's.
+    let (ram, bridge) = unsafe {
+        (
+            fault::is_zero((&raw const __data_start).addr(), stack_pointer().addr()),
+            fault::is_zero(bridge.expose_provenance(), end.addr()),
+        )
+    };
     say(format_args!(
         "FAULT {}\n",
         match (ram, bridge) {
@@ -283,20 +241,12 @@ fn bridge_addresses() -> (*const u32, *const u32) {
 /// How often these bytes are in RAM, stack included, and in the memory of the bridge.
 #[must_use]
 pub fn copies_in_ram(bytes: &[u8]) -> (usize, usize) {
-    let copies = |start: usize, end: usize| {
-        let is_there = |at: &usize| {
-            // SAFETY: RAM of the HSM core, all of it initialized at start, or of the bridge, and only read.
-            (*at..)
-                .zip(bytes)
-                .all(|(at, byte)| unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() == *byte })
-        };
-        (start..=end.saturating_sub(bytes.len())).filter(is_there).count()
-    };
     let (bridge, end) = bridge_addresses();
-    (
-        copies((&raw const __data_start).addr(), (&raw const __stack_top).addr()),
-        copies(bridge.expose_provenance(), end.addr()),
-    )
+    // SAFETY: RAM of the HSM core, all of it initialized at start, or of the bridge, and only read.
+    unsafe {
+        let ram = fault::copies(bytes, (&raw const __data_start).addr(), (&raw const __stack_top).addr());
+        (ram, fault::copies(bytes, bridge.expose_provenance(), end.addr()))
+    }
 }
 
 /// Executes what is no instruction: an exception, as a test of what it leads to.

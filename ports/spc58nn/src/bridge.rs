@@ -3,7 +3,7 @@
 use crate::memory_map::APPLICATION_CORES;
 use crate::port::{Board, PACKET};
 use crate::registers::{PATIENCE, Register, Registers};
-use casemate_device::{Bells, Bridge, BridgeServer};
+use casemate_device::{Bells, Bridge, BridgeServer, HoldCores};
 use casemate_port::{Core, Fault, Reason};
 use casemate_transport::SharedRegion;
 
@@ -131,12 +131,6 @@ const fn exists(core: Core) -> Result<(), Fault> {
 
 const fn bit(core: Core) -> u32 {
     1_u32.wrapping_shl(core.0 as u32)
-}
-
-/// Holds the application cores when the HSM core has failed and nothing else of the firmware can be used any more.
-pub trait HoldCores {
-    /// Resets all of them and holds them.
-    fn hold_cores(&self);
 }
 
 impl<R: Registers> HoldCores for Host<R> {

@@ -1,6 +1,8 @@
 //! The board of the emulation: a serial line, noise from the emulator's host, and the firmware on top. The machine below is
 //! QEMU's, or a C program that holds the firmware as a module.
 
+#[cfg(target_arch = "powerpc")]
+use casemate_device::AfterFault;
 use casemate_device::SerialServer;
 use casemate_port::{Firmware, Progress, Reason};
 use casemate_protocol::ClientId;
@@ -80,7 +82,7 @@ pub(crate) fn run() -> Option<()> {
     let flash = EMULATED_FLASH.take()?.start();
     let model: &'static _ = MODEL.take()?.insert(Model::new(Noise(EmulatedNoise::new()), flash));
     #[cfg(target_arch = "powerpc")]
-    machine::on_fault(Some(HOST.take()?.insert(Host::new(model))), machine::AfterFault::Report);
+    machine::on_fault(Some(HOST.take()?.insert(Host::new(model))), AfterFault::Report);
     let [incoming, outgoing] = FRAMES.take()?;
     let serial = SerialServer::new(SerialPort::first(), incoming, outgoing);
     let serial: &'static _ = SERIAL.take()?.insert(RefCell::new(serial));

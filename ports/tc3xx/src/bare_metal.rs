@@ -2,18 +2,16 @@
 //! module of this port with unsafe code.
 #![allow(unsafe_code)]
 
-use self::semihosting::File;
-use crate::bridge::HoldCores;
 use crate::data_flash::PAGE_SIZE;
 use crate::memory_map::{CURRENT, EMULATED_MARKS, Region};
 use crate::model::FlashCells;
 use crate::registers::{REGISTER_COUNT, Register, Registers};
-use casemate_device::OneThread;
+use casemate_device::semihosting::{self, File};
+use casemate_device::{AfterFault, FaultPlan, HoldCores, OneThread, fault};
 use casemate_transport::SharedRegion;
 use core::arch::{asm, global_asm};
-use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 // The vector table: initial stack pointer, reset, the 14 system exceptions, and 32 interrupts, more than the programs
 // here enable. Interrupts are never taken: the core sleeps with them masked, wakes when one is pending, and looks what
@@ -123,30 +121,8 @@ fn panicked(_: &core::panic::PanicInfo<'_>) -> ! {
     fail()
 }
 
-/// What comes last when the core has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum AfterFault {
-    /// The core sleeps for ever. A watchdog that runs is no longer served and resets the device; without one, the device
-    /// stays in its safe state.
-    Stop = 0,
-    /// The core resets itself, and boots again.
-    Reset,
-    /// For emulation: the core looks whether anything is left in its RAM and the bridge's, says so on the emulator's console and ends the
-    /// emulator.
-    Report,
-}
-
-/// What [`on_fault`] was told: the cores, and what comes last as a number, which can be read whatever has happened to it.
-struct Plan {
-    cores: Cell<Option<&'static dyn HoldCores>>,
-    after: AtomicU8,
-}
-
 // SAFETY: there is one thread: one core, which takes no interrupts. This module is for such a core only.
-unsafe impl Sync for Plan {}
-
-static PLAN: Plan = Plan { cores: Cell::new(None), after: AtomicU8::new(AfterFault::Stop as u8) };
+static PLAN: FaultPlan = unsafe { FaultPlan::new() };
 
 /// Says what a panic and an exception lead to, the safe state that needs nothing of what has failed: the application cores are
 /// held, then all RAM is overwritten, variables and stack, and the memory of the bridge, so that no key is left there, and
@@ -156,26 +132,15 @@ static PLAN: Plan = Plan { cores: Cell::new(None), after: AtomicU8::new(AfterFau
 ///
 /// Until this is called, no core is held, and the end is [`AfterFault::Stop`].
 pub fn on_fault(cores: Option<&'static dyn HoldCores>, after: AfterFault) {
-    PLAN.cores.set(cores);
-    PLAN.after.store(after as u8, Ordering::Release);
+    PLAN.set(cores, after);
 }
 
-/// The safe state. What it uses of the RAM is wiped to what stands for no cores and [`AfterFault::Stop`]: a fault in its last
-/// part comes to a core that stops.
+/// The safe state. What it uses of the RAM is wiped, the plan too.
 fn fail() -> ! {
-    static FAILED: AtomicBool = AtomicBool::new(false);
-    const RESET: u8 = AfterFault::Reset as u8;
-    const REPORT: u8 = AfterFault::Report as u8;
-    // A fault on the way to the safe state must not begin it again.
-    if !FAILED.swap(true, Ordering::AcqRel)
-        && let Some(cores) = PLAN.cores.get()
-    {
-        cores.hold_cores();
-    }
-    let end = match PLAN.after.load(Ordering::Acquire) {
-        RESET => reset_after_fault,
-        REPORT => report,
-        _ => stop,
+    let end = match PLAN.begin(|| ()) {
+        AfterFault::Stop => stop,
+        AfterFault::Reset => reset_after_fault,
+        AfterFault::Report => report,
     };
     let end: extern "C" fn() -> ! = end;
     let (bridge, bridge_end) = bridge_addresses();
@@ -228,17 +193,14 @@ extern "C" fn reset_after_fault() -> ! {
 
 /// Whether all RAM but its own stack is zero, and the bridge's. It uses no variable.
 extern "C" fn report() -> ! {
-    let is_zero = |from: *const u32, to: *const u32| {
-        let mut at = from;
-        // SAFETY: RAM that was overwritten just now: that of the HSM core up to this function's own stack, and the bridge's.
-        while at < to && unsafe { at.read_volatile() } == 0 {
-            at = at.wrapping_add(1);
-        }
-        at >= to
-    };
     let (bridge, end) = bridge_addresses();
-    let bridge = is_zero(ptr::with_exposed_provenance(bridge), ptr::with_exposed_provenance(end));
-    let ram = is_zero((&raw const __data_start).cast(), stack_pointer().cast_const());
+    // SAFETY: RAM that was overwritten just now: that of the HSM core up to this function's own stack, and the bridge's.
+    let (ram, bridge) = unsafe {
+        (
+            fault::is_zero((&raw const __data_start).addr(), stack_pointer().addr()),
+            fault::is_zero(bridge, end),
+        )
+    };
     if let Some(console) = File::console() {
         console.write(match (ram, bridge) {
             (true, true) => b"fault: RAM and bridge are wiped\n".as_slice(),
@@ -258,17 +220,12 @@ fn bridge_addresses() -> (usize, usize) {
 /// How often these bytes are in RAM, stack included, and in the memory of the bridge.
 #[must_use]
 pub fn copies_in_ram(bytes: &[u8]) -> (usize, usize) {
-    let copies = |start: usize, end: usize| {
-        let is_there = |at: &usize| {
-            // SAFETY: RAM of the HSM core, all of it initialized at start, or of the bridge, and only read.
-            (*at..)
-                .zip(bytes)
-                .all(|(at, byte)| unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() == *byte })
-        };
-        (start..=end.saturating_sub(bytes.len())).filter(is_there).count()
-    };
     let (bridge, end) = bridge_addresses();
-    (copies((&raw const __data_start).addr(), (&raw const __stack_top).addr()), copies(bridge, end))
+    // SAFETY: RAM of the HSM core, all of it initialized at start, or of the bridge, and only read.
+    unsafe {
+        let ram = fault::copies(bytes, (&raw const __data_start).addr(), (&raw const __stack_top).addr());
+        (ram, fault::copies(bytes, bridge, end))
+    }
 }
 
 /// Executes what is no instruction: an exception, as a test of what it leads to.
@@ -542,87 +499,5 @@ impl Registers for MappedRegisters {
             *byte = unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() };
         }
         Some(page)
-    }
-}
-
-/// Calls to a debugger or an emulator (Arm, "Semihosting for AArch32 and AArch64").
-pub mod semihosting {
-    use core::arch::asm;
-
-    const OPEN: usize = 0x01;
-    const WRITE: usize = 0x05;
-    const READ: usize = 0x06;
-    const COMMAND_LINE: usize = 0x15;
-    const EXIT: usize = 0x18;
-    const FAILED: usize = usize::MAX;
-
-    /// # Safety
-    /// `argument` is what the operation expects: a number, or the address of a block of arguments whose addresses in
-    /// turn are valid for what the operation does with them.
-    unsafe fn call(operation: usize, argument: usize) -> usize {
-        let result;
-        // SAFETY: whoever listens reads and writes only what the arguments name, by the caller's promise.
-        unsafe {
-            asm!("bkpt 0xAB", inout("r0") operation => result, in("r1") argument, options(nostack, preserves_flags));
-        }
-        result
-    }
-
-    /// An open file of the machine that the emulator runs on.
-    #[derive(Debug, Clone, Copy)]
-    pub struct File(usize);
-
-    impl File {
-        /// The emulator's own output.
-        #[must_use]
-        pub fn console() -> Option<Self> {
-            Self::open(c":tt", 4)
-        }
-
-        /// A file to read.
-        #[must_use]
-        pub fn read_only(path: &core::ffi::CStr) -> Option<Self> {
-            Self::open(path, 1)
-        }
-
-        fn open(path: &core::ffi::CStr, mode: usize) -> Option<Self> {
-            let block = [path.as_ptr().expose_provenance(), mode, path.count_bytes()];
-            // SAFETY: path, mode and length as SYS_OPEN expects; the path is valid.
-            let handle = unsafe { call(OPEN, block.as_ptr().expose_provenance()) };
-            (handle != FAILED).then_some(Self(handle))
-        }
-
-        /// Writes all of `bytes`; false if that failed.
-        pub fn write(self, bytes: &[u8]) -> bool {
-            let block = [self.0, bytes.as_ptr().expose_provenance(), bytes.len()];
-            // SAFETY: handle, address and length as SYS_WRITE expects; the bytes are valid.
-            unsafe { call(WRITE, block.as_ptr().expose_provenance()) == 0 }
-        }
-
-        /// Fills all of `bytes`; false if that failed.
-        pub fn read(self, bytes: &mut [u8]) -> bool {
-            let block = [self.0, bytes.as_mut_ptr().expose_provenance(), bytes.len()];
-            // SAFETY: handle, address and length as SYS_READ expects; the bytes are valid and may be written.
-            unsafe { call(READ, block.as_ptr().expose_provenance()) == 0 }
-        }
-    }
-
-    /// What the emulator was given as the program's arguments; empty if that cannot be had or is longer than 31 bytes.
-    #[must_use]
-    pub fn command_line(line: &mut [u8; 32]) -> &[u8] {
-        let mut block = [line.as_mut_ptr().expose_provenance(), line.len()];
-        // SAFETY: address and length as SYS_GET_CMDLINE expects, which writes the length of the line in place of the second.
-        let result = unsafe { call(COMMAND_LINE, block.as_mut_ptr().expose_provenance()) };
-        if result == 0 { line.get(..block[1]).unwrap_or_default() } else { &[] }
-    }
-
-    /// Ends the emulator with status 0 or 1. On silicon, where nobody listens, the core stops for good.
-    pub fn exit(success: bool) -> ! {
-        let reason = if success { 0x20026 } else { 0x20023 };
-        // SAFETY: the reason is a number.
-        unsafe { call(EXIT, reason) };
-        loop {
-            super::sleep();
-        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::Engine;
 use crate::port::{Board, PACKET};
 use crate::registers::{HELD, PATIENCE, RELEASE, RESET, RESTARTED, Register, Registers};
-use casemate_device::{Aes128Driver, Bells, Bridge, BridgeServer};
+use casemate_device::{Aes128Driver, Bells, Bridge, BridgeServer, HoldCores};
 use casemate_port::Reason;
 use casemate_transport::SharedRegion;
 
@@ -135,12 +135,6 @@ impl<R: Registers> Host<R> {
     fn until(&self, held: bool) -> Result<(), HostFault> {
         (0..PATIENCE).any(|_| self.is_held() == held).then_some(()).ok_or(HostFault)
     }
-}
-
-/// Holds the application cores when the HSM core has failed and nothing else of the firmware can be used any more.
-pub trait HoldCores {
-    /// Resets all of them and holds them.
-    fn hold_cores(&self);
 }
 
 impl<R: Registers> HoldCores for Host<R> {

@@ -12,8 +12,10 @@ fn main() {
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 #[unsafe(no_mangle)]
 extern "C" fn netduinoplus2_main() -> ! {
-    use casemate_netduinoplus2::{Device, LINKS, machine};
-    let mut console = machine::Console::new();
-    let summary = casemate_conformance::run::<Device, LINKS>(&mut Device::new, &mut console);
-    machine::exit(summary.is_complete())
+    use casemate_device::semihosting::{self, File};
+    use casemate_netduinoplus2::{Device, LINKS};
+    let is_complete = File::console().is_some_and(|mut console| {
+        casemate_conformance::run::<Device, LINKS>(&mut Device::new, &mut console).is_complete()
+    });
+    semihosting::exit(is_complete)
 }

@@ -14,11 +14,12 @@ fn main() {
 #[cfg(all(target_arch = "powerpc", target_os = "none"))]
 mod device {
     use casemate_conformance::cache_key;
+    use casemate_device::{AfterFault, HoldCores};
     use casemate_port::Firmware;
-    use casemate_spc58nn::bridge::{BridgeBoard, HoldCores};
+    use casemate_spc58nn::bridge::BridgeBoard;
     use casemate_spc58nn::conformance::OnModel;
     use casemate_spc58nn::machine::{
-        self, AfterFault, EMULATED_FLASH, EmulatedNoise, Owned, SerialPort, bridge_memory, say,
+        self, EMULATED_FLASH, EmulatedNoise, Owned, SerialPort, bridge_memory, say,
     };
     use casemate_spc58nn::{Host, Memory, Model, Spc58nn, Surroundings};
 

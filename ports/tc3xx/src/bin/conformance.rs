@@ -14,13 +14,13 @@ fn main() {
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 mod program {
     use casemate_conformance::{cache_key, run};
+    use casemate_device::semihosting::{self, File};
+    use casemate_device::{AfterFault, HoldCores};
     use casemate_port::Firmware;
-    use casemate_tc3xx::bare_metal::semihosting::{self, File};
-    use casemate_tc3xx::bare_metal::{self, AfterFault, Owned};
-    use casemate_tc3xx::bridge::HoldCores;
+    use casemate_tc3xx::bare_metal::{self, Owned};
     use casemate_tc3xx::port::{Memory, Tc3xx};
     use casemate_tc3xx::{BridgeBoard, Host, Model, Surroundings};
-    use core::fmt::{self, Write};
+    use core::fmt::Write;
 
     const LINKS: usize = 2;
     /// The suite switches the device on this often at most.
@@ -59,14 +59,6 @@ mod program {
         }
     }
 
-    struct Console(File);
-
-    impl Write for Console {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            if self.0.write(text.as_bytes()) { Ok(()) } else { Err(fmt::Error) }
-        }
-    }
-
     /// Called by the start-up code, once.
     #[unsafe(no_mangle)]
     extern "C" fn tc3xx_main() -> ! {
@@ -75,7 +67,7 @@ mod program {
 
     /// Whether the port conforms; `None` if the program has run out of something.
     fn check() -> Option<bool> {
-        let mut console = Console(File::console()?);
+        let mut console = File::console()?;
         let noise = Noise(File::read_only(c"/dev/urandom")?);
         let module: &'static Module =
             MODULE.take()?.insert(Model::new(noise, bare_metal::emulated_data_flash()?));

@@ -3,8 +3,8 @@
 //! With QEMU's `-icount shift=0` an instruction takes one nanosecond, and the counter ticks at 25 MHz: every 40
 //! instructions. Each request makes a line on the emulator's console.
 
+use casemate_device::semihosting::File;
 use casemate_protocol::Packet;
-use casemate_tc3xx::bare_metal::semihosting::File;
 use casemate_tc3xx::bare_metal::{self, Sizes};
 use core::cell::Cell;
 

@@ -3,11 +3,11 @@
 mod measure;
 mod uart;
 
-use casemate_device::SerialServer;
+use casemate_device::semihosting::{self, File};
+use casemate_device::{AfterFault, SerialServer};
 use casemate_port::{Firmware, Progress, Reason, Step};
 use casemate_protocol::ClientId;
-use casemate_tc3xx::bare_metal::semihosting::{self, File};
-use casemate_tc3xx::bare_metal::{self, AfterFault, Owned, UART0, UART1};
+use casemate_tc3xx::bare_metal::{self, Owned, UART0, UART1};
 use casemate_tc3xx::port::{Board, Cache, Memory, PACKET, Tc3xx};
 use casemate_tc3xx::{Host, Model, Surroundings};
 use casemate_transport::{FrameError, LENGTH_PREFIX_SIZE, ServerTransport, TransportError};
