@@ -1,10 +1,10 @@
 //! The data flash's driver on the module's model.
 
-use casemate_nvm::{DirectoryEntry, Error, Flash, FlashOptions, FlashStore, ObjectStore};
-use casemate_protocol::{Flags, Label, Metadata, ObjectId};
+use casemate_nvm::Flash;
 use casemate_spc58nn::data_flash::{BLOCK_SIZE, DOUBLE_WORD, DataFlashError, UNREADABLE};
 use casemate_spc58nn::registers::{ERASE, GOOD, HIGH_VOLTAGE, PROGRAM, Register};
 use casemate_spc58nn::{DataFlash, FlashArray, FlashCells, Model, Registers, Surroundings};
+use casemate_testkit::power;
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
 struct Nothing;
@@ -144,96 +144,41 @@ fn a_double_word_that_was_programmed_twice_can_no_longer_be_read() {
     assert_eq!(read[16..], [0xFF; 8]);
 }
 
-fn metadata(id: u16, length: usize) -> Metadata {
-    Metadata {
-        id: ObjectId(id),
-        access: 0xFFFF,
-        flags: Flags::NONE,
-        length: length as u16,
-        label: Label::from_bytes(b"object"),
+/// What outlives the model.
+#[derive(Clone)]
+struct Cells(Box<FlashArray<2>>);
+
+impl power::Cells for Cells {
+    type Model<'a> = Model<'a, Nothing>;
+
+    fn erased() -> Self {
+        Self(array())
+    }
+
+    fn model(&mut self) -> Model<'_, Nothing> {
+        Model::new(Nothing, &mut *self.0)
+    }
+
+    fn flash(model: &Self::Model<'_>) -> impl Flash {
+        DataFlash::new(model)
+    }
+
+    fn cut_power_after(model: &Model<'_, Nothing>, operations: u32) {
+        model.cut_power_after(operations);
+    }
+
+    fn spoil(&mut self, content: [u8; 8]) -> bool {
+        let place = (0..BLOCK_SIZE).step_by(DOUBLE_WORD).find(|&at| self.0.get(at) == Some(content));
+        place.map(|at| self.0.spoil(at)).is_some()
     }
 }
 
-/// Two objects, one of them replaced again and again so that partitions change, with a power cut at each operation of the
-/// flash, and then at each of the mount after it: in the end the store mounts, and holds of each object what was acknowledged
-/// last or what was being written.
 #[test]
 fn power_cuts() {
-    let options = FlashOptions::new().with_checksums(true);
-    let (mut cut_everywhere, mut cut_twice) = (false, 0);
-    for cut in 0..2000 {
-        let mut cells = array();
-        let (mut kept, mut writing) = (0, 0);
-        let finished;
-        {
-            let model = Model::new(Nothing, &mut *cells);
-            let mut entries = [DirectoryEntry::EMPTY; 8];
-            let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
-            store.add(&metadata(1, 40), &[1; 40]).unwrap();
-            model.cut_power_after(cut);
-            let mut work = || -> Result<(), Error<DataFlashError>> {
-                for value in 1..=7 {
-                    writing = value;
-                    store.add_with_reclaim(&metadata(2, 3000), &[value; 3000])?;
-                    kept = value;
-                }
-                Ok(())
-            };
-            finished = work().is_ok();
-        }
-        let check = |cells: &mut FlashArray<2>, second: u32| {
-            let at = format!("cut at operation {cut}, and {second} of the mount");
-            let model = Model::new(Nothing, cells);
-            let mut entries = [DirectoryEntry::EMPTY; 8];
-            let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options)
-                .unwrap_or_else(|error| panic!("{at}: {error}"));
-            let mut one = [0; 40];
-            store.read(ObjectId(1), 0, &mut one).unwrap_or_else(|error| panic!("{at}: {error}"));
-            assert_eq!(one, [1; 40]);
-            let mut two = [0; 3000];
-            match store.read(ObjectId(2), 0, &mut two) {
-                Ok(()) => assert!(two == [kept; 3000] || two == [writing; 3000], "{at}: {}", two[0]),
-                Err(_) => assert_eq!(kept, 0, "{at}: an acknowledged object is gone"),
-            }
-        };
-        for second in 0.. {
-            let mut cells = cells.clone();
-            let mounted = {
-                let model = Model::new(Nothing, &mut *cells);
-                model.cut_power_after(second);
-                let mut entries = [DirectoryEntry::EMPTY; 8];
-                FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).is_ok()
-            };
-            check(&mut cells, second);
-            if mounted {
-                break;
-            }
-            cut_twice += 1;
-        }
-        if finished {
-            cut_everywhere = true;
-            break;
-        }
-    }
-    assert!(cut_everywhere, "there are more operations than were tried");
-    assert!(cut_twice > 0, "no mount had anything to repair");
+    power::power_cuts::<Cells>(3000, 2000);
 }
 
 #[test]
 fn data_that_has_aged_is_found() {
-    let mut array = array();
-    {
-        let model = Model::new(Nothing, &mut *array);
-        let mut entries = [DirectoryEntry::EMPTY; 8];
-        let options = FlashOptions::new().with_checksums(true);
-        let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
-        store.add(&metadata(1, 32), &[1; 32]).unwrap();
-    }
-    let place = (0..BLOCK_SIZE).step_by(8).find(|&at| array.get(at) == Some([1; 8])).unwrap();
-    array.spoil(place);
-    let model = Model::new(Nothing, &mut *array);
-    let mut entries = [DirectoryEntry::EMPTY; 8];
-    let options = FlashOptions::new().with_checksums(true);
-    let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
-    assert!(store.read(ObjectId(1), 0, &mut [0; 32]).is_err(), "zeros are not given out as the key");
+    power::data_that_has_aged_is_found::<Cells>();
 }

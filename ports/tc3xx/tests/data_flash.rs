@@ -1,10 +1,10 @@
 //! The data flash's driver on the module's model.
 
-use casemate_nvm::{DirectoryEntry, Error, Flash, FlashOptions, FlashStore, ObjectStore};
-use casemate_protocol::{Flags, Label, Metadata, ObjectId};
+use casemate_nvm::Flash;
 use casemate_tc3xx::data_flash::{DataFlashError, PAGE_SIZE, SECTOR_SIZE, UNREADABLE};
 use casemate_tc3xx::registers::{CLEAR_STATUS, FAULT, PAGE_MODE, Register, WRITE_PAGE};
 use casemate_tc3xx::{DataFlash, FlashCells, Model, Registers, Surroundings};
+use casemate_testkit::power;
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
 struct Nothing;
@@ -122,97 +122,38 @@ fn a_page_that_cannot_be_read_is_neither_erased_nor_complete() {
     assert_eq!(flash.write(8, &[1; 8]), Err(DataFlashError::NotBlank));
 }
 
-fn metadata(id: u16, length: usize) -> Metadata {
-    Metadata {
-        id: ObjectId(id),
-        access: 0xFFFF,
-        flags: Flags::NONE,
-        length: length as u16,
-        label: Label::from_bytes(b"object"),
+impl power::Cells for Cells {
+    type Model<'a> = Model<'a, Nothing>;
+
+    fn erased() -> Self {
+        Self::new()
+    }
+
+    fn model(&mut self) -> Model<'_, Nothing> {
+        Model::new(Nothing, self.flash())
+    }
+
+    fn flash(model: &Self::Model<'_>) -> impl Flash {
+        DataFlash::new(model)
+    }
+
+    fn cut_power_after(model: &Model<'_, Nothing>, operations: u32) {
+        model.cut_power_after(operations);
+    }
+
+    fn spoil(&mut self, content: [u8; 8]) -> bool {
+        let mut flash = self.flash();
+        let place = (0..SIZE).step_by(PAGE_SIZE).find(|&at| flash.page(at) == Some(content));
+        place.map(|at| flash.spoil(at)).is_some()
     }
 }
 
-/// Two objects, one of them replaced again and again so that partitions change, with a power cut at each operation of the
-/// flash, and then at each of the mount after it: in the end the store mounts, and holds of each object what was acknowledged
-/// last or what was being written.
 #[test]
 fn power_cuts() {
-    let options = FlashOptions::new().with_checksums(true);
-    let (mut cut_everywhere, mut cut_twice) = (false, 0);
-    for cut in 0..4000 {
-        let mut cells = Cells::new();
-        let (mut kept, mut writing) = (0, 0);
-        let finished;
-        {
-            let model = Model::new(Nothing, cells.flash());
-            let mut entries = [DirectoryEntry::EMPTY; 8];
-            let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
-            store.add(&metadata(1, 40), &[1; 40]).unwrap();
-            model.cut_power_after(cut);
-            let mut work = || -> Result<(), Error<DataFlashError>> {
-                for value in 1..=7 {
-                    writing = value;
-                    store.add_with_reclaim(&metadata(2, 1500), &[value; 1500])?;
-                    kept = value;
-                }
-                Ok(())
-            };
-            finished = work().is_ok();
-        }
-        let check = |cells: &mut Cells, second: u32| {
-            let at = format!("cut at operation {cut}, and {second} of the mount");
-            let model = Model::new(Nothing, cells.flash());
-            let mut entries = [DirectoryEntry::EMPTY; 8];
-            let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options)
-                .unwrap_or_else(|error| panic!("{at}: {error}"));
-            let mut one = [0; 40];
-            store.read(ObjectId(1), 0, &mut one).unwrap_or_else(|error| panic!("{at}: {error}"));
-            assert_eq!(one, [1; 40]);
-            let mut two = [0; 1500];
-            match store.read(ObjectId(2), 0, &mut two) {
-                Ok(()) => assert!(two == [kept; 1500] || two == [writing; 1500], "{at}: {}", two[0]),
-                Err(_) => assert_eq!(kept, 0, "{at}: an acknowledged object is gone"),
-            }
-        };
-        for second in 0.. {
-            let mut cells = cells.clone();
-            let mounted = {
-                let model = Model::new(Nothing, cells.flash());
-                model.cut_power_after(second);
-                let mut entries = [DirectoryEntry::EMPTY; 8];
-                FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).is_ok()
-            };
-            check(&mut cells, second);
-            if mounted {
-                break;
-            }
-            cut_twice += 1;
-        }
-        if finished {
-            cut_everywhere = true;
-            break;
-        }
-    }
-    assert!(cut_everywhere, "there are more operations than were tried");
-    assert!(cut_twice > 0, "no mount had anything to repair");
+    power::power_cuts::<Cells>(1500, 4000);
 }
 
 #[test]
 fn data_that_has_aged_is_found() {
-    let mut cells = Cells::new();
-    {
-        let model = Model::new(Nothing, cells.flash());
-        let mut entries = [DirectoryEntry::EMPTY; 8];
-        let options = FlashOptions::new().with_checksums(true);
-        let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
-        store.add(&metadata(1, 32), &[1; 32]).unwrap();
-    }
-    let mut flash = cells.flash();
-    let place = (0..SECTOR_SIZE).step_by(8).find(|&at| flash.page(at) == Some([1; 8])).unwrap();
-    flash.spoil(place);
-    let model = Model::new(Nothing, cells.flash());
-    let mut entries = [DirectoryEntry::EMPTY; 8];
-    let options = FlashOptions::new().with_checksums(true);
-    let mut store = FlashStore::mount(DataFlash::new(&model), &mut entries[..], options).unwrap();
-    assert!(store.read(ObjectId(1), 0, &mut [0; 32]).is_err(), "ones are not given out as the key");
+    power::data_that_has_aged_is_found::<Cells>();
 }
