@@ -5,11 +5,13 @@ use std::env;
 fn main() {
     println!("cargo::rerun-if-changed=link");
     let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    // Configuration d, which everything includes, has more variables and a deeper stack than the HSM has RAM.
+    let is_large = env::var_os("CARGO_FEATURE_CONFIG_D").is_some();
     let everything = env::var_os("CARGO_FEATURE_EVERYTHING").is_some();
     let target = (env::var("CARGO_CFG_TARGET_ARCH"), env::var("CARGO_CFG_TARGET_OS"));
     match (target.0.as_deref(), target.1.as_deref()) {
         (Ok("powerpc"), Ok("none")) => {
-            let map = if everything { "emulated-large" } else { "emulated" };
+            let map = if is_large { "emulated-large" } else { "emulated" };
             println!("cargo::rustc-link-search={folder}/link");
             println!("cargo::rustc-link-arg-bin=spc58nn-firmware=-T{map}.x");
             // The suite takes more memory than the device has: it switches the device on again and again.

@@ -26,10 +26,17 @@ fn main() {
 }
 
 fn script(map: &MemoryMap) -> String {
-    let MemoryMap { program, ram, bridge, data_flash } = map;
+    let MemoryMap { program, ram, bridge, data_flash, applications } = map;
     let mut text = String::from("MEMORY\n{\n");
-    // The program reaches bridge and data flash by their addresses.
-    for (name, region) in [("FLASH", program), ("RAM", ram), ("BRIDGE", bridge), ("DATA_FLASH", data_flash)] {
+    let regions = [
+        ("FLASH", program),
+        ("RAM", ram),
+        // The program reaches these by their addresses.
+        ("BRIDGE", bridge),
+        ("DATA_FLASH", data_flash),
+        ("APPLICATIONS", applications),
+    ];
+    for (name, region) in regions {
         text += &format!("    {name} : ORIGIN = {:#x}, LENGTH = {:#x}\n", region.start, region.length);
     }
     text + "}\n"

@@ -97,8 +97,8 @@ const STEPS: &[Step] = &[
 /// A measurement, no check: not among the steps of `test`.
 const FOOTPRINT: Step = Step {
     name: "footprint",
-    description: "flash, RAM, stack and instructions of firmware on a Cortex-M3",
-    run: ports::tc3xx::footprint,
+    description: "flash, RAM, stack and instructions of firmware on emulated chips",
+    run: ports::footprint,
 };
 
 const HELP: &str = "\
@@ -114,9 +114,9 @@ Usage: cargo xtask test [STEP...]   run every step, or those named
        cargo xtask micropython [build|bench]
                                     build MicroPython with the modules, and nothing else, or print their figures
        cargo xtask deb              build the Debian packages casemate and casemate-pkcs11 in target/debian
-       cargo xtask footprint [a] [b] [c] [d]
-                                    measure firmware of these configurations on an emulated Cortex-M3:
-                                    flash, RAM, stack, instructions; XTASK_FIRMWARE_LEVEL=z|s|2|3 optimizes
+       cargo xtask footprint [tc3xx] [spc58nn] [a] [b] [c] [d]
+                                    measure firmware of these ports in these configurations, in emulation: flash,
+                                    RAM, stack, for tc3xx instructions too, with XTASK_FIRMWARE_LEVEL=z|s|2|3
        cargo xtask record PORT SERVER_PORT FILE
                                     write down the packets between a client that connects to PORT and the
                                     server at SERVER_PORT, both on this machine

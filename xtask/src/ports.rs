@@ -1,11 +1,15 @@
 //! `cargo xtask ports`: builds every port, runs the conformance suite of each that can run here, and prints what it
 //! found. A port's own file or function makes its row; the list is [`PORTS`].
 
+mod images;
 mod spc58nn;
-pub(crate) mod tc3xx;
+mod tc3xx;
 
 use crate::command::Task;
 use crate::{Context, Outcome, tools};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What is known of a port after it was built and run.
 #[derive(Default)]
@@ -111,6 +115,80 @@ pub(crate) fn ports(context: &Context, arguments: &[String]) -> Outcome {
     }
 }
 
+/// `cargo xtask footprint [PORT...] [CONFIGURATION...]`: figures of every port to a chip in every configuration, or of those
+/// named.
+pub(crate) fn footprint(context: &Context, arguments: &[String]) -> Outcome {
+    type Measure = fn(&Context, &[String]) -> Outcome;
+    const CHIPS: [(&str, Measure); 2] = [("tc3xx", tc3xx::footprint), ("spc58nn", spc58nn::footprint)];
+    let is_chip = |argument: &String| CHIPS.iter().any(|(name, _)| argument == name);
+    let (chips, configurations): (Vec<String>, Vec<String>) = arguments.iter().cloned().partition(is_chip);
+    let unknown = configurations.iter().find(|name| !["a", "b", "c", "d"].contains(&name.as_str()));
+    if let Some(unknown) = unknown {
+        return Outcome::Fail(format!("`{unknown}` is neither a port nor a configuration"));
+    }
+    let (mut passed, mut skipped, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, measure) in CHIPS {
+        if !chips.is_empty() && !chips.iter().any(|chip| chip == name) {
+            continue;
+        }
+        match measure(context, &configurations) {
+            Outcome::Pass(note) => passed.push(format!("{name}: {note}")),
+            Outcome::Skip(reason) => skipped.push(format!("{name}: {reason}")),
+            Outcome::Fail(fault) => failed.push(format!("{name}: {fault}")),
+        }
+    }
+    match (failed.is_empty(), skipped.is_empty()) {
+        (false, _) => Outcome::Fail(failed.join("; ")),
+        (true, false) => Outcome::Skip(skipped.join("; ")),
+        (true, true) => Outcome::Pass(passed.join("; ")),
+    }
+}
+
+/// A program that is ended when this is dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(mut command: Command) -> Result<Self, String> {
+        let child = command.stdin(Stdio::null()).spawn();
+        let name = command.get_program().to_string_lossy();
+        child.map(Self).map_err(|error| format!("{name} did not start: {error}"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone after `wait`.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Asks again and again for some minutes.
+fn await_or_give_up(fault: &str, is_done: impl Fn() -> bool) -> Result<(), String> {
+    let start = Instant::now();
+    while !is_done() {
+        if start.elapsed() > Duration::from_secs(120) {
+            return Err(fault.to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// What a program has written to a file.
+fn read(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Runs a program that writes to `report` until one of these texts is there, and answers all that is.
+fn until(command: Command, report: &Path, texts: [&str; 2]) -> Result<String, String> {
+    let _running = Running::start(command)?;
+    let has_said = || read(report).is_ok_and(|output| texts.iter().any(|text| output.contains(text)));
+    await_or_give_up(&format!("the device says neither `{}`", texts.join("` nor `")), has_said)?;
+    read(report)
+}
+
 /// The last line of a conformance report, `summary: …`, without its first word.
 ///
 /// # Errors
@@ -166,7 +244,7 @@ fn netduinoplus2(context: &Context) -> Result<Row, Fault> {
         .arguments(["-M", "netduinoplus2", "-display", "none", "-monitor", "none", "-serial", "none"])
         .arguments(["-semihosting-config", "enable=on,target=native", "-kernel"])
         .arguments([suite])
-        .limit(std::time::Duration::from_secs(300))
+        .limit(Duration::from_secs(300))
         .run_reading_output();
     let conformance = summary(&output)?;
     result?;

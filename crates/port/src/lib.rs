@@ -81,7 +81,7 @@ pub use firmware::{Ended, Firmware, Progress};
 pub use generator::{Generator, SoftwareDriver};
 pub use platform::{NoHardware, NoServices, PortPlatform, Services};
 #[cfg(feature = "images")]
-pub use port::BootImages;
+pub use port::{BootImages, ImageWindow};
 pub use port::{BufferPurpose, CacheOwner, Core, MemoryLimits, Port, PortServer};
 pub use self_test::{SelfTest, self_test};
 pub use store::{StoreFault, WatchedStore};

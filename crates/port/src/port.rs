@@ -66,6 +66,42 @@ impl core::fmt::Debug for BootImages<'_> {
     }
 }
 
+/// Memory of images that a port reads by offsets, at the addresses that its images have.
+#[cfg(feature = "images")]
+#[derive(Debug, Clone, Copy)]
+pub struct ImageWindow<R> {
+    region: casemate_server::image::Region,
+    source: R,
+    read: fn(&R, usize, &mut [u8]) -> bool,
+}
+
+#[cfg(feature = "images")]
+impl<R> ImageWindow<R> {
+    /// The memory that `read` reads of `source`, from an offset into `region` on; it answers false for what it cannot read.
+    pub const fn new(
+        region: casemate_server::image::Region,
+        source: R,
+        read: fn(&R, usize, &mut [u8]) -> bool,
+    ) -> Self {
+        Self { region, source, read }
+    }
+}
+
+#[cfg(feature = "images")]
+impl<R> casemate_server::image::ImageMemory for ImageWindow<R> {
+    fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), casemate_server::image::ImageReadError> {
+        let within = || {
+            let offset = address.checked_sub(self.region.address)?;
+            let end = offset.checked_add(u64::try_from(out.len()).ok()?)?;
+            usize::try_from(offset).ok().filter(|_| end <= self.region.size.into())
+        };
+        match within() {
+            Some(offset) if (self.read)(&self.source, offset, out) => Ok(()),
+            _ => Err(casemate_server::image::ImageReadError),
+        }
+    }
+}
+
 /// A device, as [`Firmware`](crate::Firmware) uses it.
 ///
 /// Methods are called in the order in which they stand here, each part is asked for once, and no method is called again

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::FlashArray;
+use crate::data_flash::BLOCK_SIZE;
 use casemate_device::{AfterFault, FaultPlan, HoldCores, Line, OneThread, Place, Taken, fault};
 use casemate_transport::SharedRegion;
 use core::arch::{asm, global_asm};
@@ -473,6 +474,31 @@ static BRIDGE: [AtomicU32; 2048] = [const { AtomicU32::new(0) }; 2048];
 #[must_use]
 pub fn bridge_memory() -> SharedRegion<'static> {
     SharedRegion::new(&BRIDGE)
+}
+
+/// Where the emulator's command line puts images of the application cores (`-device loader,addr=0x03200000`), and how many
+/// bytes at most.
+const APPLICATIONS: (usize, usize) = (0x0320_0000, 0x10_0000);
+
+/// Where the emulator's command line puts an image of the data flash (`-device loader,addr=0x03300000`), and its size.
+const OBJECTS: (usize, usize) = (0x0330_0000, EMULATED_BLOCKS * BLOCK_SIZE);
+
+/// The image of the data flash that the emulator was given; empty if it was given none.
+#[must_use]
+pub fn emulated_objects() -> &'static [u8] {
+    let (start, length) = OBJECTS;
+    // SAFETY: as in `emulated_applications`.
+    let bytes: &[u8] = unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance(start), length) };
+    if bytes.iter().all(|byte| *byte == 0) { &[] } else { bytes }
+}
+
+/// The memory that stands in for the flash of the application cores: whatever the emulator was given there.
+#[must_use]
+pub fn emulated_applications() -> &'static [u8] {
+    let (start, length) = APPLICATIONS;
+    // SAFETY: RAM of the board, of which the first 64 MiB are mapped at start; the linker gives it to nothing, and nothing
+    // writes it. Any bytes that RAM has are bytes.
+    unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance(start), length) }
 }
 
 /// Where the emulator's command line puts noise (`-device loader,addr=0x03000000`), and how many bytes at most.

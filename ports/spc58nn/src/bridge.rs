@@ -5,6 +5,8 @@ use crate::port::{Board, PACKET};
 use crate::registers::{PATIENCE, Register, Registers};
 use casemate_device::{Bells, Bridge, BridgeServer, HoldCores};
 use casemate_port::{Core, Fault, Reason};
+#[cfg(feature = "images")]
+use casemate_server::image::Image;
 use casemate_transport::SharedRegion;
 
 /// The bells in the module's registers.
@@ -38,12 +40,28 @@ pub struct BridgeBoard<R> {
     registers: R,
     bridge: Bridge<PACKET>,
     wait: fn(),
+    #[cfg(feature = "images")]
+    images: &'static [Image<'static>],
 }
 
 impl<R: Registers + Copy> BridgeBoard<R> {
     /// A board on `memory`; `wait` sleeps until an interrupt.
     pub const fn new(registers: R, memory: SharedRegion<'static>, wait: fn()) -> Self {
-        Self { registers, bridge: Bridge::new(memory), wait }
+        Self {
+            registers,
+            bridge: Bridge::new(memory),
+            wait,
+            #[cfg(feature = "images")]
+            images: &[],
+        }
+    }
+
+    /// The same board, whose application cores are released for these images only.
+    #[cfg(feature = "images")]
+    #[must_use]
+    pub const fn with_images(mut self, images: &'static [Image<'static>]) -> Self {
+        self.images = images;
+        self
     }
 
     /// The memory that application cores reach.
@@ -63,6 +81,11 @@ impl<R: Registers + Copy> Board for BridgeBoard<R> {
 
     fn sleep(&mut self) {
         (self.wait)();
+    }
+
+    #[cfg(feature = "images")]
+    fn images(&self) -> &'static [Image<'static>] {
+        self.images
     }
 
     /// Packets have carried keys; the application cores are held.

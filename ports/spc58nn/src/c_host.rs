@@ -111,6 +111,18 @@ pub const EMULATED_BLOCKS: usize = if cfg!(feature = "everything") { 32 } else {
 /// Stands in for the data flash in emulation.
 pub static EMULATED_FLASH: Owned<FlashArray<EMULATED_BLOCKS>> = Owned::new(FlashArray::new());
 
+/// There is no image of the data flash.
+#[must_use]
+pub const fn emulated_objects() -> &'static [u8] {
+    &[]
+}
+
+/// There is no flash of application cores.
+#[must_use]
+pub const fn emulated_applications() -> &'static [u8] {
+    &[]
+}
+
 #[panic_handler]
 fn panicked(information: &core::panic::PanicInfo<'_>) -> ! {
     say(format_args!("FAULT {information}\n"));

@@ -71,6 +71,11 @@ impl Board for Emulated {
         None
     }
 
+    #[cfg(feature = "images")]
+    fn images(&self) -> &'static [casemate_server::image::Image<'static>] {
+        casemate_spc58nn::images::IMAGES
+    }
+
     fn entered_safe_state(&mut self, reason: &Reason) {
         say(format_args!("SAFE STATE {reason}\n"));
     }
@@ -79,8 +84,10 @@ impl Board for Emulated {
 /// Serves for ever; comes back only if the firmware cannot be put together, or in the safe state.
 pub(crate) fn run() -> Option<()> {
     let start = machine::time_base();
-    let flash = EMULATED_FLASH.take()?.start();
-    let model: &'static _ = MODEL.take()?.insert(Model::new(Noise(EmulatedNoise::new()), flash));
+    let flash = EMULATED_FLASH.take()?.start_with(machine::emulated_objects());
+    let model: &'static _ = MODEL.take()?.insert(
+        Model::new(Noise(EmulatedNoise::new()), flash).with_applications(machine::emulated_applications()),
+    );
     #[cfg(target_arch = "powerpc")]
     machine::on_fault(Some(HOST.take()?.insert(Host::new(model))), AfterFault::Report);
     let [incoming, outgoing] = FRAMES.take()?;

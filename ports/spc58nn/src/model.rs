@@ -55,6 +55,21 @@ impl<const BLOCKS: usize> FlashArray<BLOCKS> {
         }
         self
     }
+
+    /// The same; what was erased now is then programmed with `content`, as by a tool that leaves out what is erased.
+    pub fn start_with(&mut self, content: &[u8]) -> &mut Self {
+        let is_new = self.made != MADE;
+        self.start();
+        if is_new {
+            for (word, offset) in content.as_chunks::<DOUBLE_WORD>().0.iter().zip((0..).step_by(DOUBLE_WORD))
+            {
+                if *word != [ERASED; DOUBLE_WORD] {
+                    self.program(offset, *word);
+                }
+            }
+        }
+        self
+    }
 }
 
 impl<const BLOCKS: usize> Default for FlashArray<BLOCKS> {
@@ -167,6 +182,7 @@ impl Sequence {
 /// The module in software. Each operation is finished before its register write returns, so nothing is ever busy.
 pub struct Model<'a, S> {
     surroundings: S,
+    applications: &'a [u8],
     flash: RefCell<&'a mut (dyn FlashCells + Send)>,
     sequence: RefCell<Sequence>,
     control: Cell<u32>,
@@ -193,6 +209,7 @@ impl<'a, S: Surroundings> Model<'a, S> {
     pub const fn new(surroundings: S, flash: &'a mut (dyn FlashCells + Send)) -> Self {
         Self {
             surroundings,
+            applications: &[],
             flash: RefCell::new(flash),
             sequence: RefCell::new(Sequence::new(0)),
             control: Cell::new(0),
@@ -208,6 +225,13 @@ impl<'a, S: Surroundings> Model<'a, S> {
             operations_left: Cell::new(None),
             is_off: Cell::new(false),
         }
+    }
+
+    /// The module with this flash of the application cores; without, there is none.
+    #[must_use]
+    pub const fn with_applications(mut self, flash: &'a [u8]) -> Self {
+        self.applications = flash;
+        self
     }
 
     /// Rings bells, as application cores do: one bit for each client.
@@ -422,6 +446,11 @@ impl<S: Surroundings> Registers for Model<'_, S> {
         if let Some(written) = sequence.written.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
             *written = [true; 4];
         }
+    }
+
+    fn read_application_flash(&self, offset: usize, out: &mut [u8]) -> bool {
+        let from = self.applications.get(offset..).and_then(|rest| rest.get(..out.len()));
+        from.map(|bytes| out.copy_from_slice(bytes)).is_some()
     }
 }
 

@@ -6,10 +6,14 @@ use crate::{DataFlash, DataFlashError, Engine, Host, memory_map};
 use casemate_crypto::Software;
 use casemate_device::Aes128Driver;
 use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore};
+#[cfg(feature = "images")]
+use casemate_port::{BootImages, ImageWindow};
 use casemate_port::{
     BufferPurpose, CacheOwner, Core, Fault, Generator, MemoryLimits, NoServices, Port, Reason,
 };
 use casemate_protocol::{ClientId, Header, IdFeatures};
+#[cfg(feature = "images")]
+use casemate_server::image::Image;
 use casemate_server::{ArrayCache, Config, SingleThread};
 use casemate_transport::ServerTransport;
 
@@ -27,8 +31,15 @@ pub const PACKET: usize = DATA_LENGTH + Header::SIZE;
 const SMALL_SLOTS: usize = if cfg!(feature = "config-b") { 16 } else { 8 };
 /// Size of the big slots: an RSA key, or a key of ML-DSA or ML-KEM.
 const BIG_SIZE: usize = if cfg!(feature = "config-d") { 8192 } else { 1200 };
-/// Room for what must be whole before it is used; see [`BufferPurpose::Scratch`].
-const SCRATCH: usize = if cfg!(feature = "everything") { 16_384 } else { 0 };
+/// Room for what must be whole before it is used, see [`BufferPurpose::Scratch`]: for images, key, header and a part of the
+/// image.
+const SCRATCH: usize =
+    match (cfg!(feature = "everything"), cfg!(feature = "images"), cfg!(feature = "config-d")) {
+        (true, _, _) => 16_384,
+        (_, true, true) => 8192,
+        (_, true, false) => 2048,
+        _ => 0,
+    };
 
 /// A key cache, in the original's shape.
 pub type Cache = ArrayCache<SMALL_SLOTS, 256, 3, BIG_SIZE>;
@@ -83,6 +94,13 @@ pub trait Board {
     /// Waits until there may be something to do.
     fn sleep(&mut self) {}
 
+    /// The images that have to be good before the application cores are released: `images::IMAGES`, or a table of the board's
+    /// own. By default there are none, and the cores are released as they are.
+    #[cfg(feature = "images")]
+    fn images(&self) -> &'static [Image<'static>] {
+        &[]
+    }
+
     /// The device has entered its safe state.
     fn entered_safe_state(&mut self, reason: &Reason) {
         let _ = reason;
@@ -94,6 +112,8 @@ pub trait Board {
 pub struct Spc58nn<R, B, const LINKS: usize> {
     registers: R,
     board: B,
+    #[cfg(feature = "images")]
+    applications: ImageWindow<R>,
     directory: &'static mut [DirectoryEntry],
     global_keys: Option<&'static mut Cache>,
     caches: core::slice::IterMut<'static, Cache>,
@@ -118,6 +138,8 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Spc58nn<R, B, LINKS> {
         Self {
             registers,
             board,
+            #[cfg(feature = "images")]
+            applications: ImageWindow::new(crate::images::FLASH, registers, R::read_application_flash),
             directory,
             global_keys: Some(global_keys),
             caches: caches.iter_mut(),
@@ -225,6 +247,12 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Spc58nn<R, B, L
             },
             BufferPurpose::Scratch => core::mem::take(&mut self.scratch),
         }
+    }
+
+    #[cfg(feature = "images")]
+    fn images(&mut self) -> Option<BootImages<'_>> {
+        let images = self.board.images();
+        (!images.is_empty()).then_some(BootImages { images, memory: &mut self.applications })
     }
 
     fn release(&mut self, core: Core) -> Result<(), Fault> {

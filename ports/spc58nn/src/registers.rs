@@ -104,6 +104,11 @@ pub trait Registers {
     /// Writes a word to the address of the data flash at `offset`, a multiple of 4: within a sequence, the flash takes it
     /// as the address and data of the operation.
     fn write_data_flash(&self, offset: usize, word: [u8; 4]);
+
+    /// Reads `out.len()` bytes of the application cores' flash from `offset` on, an offset into its region of the memory map.
+    /// False if the HSM core cannot read them: where there is no such memory, or the flash reports an error that its code
+    /// cannot correct.
+    fn read_application_flash(&self, offset: usize, out: &mut [u8]) -> bool;
 }
 
 impl<T: Registers + ?Sized> Registers for &T {
@@ -125,5 +130,9 @@ impl<T: Registers + ?Sized> Registers for &T {
 
     fn write_data_flash(&self, offset: usize, word: [u8; 4]) {
         (**self).write_data_flash(offset, word);
+    }
+
+    fn read_application_flash(&self, offset: usize, out: &mut [u8]) -> bool {
+        (**self).read_application_flash(offset, out)
     }
 }

@@ -117,6 +117,9 @@ fn a_flash_that_is_not_good_is_a_fault() {
         fn write_data_flash(&self, offset: usize, word: [u8; 4]) {
             self.0.write_data_flash(offset, word);
         }
+        fn read_application_flash(&self, offset: usize, out: &mut [u8]) -> bool {
+            self.0.read_application_flash(offset, out)
+        }
     }
     let mut array = array();
     let model = Model::new(Nothing, &mut *array);

@@ -439,6 +439,15 @@ pub fn emulated_data_flash() -> Option<FlashCells<'static>> {
     Some(FlashCells::new(memory(CURRENT.data_flash), memory(EMULATED_MARKS)))
 }
 
+/// The memory that stands in for the flash of the application cores: whatever the emulator was given there.
+#[must_use]
+pub fn emulated_applications() -> &'static [u8] {
+    let Region { start, length } = CURRENT.applications;
+    // SAFETY: in emulation the region is RAM, which the memory map keeps apart from the others and from what the linker uses;
+    // nothing writes it. Any bytes that RAM has are bytes.
+    unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance(start as usize), length as usize) }
+}
+
 /// The memory that application cores share with the HSM.
 #[must_use]
 pub fn bridge_memory() -> Option<SharedRegion<'static>> {
@@ -454,16 +463,22 @@ pub struct MappedRegisters {
     addresses: &'static [usize; REGISTER_COUNT],
     /// Where the core sees its data flash, and how many bytes of it.
     data_flash: (usize, usize),
+    /// The same for the flash of the application cores.
+    applications: (usize, usize),
 }
 
 impl MappedRegisters {
     /// # Safety
     /// Each entry of `addresses` is the address of the register of that index (see [`Register`]), a multiple of 4, whose
-    /// accesses touch no memory that Rust knows of; the bytes of `data_flash` (address, length) can be read at any time
-    /// and nothing in this program refers to them.
+    /// accesses touch no memory that Rust knows of; the bytes of `data_flash` and `applications` (address, length) can be
+    /// read at any time and nothing in this program refers to them.
     #[must_use]
-    pub const unsafe fn new(addresses: &'static [usize; REGISTER_COUNT], data_flash: (usize, usize)) -> Self {
-        Self { addresses, data_flash }
+    pub const unsafe fn new(
+        addresses: &'static [usize; REGISTER_COUNT],
+        data_flash: (usize, usize),
+        applications: (usize, usize),
+    ) -> Self {
+        Self { addresses, data_flash, applications }
     }
 
     fn address(&self, register: Register) -> usize {
@@ -499,5 +514,18 @@ impl Registers for MappedRegisters {
             *byte = unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() };
         }
         Some(page)
+    }
+
+    /// Takes what the loads deliver, as `read_data_flash` does.
+    fn read_application_flash(&self, offset: usize, out: &mut [u8]) -> bool {
+        let (start, length) = self.applications;
+        if offset.checked_add(out.len()).is_none_or(|end| end > length) {
+            return false;
+        }
+        for (at, byte) in (start.wrapping_add(offset)..).zip(out) {
+            // SAFETY: within the readable range by the condition of `new` and the check above.
+            *byte = unsafe { ptr::with_exposed_provenance::<u8>(at).read_volatile() };
+        }
+        true
     }
 }

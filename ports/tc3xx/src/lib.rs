@@ -9,6 +9,7 @@
 //! * [`data_flash`]: the HSM's data flash as NOR flash.
 //! * [`bridge`]: clients in shared memory with interrupts both ways; the application cores' reset.
 //! * [`port`]: the porting interface over all that.
+//! * `images`, with the feature of that name: images of the application cores, verified before these are released.
 //! * [`memory_map`]: the memories, a table to change.
 #![no_std]
 #![deny(unsafe_code)]
@@ -36,6 +37,8 @@ pub mod bridge;
 mod conformance;
 pub mod data_flash;
 pub mod engine;
+#[cfg(feature = "images")]
+pub mod images;
 pub mod memory_map;
 pub mod model;
 pub mod noise;

@@ -43,12 +43,14 @@ pub struct MemoryMap {
     pub bridge: Region,
     /// The HSM's data flash. In emulation, RAM that stands in for it.
     pub data_flash: Region,
+    /// Program flash of the application cores, as the HSM core sees it: where their images lie. In emulation, RAM.
+    pub applications: Region,
 }
 
 impl MemoryMap {
     /// Whether every region is in the address space and none overlaps another.
     pub const fn is_consistent(&self) -> bool {
-        let regions = [self.program, self.ram, self.bridge, self.data_flash];
+        let regions = [self.program, self.ram, self.bridge, self.data_flash, self.applications];
         let mut rest: &[Region] = &regions;
         while let [one, others @ ..] = rest {
             if one.end().is_none() || one.length == 0 {
@@ -75,11 +77,13 @@ impl MemoryMap {
 /// | RAM | 96 KiB | its address; how much of it the boot system keeps |
 /// | bridge | – | where it is, and how large: what application cores and HSM both reach |
 /// | data flash | DF1 at 0xAFC0_0000, 128 KiB | the address at which the HSM core sees it |
+/// | applications | PF1 at 0x8030_0000, 3 MiB, where PF0 has 3 MiB from 0x8000_0000 on | which banks a project's images lie in; that the HSM core sees them there |
 pub const TC39X: MemoryMap = MemoryMap {
     program: Region::new(0x8000_0000, 0x0008_0000),
     ram: Region::new(0x2000_0000, 0x0001_8000),
     bridge: Region::new(0x9000_0000, 0x0000_8000),
     data_flash: Region::new(0xAFC0_0000, 0x0002_0000),
+    applications: Region::new(0x8030_0000, 0x0030_0000),
 };
 
 /// Bits of min-entropy in a byte of the random number generator: assumed, half of what it could deliver. What the maker
@@ -93,6 +97,7 @@ pub const EMULATED: MemoryMap = MemoryMap {
     ram: Region::new(0x2000_0000, 0x0001_8000),
     bridge: Region::new(0x2110_0000, 0x0000_8000),
     data_flash: Region::new(0x2100_0000, 0x0002_0000),
+    applications: Region::new(0x2120_0000, 0x0010_0000),
 };
 
 /// The same board with all of its memory, for what does not fit a TC39x.
@@ -101,6 +106,7 @@ pub const EMULATED_LARGE: MemoryMap = MemoryMap {
     ram: Region::new(0x2000_0000, 0x0040_0000),
     bridge: Region::new(0x2110_0000, 0x0000_8000),
     data_flash: Region::new(0x2100_0000, 0x0010_0000),
+    applications: Region::new(0x2120_0000, 0x0010_0000),
 };
 
 /// RAM of the board in which the model keeps which pages of the data flash cannot be read: one bit for each page.
@@ -112,5 +118,7 @@ pub const CURRENT: MemoryMap =
 
 const _: () = assert!(TC39X.is_consistent() && EMULATED.is_consistent() && EMULATED_LARGE.is_consistent());
 const _: () = assert!(
-    !EMULATED_MARKS.overlaps(EMULATED_LARGE.data_flash) && !EMULATED_MARKS.overlaps(EMULATED_LARGE.bridge)
+    !EMULATED_MARKS.overlaps(EMULATED_LARGE.data_flash)
+        && !EMULATED_MARKS.overlaps(EMULATED_LARGE.bridge)
+        && !EMULATED_MARKS.overlaps(EMULATED_LARGE.applications)
 );

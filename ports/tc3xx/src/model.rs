@@ -101,6 +101,7 @@ const fn mark(offset: usize) -> (usize, u8) {
 /// The module in software. Each operation is finished before its register write returns, so nothing is ever busy.
 pub struct Model<'a, S> {
     surroundings: S,
+    applications: &'a [u8],
     data_flash: RefCell<FlashCells<'a>>,
     key: RefCell<[u8; 16]>,
     block: RefCell<[u8; 16]>,
@@ -126,6 +127,7 @@ impl<'a, S: Surroundings> Model<'a, S> {
     pub const fn new(surroundings: S, data_flash: FlashCells<'a>) -> Self {
         Self {
             surroundings,
+            applications: &[],
             data_flash: RefCell::new(data_flash),
             key: RefCell::new([0; 16]),
             block: RefCell::new([0; 16]),
@@ -140,6 +142,13 @@ impl<'a, S: Surroundings> Model<'a, S> {
             held: Cell::new(true),
             restarted: Cell::new(false),
         }
+    }
+
+    /// The module with this flash of the application cores; without, there is none.
+    #[must_use]
+    pub const fn with_applications(mut self, flash: &'a [u8]) -> Self {
+        self.applications = flash;
+        self
     }
 
     /// Rings bells, as application cores do: one bit for each client.
@@ -316,6 +325,11 @@ impl<S: Surroundings> Registers for Model<'_, S> {
 
     fn read_data_flash(&self, offset: usize) -> Option<[u8; PAGE_SIZE]> {
         self.data_flash.borrow().page(offset)
+    }
+
+    fn read_application_flash(&self, offset: usize, out: &mut [u8]) -> bool {
+        let from = self.applications.get(offset..).and_then(|rest| rest.get(..out.len()));
+        from.map(|bytes| out.copy_from_slice(bytes)).is_some()
     }
 }
 

@@ -108,6 +108,11 @@ pub trait Registers {
     /// The page of the data flash at `offset`, a multiple of 8. `None` if it lies outside, or if the flash reports an error
     /// that its code cannot correct; where such a read raises a bus fault on silicon, it has to be caught here.
     fn read_data_flash(&self, offset: usize) -> Option<[u8; PAGE_SIZE]>;
+
+    /// Reads `out.len()` bytes of the application cores' flash from `offset` on, an offset into its region of the memory map.
+    /// False if the HSM core cannot read them: where there is no such memory, or the flash reports an error that its code
+    /// cannot correct.
+    fn read_application_flash(&self, offset: usize, out: &mut [u8]) -> bool;
 }
 
 impl<T: Registers + ?Sized> Registers for &T {
@@ -125,6 +130,10 @@ impl<T: Registers + ?Sized> Registers for &T {
 
     fn read_data_flash(&self, offset: usize) -> Option<[u8; PAGE_SIZE]> {
         (**self).read_data_flash(offset)
+    }
+
+    fn read_application_flash(&self, offset: usize, out: &mut [u8]) -> bool {
+        (**self).read_application_flash(offset, out)
     }
 }
 

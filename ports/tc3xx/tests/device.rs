@@ -1,51 +1,42 @@
 //! The HSM as a whole on the module's model: boot, clients in the memory of the bridge, faults.
 
-use casemate_client::{Client, Direction, Key, NewKey};
+use casemate_client::{Direction, Key};
+use casemate_device::Bridge;
 use casemate_nvm::{Error as StoreError, ObjectStore, Unusable};
 use casemate_nvm_image::{Format, Layout, Object};
-use casemate_port::{Cause, Ended, Firmware, Port, Progress, Step};
+use casemate_port::{Cause, Ended, Port, Progress, Reason, Step};
 use casemate_protocol::{ClientId, Flags, KeyId, Metadata, ObjectId};
+use casemate_server::image::Image;
 use casemate_tc3xx::bridge::BLOCK;
+use casemate_tc3xx::images::{HEADER_SIZE, IMAGES, KEY};
 use casemate_tc3xx::port::{DATA_LENGTH, Memory, OBJECTS, PACKET, Tc3xx};
 use casemate_tc3xx::registers::{FAULT, Register};
 use casemate_tc3xx::{BridgeBoard, FlashCells, Model, Registers, Surroundings};
-use casemate_transport::{
-    ClientTransport, MemoryClient, MemoryError, SharedMemory, SharedRegion, TransportError,
-};
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
-use std::sync::atomic::AtomicU32;
+use casemate_testkit::bridge::{self, Around, Bench, any_key, bridge_memory, leak, signed_image};
+use casemate_transport::SharedRegion;
+use std::cell::Cell;
 
 const LINKS: usize = 2;
 
-/// An even enough source of noise, and what the model tells.
-#[derive(Default)]
-struct Around {
-    noise: Cell<u32>,
-    stuck: Cell<bool>,
-    rung: Cell<u32>,
-    hosts: RefCell<Vec<bool>>,
-}
+/// What the model tells the tests.
+#[derive(Debug, Clone, Copy)]
+struct Wire(&'static Around);
 
-impl Surroundings for &'static Around {
+impl Surroundings for Wire {
     fn noise(&self) -> Option<u32> {
-        if !self.stuck.get() {
-            self.noise.set(self.noise.get().wrapping_add(0x9E37_79B9));
-        }
-        let mixed = u64::from(self.noise.get() | 1).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        Some((mixed >> 32) as u32)
+        Some(self.0.noise())
     }
 
     fn rung(&self, clients: u32) {
-        self.rung.set(self.rung.get() | clients);
+        self.0.ring(clients);
     }
 
     fn hosts(&self, running: bool) {
-        self.hosts.borrow_mut().push(running);
+        self.0.tell(running.into());
     }
 }
 
-type Module = Model<'static, &'static Around>;
+type Module = Model<'static, Wire>;
 
 /// The module's registers with a fault that can be switched on.
 #[derive(Clone, Copy)]
@@ -71,20 +62,30 @@ impl Registers for Wired {
     fn read_data_flash(&self, offset: usize) -> Option<[u8; 8]> {
         self.module.read_data_flash(offset)
     }
+
+    fn read_application_flash(&self, offset: usize, out: &mut [u8]) -> bool {
+        self.module.read_application_flash(offset, out)
+    }
 }
 
-type Hsm = Firmware<Tc3xx<Wired, BridgeBoard<Wired>, LINKS>, LINKS>;
+type Hsm = Tc3xx<Wired, BridgeBoard<Wired>, LINKS>;
 
 struct Device {
-    around: &'static Around,
     module: &'static Module,
     broken: &'static Cell<Option<Register>>,
-    bridge: SharedRegion<'static>,
-    hsm: Rc<RefCell<Hsm>>,
+    bench: Bench<Hsm, LINKS>,
 }
 
-fn leak<T>(value: T) -> &'static mut T {
-    Box::leak(Box::new(value))
+/// The port before its boot, for application cores with these images, and its bridge.
+fn port(
+    module: &'static Module,
+    broken: &'static Cell<Option<Register>>,
+    images: &'static [Image<'static>],
+) -> (Hsm, SharedRegion<'static>) {
+    let bridge = bridge_memory(2 * LINKS * BLOCK);
+    let wired = Wired { module, broken };
+    let board = BridgeBoard::new(wired, bridge, || ()).with_images(images);
+    (Tc3xx::new(wired, board, leak(Memory::new())), bridge)
 }
 
 impl Device {
@@ -92,82 +93,39 @@ impl Device {
     fn new() -> Self {
         let around: &'static Around = leak(Around::default());
         let flash = FlashCells::new(vec![0; 0x2_0000].leak(), vec![0; 0x2_0000 / 64].leak());
-        Self::on(around, leak(Model::new(around, flash)))
+        Self::on(around, leak(Model::new(Wire(around), flash)))
     }
 
     /// A device with this module: its flash holds what it held.
     fn on(around: &'static Around, module: &'static Module) -> Self {
+        Self::with_images(around, module, &[])
+    }
+
+    /// The same, with images of the application cores.
+    fn with_images(
+        around: &'static Around,
+        module: &'static Module,
+        images: &'static [Image<'static>],
+    ) -> Self {
         let broken: &'static Cell<Option<Register>> = leak(Cell::new(None));
-        let words: Vec<AtomicU32> = (0..2 * LINKS * BLOCK / 4).map(|_| AtomicU32::new(0)).collect();
-        let bridge = SharedRegion::new(words.leak());
-        let wired = Wired { module, broken };
-        let board = BridgeBoard::new(wired, bridge, || ());
-        let hsm = Rc::new(RefCell::new(Firmware::new(Tc3xx::new(wired, board, leak(Memory::new())))));
-        Self { around, module, broken, bridge, hsm }
-    }
-
-    fn boot(&self) {
-        for step in Step::ALL {
-            if step != Step::Serve {
-                assert_eq!(self.hsm.borrow_mut().poll(), Progress::Booted(step));
-            }
-        }
-    }
-
-    fn client(&self, link: u8) -> Client<Application, [u8; PACKET]> {
-        let part = |index: usize| self.bridge.part(index * BLOCK, BLOCK).unwrap();
-        let index = usize::from(link) * 2;
-        let memory = MemoryClient::new(part(index), part(index + 1)).unwrap();
-        let application =
-            Application { memory, link, around: self.around, module: self.module, hsm: self.hsm.clone() };
-        Client::new(application, [0; PACKET])
-    }
-}
-
-/// An application core's end: it rings when it has written a request, and looks for the response when its bell rings. The
-/// HSM runs while the core waits.
-struct Application {
-    memory: MemoryClient<SharedRegion<'static>>,
-    link: u8,
-    around: &'static Around,
-    module: &'static Module,
-    hsm: Rc<RefCell<Hsm>>,
-}
-
-impl ClientTransport for Application {
-    type Error = MemoryError;
-
-    fn send(&mut self, packet: &[u8]) -> Result<(), TransportError<MemoryError>> {
-        self.memory.send(packet)?;
-        self.module.ring(1 << self.link);
-        Ok(())
-    }
-
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError<MemoryError>> {
-        if let Progress::Safe(_) = self.hsm.borrow_mut().poll() {
-            return Err(TransportError::Closed);
-        }
-        let bit = 1 << self.link;
-        if self.around.rung.get() & bit == 0 {
-            return Err(TransportError::NotReady);
-        }
-        self.around.rung.set(self.around.rung.get() & !bit);
-        self.memory.receive(buffer)
+        let (port, bridge) = port(module, broken, images);
+        let link = |bridge, link| Bridge::<PACKET>::new(bridge).client(link);
+        let ring = |clients| module.ring(clients);
+        Self { module, broken, bench: Bench::new(port, around, bridge, link, ring, PACKET) }
     }
 }
 
 #[test]
 fn two_clients_over_the_bridge_and_a_restart() {
     let device = Device::new();
-    device.boot();
-    assert_eq!(*device.around.hosts.borrow(), [true], "held since the start, released once");
+    device.bench.boot();
+    assert_eq!(device.bench.around.told(), [1], "held since the start, released once");
 
-    let (mut one, mut two) = (device.client(0), device.client(1));
+    let (mut one, mut two) = (device.bench.client(0), device.bench.client(1));
     one.init(ClientId::new(1).unwrap()).unwrap();
     two.init(ClientId::new(2).unwrap()).unwrap();
     assert_eq!(one.info().unwrap().data_length as usize, DATA_LENGTH);
-    let new = NewKey { id: KeyId(5), flags: Flags::USAGE_ANY, label: "AES".into() };
-    one.key_cache(&new, &[7; 16]).unwrap();
+    one.key_cache(&any_key(), &[7; 16]).unwrap();
     one.key_commit(KeyId(5)).unwrap();
     // FIPS 197 vectors are the software's tests; here both ways through the engine must agree.
     let mut block = *b"sixteen bytes...";
@@ -177,9 +135,9 @@ fn two_clients_over_the_bridge_and_a_restart() {
     assert!(two.key_export(KeyId(5), &mut [0; 16]).is_err(), "client 2 has no such key");
     one.close().unwrap();
 
-    let again = Device::on(device.around, device.module);
-    again.boot();
-    let mut one = again.client(0);
+    let again = Device::on(device.bench.around, device.module);
+    again.bench.boot();
+    let mut one = again.bench.client(0);
     one.init(ClientId::new(1).unwrap()).unwrap();
     let mut key = [0; 16];
     one.key_export(KeyId(5), &mut key).unwrap();
@@ -188,42 +146,25 @@ fn two_clients_over_the_bridge_and_a_restart() {
 
 #[test]
 fn a_link_serves_its_own_client_and_no_other() {
-    let device = Device::new();
-    device.boot();
-    let (mut one, mut two) = (device.client(0), device.client(1));
-    one.init(ClientId::new(1).unwrap()).unwrap();
-    let new = NewKey { id: KeyId(5), flags: Flags::USAGE_ANY, label: "AES".into() };
-    one.key_cache(&new, &[7; 16]).unwrap();
-    one.key_commit(KeyId(5)).unwrap();
-    for other in [1, 3, 15] {
-        assert!(two.init(ClientId::new(other).unwrap()).is_err(), "client {other} on the link of client 2");
-        assert!(two.key_export(KeyId(5), &mut [0; 16]).is_err());
-    }
-    two.init(ClientId::new(2).unwrap()).unwrap();
-    assert!(two.key_export(KeyId(5), &mut [0; 16]).is_err(), "it is client 1's");
-    one.key_export(KeyId(5), &mut [0; 16]).unwrap();
+    bridge::a_link_serves_its_own_client_and_no_other(&Device::new().bench);
 }
 
 #[test]
 fn an_application_core_that_resets_loses_its_session() {
     let device = Device::new();
-    device.boot();
-    let mut client = device.client(0);
+    device.bench.boot();
+    let mut client = device.bench.client(0);
     client.init(ClientId::new(1).unwrap()).unwrap();
-    let new = NewKey { id: KeyId(9), flags: Flags::USAGE_ANY, label: "gone".into() };
-    client.key_cache(&new, &[1; 16]).unwrap();
+    client.key_cache(&any_key(), &[1; 16]).unwrap();
     // It dies with a request on its way, and starts again.
     client.start(&casemate_client::comm::Info).unwrap();
     device.module.restart_hosts();
-    let mut seen = Vec::new();
-    for _ in 0..20 {
-        seen.push(device.hsm.borrow_mut().poll());
-    }
+    let seen: Vec<_> = (0..20).map(|_| device.bench.poll()).collect();
     assert!(seen.iter().any(|progress| matches!(progress, Progress::SessionEnded(0, Ended::CoreReset(_)))));
-    device.around.rung.set(0);
-    let mut client = device.client(0);
+    device.bench.around.silence();
+    let mut client = device.bench.client(0);
     client.init(ClientId::new(1).unwrap()).unwrap();
-    assert!(client.key_export(KeyId(9), &mut [0; 16]).is_err());
+    assert!(client.key_export(KeyId(5), &mut [0; 16]).is_err());
 }
 
 /// An image that was programmed with the firmware: checksums are not optional, see README.md.
@@ -238,11 +179,8 @@ fn an_image_made_on_a_host_is_mounted() {
         let image = format.build(std::slice::from_ref(&object)).unwrap();
         let around: &'static Around = leak(Around::default());
         let flash = FlashCells::new(image.to_vec().leak(), vec![0; 0x2_0000 / 64].leak());
-        let module: &'static Module = leak(Model::new(around, flash));
-        let wired = Wired { module, broken: leak(Cell::new(None)) };
-        let words: Vec<AtomicU32> = (0..2 * LINKS * BLOCK / 4).map(|_| AtomicU32::new(0)).collect();
-        let board = BridgeBoard::new(wired, SharedRegion::new(words.leak()), || ());
-        let mut port = Tc3xx::<_, _, LINKS>::new(wired, board, leak(Memory::new()));
+        let module = leak(Model::new(Wire(around), flash));
+        let (mut port, _) = port(module, leak(Cell::new(None)), &[]);
         let flash = port.flash().unwrap();
         let mut data = [0; 5];
         port.mount(flash).and_then(|mut store| store.read(ObjectId(7), 0, &mut data)).map(|()| data)
@@ -252,46 +190,56 @@ fn an_image_made_on_a_host_is_mounted() {
 }
 
 #[test]
-fn a_stuck_generator_holds_the_application_cores() {
-    let device = Device::new();
-    device.around.stuck.set(true);
-    let mut last = Progress::Idle;
-    for _ in 0..4 {
-        last = device.hsm.borrow_mut().poll();
+fn the_application_cores_are_released_for_a_good_image_only() {
+    let signed = signed_image(HEADER_SIZE as usize, b"what the application cores run");
+    let refused = Some(Reason { step: Step::Images, cause: Cause::Image(0) });
+    let (released, held) = (1, 0);
+    let boot = |flash: &[u8], key: &[u8], images| {
+        let around: &'static Around = leak(Around::default());
+        let module = Model::new(
+            Wire(around),
+            FlashCells::new(vec![0; 0x2_0000].leak(), vec![0; 0x2_0000 / 64].leak()),
+        );
+        let module = leak(module.with_applications(flash.to_vec().leak()));
+        // In the factory, where no image is asked for.
+        let factory = Device::on(around, module).bench;
+        factory.boot();
+        assert_eq!(around.told().last(), Some(&released));
+        factory.provision(KEY, key);
+        let refused = Device::with_images(around, module, images).bench.refused();
+        assert_eq!(around.told().last(), Some(if refused.is_some() { &held } else { &released }));
+        refused
+    };
+    assert_eq!(boot(&signed.bytes, &signed.key, IMAGES), None);
+    for place in [0, HEADER_SIZE as usize, signed.bytes.len() - 1] {
+        let mut changed = signed.bytes.clone();
+        changed[place] ^= 1;
+        assert_eq!(boot(&changed, &signed.key, IMAGES), refused, "byte {place}");
+        assert_eq!(boot(&changed, &signed.key, &[]), None, "no image is configured");
     }
-    let Progress::Safe(reason) = last else { panic!("{last:?}") };
-    assert_eq!(reason.step, Step::Entropy);
-    assert!(device.around.hosts.borrow().is_empty(), "never released");
+    assert_eq!(boot(&signed.bytes, &[signed.key.as_slice(), &[0]].concat(), IMAGES), refused, "another key");
+    assert_eq!(boot(&signed.bytes[..signed.bytes.len() - 1], &signed.key, IMAGES), refused, "it breaks off");
+    assert_eq!(boot(&[0xFF; 4096], &signed.key, IMAGES), refused, "no image");
+    assert_eq!(boot(&[], &signed.key, IMAGES), refused, "no flash");
+}
+
+#[test]
+fn a_stuck_generator_holds_the_application_cores() {
+    bridge::a_stuck_generator_holds_the_application_cores(&Device::new().bench);
 }
 
 #[test]
 fn a_broken_engine_is_found_at_boot() {
     let device = Device::new();
     device.broken.set(Some(Register::AesStatus));
-    let reason = (0..4).find_map(|_| match device.hsm.borrow_mut().poll() {
-        Progress::Safe(reason) => Some(reason),
-        _ => None,
-    });
-    assert!(matches!(reason.map(|reason| reason.cause), Some(Cause::SelfTest(_))), "{reason:?}");
+    let refused = device.bench.refused();
+    assert!(matches!(refused.map(|reason| reason.cause), Some(Cause::SelfTest(_))), "{refused:?}");
 }
 
 #[test]
 fn flash_that_fails_while_serving_leads_to_the_safe_state() {
-    let device = Device::new();
-    device.boot();
-    let mut client = device.client(0);
-    client.init(ClientId::new(1).unwrap()).unwrap();
-    let new = NewKey { id: KeyId(5), flags: Flags::USAGE_ANY, label: "AES".into() };
-    client.key_cache(&new, &[7; 16]).unwrap();
-    let bridge = || {
-        let mut bytes = vec![0; device.bridge.length()];
-        device.bridge.read(0, &mut bytes).unwrap();
-        bytes
-    };
-    assert!(bridge().windows(16).any(|bytes| bytes == [7; 16]), "the key came that way");
-    device.broken.set(Some(Register::FlashStatus));
-    assert!(client.key_commit(KeyId(5)).is_err());
-    assert!(matches!(device.hsm.borrow_mut().poll(), Progress::Safe(_)));
-    assert_eq!(*device.around.hosts.borrow(), [true, false], "reset and held");
-    assert!(bridge().iter().all(|byte| *byte == 0), "no packet is left");
+    let Device { broken, bench, .. } = Device::new();
+    let spoil = || broken.set(Some(Register::FlashStatus));
+    bridge::flash_that_fails_while_serving_leads_to_the_safe_state(&bench, spoil);
+    assert_eq!(bench.around.told().last(), Some(&0), "reset and held");
 }

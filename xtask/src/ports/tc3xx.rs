@@ -1,13 +1,13 @@
 //! The AURIX TC3xx in emulation: the row of `cargo xtask ports`, and the figures of `cargo xtask footprint`.
 
-use super::{Fault, Row, summary};
+use super::{Fault, Row, Running, await_or_give_up, images, summary, until};
 use crate::command::Task;
 use crate::{Context, Outcome, tools};
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 const PACKAGE: &str = "casemate-tc3xx";
 /// The libraries' back ends for small flash.
@@ -34,18 +34,22 @@ struct Figures {
 /// Builds the conformance suite and a firmware, runs both, and drives the firmware as two clients.
 pub(super) fn row(context: &Context) -> Result<Row, Fault> {
     let compiler = ready().and_then(|()| tools::device_compiler(context)).map_err(Fault::Missing)?;
-    let suite =
-        build(context, &compiler, PACKAGE, "tc3xx-conformance", "firmware,conformance,config-b", "s")?;
+    // With the same features, so that the libraries are built once.
+    let features = "firmware,conformance,images";
+    let suite = build(context, &compiler, PACKAGE, "tc3xx-conformance", features, "s")?;
+    let verifier = build(context, &compiler, PACKAGE, "tc3xx-firmware", features, "s")?;
     let (output, result) = emulator(&suite).limit(LIMIT).run_reading_output();
     let conformance = summary(&output)?;
     result?;
     fails_safely(&suite, "panic", "application cores held")?;
     fails_safely(&suite, "trap", "application cores held")?;
     fails_safely(&suite, "trap-twice", "application cores cannot be held")?;
+    verifies_images(context, &verifier)?;
     let figures = drive(context, &compiler, "c", "s")?;
     Ok(Row {
         runs: format!(
-            "boots, serves two clients on an emulated Cortex-M3 (configuration c): {} operations checked",
+            "boots, starts a signed application only, serves two clients on an emulated Cortex-M3 (configuration c): \
+             {} operations checked",
             figures.operations.len()
         ),
         conformance,
@@ -101,6 +105,37 @@ fn fails_safely(suite: &Path, fault: &str, cores: &str) -> Result<(), String> {
         .map_err(|reason| format!("{fault}: {reason}"))
 }
 
+/// Has the firmware boot with images of application cores: these are released for the signed one only.
+fn verifies_images(context: &Context, firmware: &Path) -> Result<(), Fault> {
+    let folder = context.target.join("xtask-tc3xx");
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    // The large memory map of the emulation, which the conformance suite wants.
+    let images = images::make(context, &folder, "0x00", "0x80000")?;
+    let console = folder.join("console.txt");
+    let (released, refused) = ("application cores released", "safe state: step images: image 0 was refused");
+    let boot = |image: Option<&Path>| {
+        let output = File::create(&console).map_err(|error| format!("{}: {error}", console.display()))?;
+        let mut command = Command::new("qemu-system-arm");
+        command.args(machine()).args(["-serial", "none", "-device"]).arg(at(&images.objects, DATA_FLASH));
+        if let Some(image) = image {
+            command.arg("-device").arg(at(image, APPLICATIONS));
+        }
+        command.arg("-kernel").arg(firmware).stdout(output);
+        until(command, &console, [released, refused])
+    };
+    Ok(images::decide(&images, released, refused, boot)?)
+}
+
+/// Where the emulated board has the data flash and the application cores' flash (`memory_map::EMULATED_LARGE`).
+const DATA_FLASH: &str = "0x21000000";
+const APPLICATIONS: &str = "0x21200000";
+
+/// An emulator's argument: this file lies at that address.
+pub(super) fn at(file: &Path, address: &str) -> String {
+    format!("loader,file={},addr={address},force-raw=on", file.display())
+}
+
 /// Whether the core has said each of these lines.
 pub(super) fn said(output: &str, lines: &[&str]) -> Result<(), String> {
     match lines.iter().find(|line| !output.contains(**line)) {
@@ -144,17 +179,6 @@ fn emulator(program: &Path) -> Task {
         .arguments([program])
 }
 
-/// An emulator that is ended when this is dropped.
-pub(super) struct Running(pub(super) Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone after `wait`.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Builds the firmware of a configuration, runs it with counted instructions, and drives it.
 fn drive(
     context: &Context,
@@ -177,21 +201,9 @@ fn drive(
     for address in &addresses {
         command.args(["-serial", &format!("tcp:{address},server,nowait")]);
     }
-    let child = command
-        .arg("-kernel")
-        .arg(&firmware)
-        .stdin(Stdio::null())
-        .stdout(output)
-        .spawn()
-        .map_err(|error| format!("qemu-system-arm did not start: {error}"))?;
-    let running = Running(child);
-    let start = Instant::now();
-    while TcpStream::connect(&addresses[0]).is_err() {
-        if start.elapsed() > Duration::from_secs(120) {
-            return Err("the emulator opens no serial line".to_owned());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    command.arg("-kernel").arg(&firmware).stdout(output);
+    let running = Running::start(command)?;
+    await_or_give_up("the emulator opens no serial line", || TcpStream::connect(&addresses[0]).is_ok())?;
     let (operations, result) = Task::cargo(context)
         .arguments(["run", "--quiet", "--package", PACKAGE, "--example", "drive", "--", configuration])
         .arguments(&addresses)
@@ -264,8 +276,8 @@ const ORIGINAL: [(&str, [u64; 3]); 4] = [
     ("d", [142_664, 33_976, 11_128]),
 ];
 
-/// `cargo xtask footprint [CONFIGURATION...]`: figures of every configuration, or of those named.
-pub(crate) fn footprint(context: &Context, arguments: &[String]) -> Outcome {
+/// Figures of every configuration, or of those named.
+pub(super) fn footprint(context: &Context, arguments: &[String]) -> Outcome {
     let compiler = match ready().and_then(|()| tools::device_compiler(context)) {
         Ok(compiler) => compiler,
         Err(reason) => return Outcome::Skip(reason),

@@ -46,6 +46,17 @@ impl Surroundings for Noise {
         *next += 1;
         word
     }
+
+    #[cfg(feature = "images")]
+    fn hosts(&self, running: bool) {
+        if let Some(console) = File::console() {
+            console.write(if running {
+                b"application cores released\n".as_slice()
+            } else {
+                b"application cores held\n"
+            });
+        }
+    }
 }
 
 /// What lies in statics: the HSM's memory, then what only the emulation has.
@@ -122,9 +133,25 @@ impl Board for Emulated {
         }
     }
 
+    #[cfg(feature = "images")]
+    fn images(&self) -> &'static [casemate_server::image::Image<'static>] {
+        casemate_tc3xx::images::IMAGES
+    }
+
+    #[cfg(not(feature = "images"))]
     fn entered_safe_state(&mut self, _: &Reason) {
         if let Some(console) = self.console {
             console.write(b"safe state\n");
+        }
+    }
+
+    /// Says why, which costs more flash than all the rest of the emulation.
+    #[cfg(feature = "images")]
+    fn entered_safe_state(&mut self, reason: &Reason) {
+        use core::fmt::Write;
+        if let Some(console) = &mut self.console {
+            // There is no one to tell that nothing can be told.
+            let _ = writeln!(console, "safe state: {reason}");
         }
     }
 }
@@ -144,7 +171,10 @@ fn assemble() -> Option<(&'static mut Hsm, &'static Meter)> {
     bare_metal::start_cycle_counter();
     let console = File::console();
     let noise = Noise { source: File::read_only(c"/dev/urandom"), pieces: RefCell::new(([0; 32], 32)) };
-    let model: Registers = MODEL.take()?.insert(Model::new(noise, bare_metal::emulated_data_flash()?));
+    let model: Registers = MODEL.take()?.insert(
+        Model::new(noise, bare_metal::emulated_data_flash()?)
+            .with_applications(bare_metal::emulated_applications()),
+    );
     bare_metal::on_fault(Some(HOST.take()?.insert(Host::new(model))), AfterFault::Report);
     let serials = SERIALS.take()?;
     let uarts = [Uart::new(UART0, 0), Uart::new(UART1, 2)];
