@@ -4,7 +4,7 @@
 //! * [`Bridge`]: clients in memory that both cores reach, with interrupts both ways.
 //! * [`FaultPlan`]: what a panic or an exception of the core leads to.
 //! * [`Noise`]: a random number generator behind registers as a noise source.
-//! * [`Owned`]: a variable in a static that one owner takes for good.
+//! * [`Owned`]: a variable in a static that one owner takes for good; [`Room`]: one that is made at run time.
 //! * [`SerialServer`]: a serial line as a transport; in emulation it carries the clients.
 //! * `semihosting`, on a Cortex-M only: calls to a debugger or an emulator.
 #![no_std]
@@ -39,5 +39,5 @@ pub use aes::{Aes128Driver, Aes128Engine};
 pub use bridge::{Bell, Bells, Bridge, BridgeServer};
 pub use fault::{AfterFault, FaultPlan, HoldCores};
 pub use noise::{Noise, NoiseRegisters};
-pub use owned::{OneThread, Owned, Place, Taken};
+pub use owned::{OneThread, Owned, Place, Room, Taken};
 pub use serial::{Line, SerialServer};

@@ -68,6 +68,29 @@ impl<T> Owned<T> {
     }
 }
 
+/// Room for a value that a program makes when it starts. While it is empty it is all zeros, so that a static of it takes
+/// no place in the program's image, as an `Option` may whose `None` hides among the values of a field.
+#[derive(Debug, Default)]
+#[repr(u8)]
+pub enum Room<T> {
+    /// No value yet.
+    #[default]
+    Empty,
+    /// The value.
+    Full(T),
+}
+
+impl<T> Room<T> {
+    /// Puts `value` in, and an earlier one out. Always `Some`.
+    pub fn insert(&mut self, value: T) -> Option<&mut T> {
+        *self = Self::Full(value);
+        match self {
+            Self::Full(value) => Some(value),
+            Self::Empty => None,
+        }
+    }
+}
+
 /// A value in a program that has one thread: it may lie in an [`Owned`] static though it is not `Send`.
 #[derive(Debug)]
 pub struct OneThread<T>(T);
@@ -93,6 +116,14 @@ impl<T> OneThread<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room() {
+        let mut room = Room::Empty;
+        assert_eq!(room.insert(5), Some(&mut 5));
+        assert_eq!(room.insert(6), Some(&mut 6));
+        assert!(matches!(room, Room::Full(6)));
+    }
 
     #[test]
     fn once() {

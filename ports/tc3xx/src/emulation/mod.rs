@@ -4,7 +4,7 @@ mod measure;
 mod uart;
 
 use casemate_device::semihosting::{self, File};
-use casemate_device::{AfterFault, SerialServer};
+use casemate_device::{AfterFault, Room, SerialServer};
 use casemate_port::{Firmware, Progress, Reason, Step};
 use casemate_protocol::ClientId;
 use casemate_tc3xx::bare_metal::{self, Owned, UART0, UART1};
@@ -63,8 +63,8 @@ impl Surroundings for Noise {
 static MEMORY: Owned<Memory<LINKS>> = Owned::new(Memory::new());
 static FRAMES: Owned<[[[u8; FRAME]; 2]; LINKS]> = Owned::new([[[0; FRAME]; 2]; LINKS]);
 static SERIALS: Owned<[Option<RefCell<Serial>>; LINKS]> = Owned::new([const { None }; LINKS]);
-static MODEL: Owned<Option<Model<'static, Noise>>> = Owned::new(None);
-static FIRMWARE: Owned<Option<Hsm>> = Owned::new(None);
+static MODEL: Owned<Room<Model<'static, Noise>>> = Owned::new(Room::Empty);
+static FIRMWARE: Owned<Room<Hsm>> = Owned::new(Room::Empty);
 static HOST: Owned<Option<Host<Registers>>> = Owned::new(None);
 static METER: Owned<Meter> = Owned::new(Meter::new());
 
@@ -174,7 +174,7 @@ fn assemble() -> Option<(&'static mut Hsm, &'static Meter)> {
     let model: Registers = MODEL.take()?.insert(
         Model::new(noise, bare_metal::emulated_data_flash()?)
             .with_applications(bare_metal::emulated_applications()),
-    );
+    )?;
     bare_metal::on_fault(Some(HOST.take()?.insert(Host::new(model))), AfterFault::Report);
     let serials = SERIALS.take()?;
     let uarts = [Uart::new(UART0, 0), Uart::new(UART1, 2)];
@@ -184,7 +184,7 @@ fn assemble() -> Option<(&'static mut Hsm, &'static Meter)> {
     let meter: &'static Meter = METER.take()?;
     meter.attach(console);
     let board = Emulated { model, serials, meter, console };
-    let firmware = FIRMWARE.take()?.insert(Firmware::new(Tc3xx::new(model, board, MEMORY.take()?)));
+    let firmware = FIRMWARE.take()?.insert(Firmware::new(Tc3xx::new(model, board, MEMORY.take()?)))?;
     Some((firmware, meter))
 }
 
