@@ -239,6 +239,9 @@ pub struct FlashStore<F, D> {
     next_entry: u32,
     /// First unit of the data area that can be written.
     next_unit: u32,
+    /// Whether the inactive partition was found blank and not written since: looking through it again takes as long as
+    /// all the rest of a compaction. Each piece of it is still looked at when it is programmed.
+    spare_is_blank: bool,
     failed: bool,
 }
 
@@ -273,6 +276,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
                 store.medium.unlock()?;
                 store.medium.clear(Side::First)?;
                 store.initialize()?;
+                store.spare_is_blank = true;
                 return Ok(store);
             }
             (State::Mismatch(unusable), _) | (_, State::Mismatch(unusable)) => {
@@ -286,6 +290,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let disordered = store.load()?;
         store.medium.unlock()?;
         store.medium.clear(side.other())?;
+        store.spare_is_blank = true;
         if disordered {
             match store.compact(&[]) {
                 // An object that cannot be copied: nothing can be added until it is destroyed.
@@ -306,6 +311,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         store.medium.clear(Side::First)?;
         store.medium.clear(Side::Second)?;
         store.initialize()?;
+        store.spare_is_blank = true;
         Ok(store)
     }
 
@@ -349,6 +355,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             state: (shape.data, shape.units),
             next_entry: 0,
             next_unit: 0,
+            spare_is_blank: false,
             failed: false,
         })
     }
@@ -689,7 +696,10 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let side = self.active.other();
         let epoch = self.epoch.wrapping_add(1);
         let (start, count) = self.state;
-        self.medium.clear(side)?;
+        if !self.spare_is_blank {
+            self.medium.clear(side)?;
+        }
+        self.spare_is_blank = false;
         self.write_word(side, 0, epoch, MAGIC)?;
         self.write_word(side, 8, start, MAGIC)?;
         let mut kept = 0_u32;
@@ -707,7 +717,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let committed = self.write_word(side, 16, count, MAGIC).and_then(|()| self.medium.commit());
         if let Err(error) = committed {
             // The partition may be valid, and would win. It must not, unless it is used from now on.
-            self.failed = self.medium.erase(side).is_err();
+            self.spare_is_blank = self.medium.erase(side).is_ok();
+            self.failed = !self.spare_is_blank;
             return Err(error);
         }
 
@@ -729,7 +740,9 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         self.next_unit = unit;
         self.active = side;
         self.epoch = epoch;
-        self.medium.erase(side.other())
+        self.medium.erase(side.other())?;
+        self.spare_is_blank = true;
+        Ok(())
     }
 
     /// Reads from a byte of the data area on.
