@@ -20,6 +20,7 @@ const MISMATCH: Status = Status::MAC_COMPARE_FAILED;
 
 /// One of the three commands. Any error but NO_SECURE_BOOT throws secure boot back to its beginning, also after a
 /// success, unless the outcome is final.
+#[inline(never)]
 pub(super) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,

@@ -14,6 +14,7 @@ use crate::lock::Lock;
 use crate::platform::{Affinity, Platform};
 use crate::session::Session;
 use casemate_crypto::Driver;
+use casemate_crypto::she::UpdateProof;
 use casemate_protocol::message::she::{
     ExportRamKeyResponse, GenerateMacResponse, GetStatusRequest, GetStatusResponse, LoadKeyResponse,
     LoadPlainKeyResponse, OutcomeResponse, RandomResponse, SetUidRequest, SetUidResponse, VerifyMacResponse,
@@ -151,29 +152,12 @@ pub(crate) fn handle<P: Platform>(
             let register = result.unwrap_or_default().0;
             context.put(&GetStatusResponse { status: status(&result), register }, out)
         }
-        action::LOAD_KEY => {
-            let result = update::load_key(context, payload);
-            let (m4, m5) = result.map_or(([0; 32], [0; 16]), |proof| (proof.m4, proof.m5));
-            context.put(&LoadKeyResponse { status: status(&result), m4, m5 }, out)
-        }
+        action::LOAD_KEY => load_key(context, payload, out),
         action::LOAD_PLAIN_KEY => {
             let result = update::load_plain_key(context, payload);
             context.put(&LoadPlainKeyResponse { status: status(&result) }, out)
         }
-        action::EXPORT_RAM_KEY => {
-            let response = match update::export_ram_key(context, payload) {
-                Ok(response) => response,
-                Err(error) => ExportRamKeyResponse {
-                    status: status_of(error),
-                    m1: [0; 16],
-                    m2: [0; 32],
-                    m3: [0; 16],
-                    m4: [0; 32],
-                    m5: [0; 16],
-                },
-            };
-            context.put(&response, out)
-        }
+        action::EXPORT_RAM_KEY => export_ram_key(context, payload, out),
         action::INIT_RANDOM => {
             let outcome = random::init(context, payload);
             context.put(&outcome_response(outcome, |_| Status::SHE_GENERAL_ERROR), out)
@@ -203,6 +187,33 @@ pub(crate) fn handle<P: Platform>(
         }
         _ => 0,
     }
+}
+
+// Not inlined, as the largest messages would take their room on the stack for every command.
+
+#[inline(never)]
+fn load_key<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let response = match update::load_key(context, payload) {
+        Ok(UpdateProof { m4, m5 }) => LoadKeyResponse { status: Status::OK, m4, m5 },
+        Err(error) => LoadKeyResponse { status: status_of(error), m4: [0; 32], m5: [0; 16] },
+    };
+    context.put(&response, out)
+}
+
+#[inline(never)]
+fn export_ram_key<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let response = match update::export_ram_key(context, payload) {
+        Ok(response) => response,
+        Err(error) => ExportRamKeyResponse {
+            status: status_of(error),
+            m1: [0; 16],
+            m2: [0; 32],
+            m3: [0; 16],
+            m4: [0; 32],
+            m5: [0; 16],
+        },
+    };
+    context.put(&response, out)
 }
 
 fn set_uid<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {

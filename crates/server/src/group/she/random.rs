@@ -25,6 +25,7 @@ impl<P: Platform> Surroundings<'_, P> {
 }
 
 /// INIT_RANDOM.
+#[inline(never)]
 pub(super) fn init<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Outcome {
     with_state(context, action::INIT_RANDOM, |state, surroundings| Ok(start(state, surroundings, payload)))
 }
@@ -49,6 +50,7 @@ fn start<P: Platform>(
 }
 
 /// RANDOM.
+#[inline(never)]
 pub(super) fn next<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<Block, Status> {
     with_state(context, action::RANDOM, |state, surroundings| {
         empty(payload)?;
@@ -58,6 +60,7 @@ pub(super) fn next<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) ->
 }
 
 /// EXTEND_SEED.
+#[inline(never)]
 pub(super) fn extend<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Outcome {
     with_state(context, action::EXTEND_SEED, |state, surroundings| Ok(mix(state, surroundings, payload)))
 }
