@@ -346,6 +346,12 @@ impl<P: Platform> KeyStore<'_, P> {
         new: NewKey,
         fill: impl FnOnce(&mut [u8]) -> Result<(), Status>,
     ) -> Result<ObjectId, Status> {
+        let filled = fill(self.reserve(&new)?);
+        self.settle(&new, filled)
+    }
+
+    /// The slot of a new key, as yet without its bytes.
+    fn reserve(&mut self, new: &NewKey) -> Result<&mut [u8], Status> {
         let id = new.id;
         let length = u16::try_from(new.length).map_err(|_| Status::BAD_ARGUMENTS)?;
         match self.gate(id, Operation::Replace) {
@@ -354,17 +360,19 @@ impl<P: Platform> KeyStore<'_, P> {
         }
         let metadata =
             Metadata { id, access: Metadata::ACCESS_ANY, flags: new.flags, length, label: new.label };
-        let cache = self.cache(id);
-        match fill(cache.insert(metadata, false)?) {
-            Ok(()) => {
-                self.recorder.record(Event::KeyCreated { key: id, flags: new.flags, length });
-                Ok(id)
-            }
-            Err(status) => {
-                cache.remove(id);
-                Err(status)
-            }
+        self.cache(id).insert(metadata, false)
+    }
+
+    /// Keeps a key if its bytes were written, and empties its slot if not.
+    fn settle(&mut self, new: &NewKey, filled: Result<(), Status>) -> Result<ObjectId, Status> {
+        let &NewKey { id, flags, length, .. } = new;
+        if filled.is_ok() {
+            let length = u16::try_from(length).unwrap_or(u16::MAX);
+            self.recorder.record(Event::KeyCreated { key: id, flags, length });
+        } else {
+            self.cache(id).remove(id);
         }
+        filled.map(|()| id)
     }
 
     /// Drops a key from the cache.

@@ -19,41 +19,38 @@ pub(crate) fn handle<P: Platform>(
     out: &mut [u8],
 ) -> usize {
     let order = context.order;
-    let client = context.client();
-    let value = match action {
-        action::INIT => {
-            InitRequest::decode(payload, order).map_err(|_| Status::BAD_ARGUMENTS).and_then(|(request, _)| {
-                context.locked(|keys| set(keys, object_id(client, request.id), request.value))
-            })
-        }
-        action::INCREMENT => IncrementRequest::decode(payload, order)
-            .map_err(|_| Status::BAD_ARGUMENTS)
-            .and_then(|(request, _)| context.locked(|keys| increment(keys, object_id(client, request.id)))),
-        action::READ => ReadRequest::decode(payload, order)
-            .map_err(|_| Status::BAD_ARGUMENTS)
-            .and_then(|(request, _)| context.locked(|keys| read(keys, object_id(client, request.id)))),
-        action::DESTROY => {
-            let status = DestroyRequest::decode(payload, order)
-                .map_err(|_| Status::BAD_ARGUMENTS)
-                .and_then(|(request, _)| {
-                    context.locked(|keys| {
-                        let counter = object_id(client, request.id);
-                        keys.destroy(counter)?;
-                        keys.recorder.record(Event::CounterDestroyed { counter });
-                        Ok(())
-                    })
-                })
-                .err()
-                .unwrap_or(Status::OK);
-            return context.put(&DestroyResponse { status }, out);
-        }
+    // The counter's number, and the value that only INIT has.
+    let request = match action {
+        action::INIT => InitRequest::decode(payload, order).map(|(request, _)| (request.id, request.value)),
+        action::INCREMENT => IncrementRequest::decode(payload, order).map(|(request, _)| (request.id, 0)),
+        action::READ => ReadRequest::decode(payload, order).map(|(request, _)| (request.id, 0)),
+        action::DESTROY => DestroyRequest::decode(payload, order).map(|(request, _)| (request.id, 0)),
         _ => return 0,
     };
-    let response = match value {
-        Ok(value) => ValueResponse { status: Status::OK, value },
-        Err(status) => ValueResponse { status, value: 0 },
+    let client = context.client();
+    let value = request.map_err(|_| Status::BAD_ARGUMENTS).and_then(|(id, value)| {
+        let id = object_id(client, id);
+        context.locked(|keys| match action {
+            action::INIT => set(keys, id, value),
+            action::INCREMENT => increment(keys, id),
+            action::READ => read(keys, id),
+            _ => destroy(keys, id).map(|()| 0),
+        })
+    });
+    let (status, value) = match value {
+        Ok(value) => (Status::OK, value),
+        Err(status) => (status, 0),
     };
-    context.put(&response, out)
+    match action {
+        action::DESTROY => context.put(&DestroyResponse { status }, out),
+        _ => context.put(&ValueResponse { status, value }, out),
+    }
+}
+
+fn destroy<P: Platform>(keys: &mut KeyStore<'_, P>, counter: ObjectId) -> Result<(), Status> {
+    keys.destroy(counter)?;
+    keys.recorder.record(Event::CounterDestroyed { counter });
+    Ok(())
 }
 
 fn set<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId, value: u32) -> Result<u32, Status> {

@@ -35,24 +35,24 @@ pub(crate) fn handle<P: Platform>(
             cached(context, result, out)
         }
         action::EVICT => {
-            let id = EvictRequest::decode(payload, order).map(|(request, _)| request.id);
+            let id = EvictRequest::decode(payload, order).ok().map(|(request, _)| request.id);
             let result = on_key(context, id, |keys, id| keys.evict(id));
             context.server.platform().forget_keys();
             context.put(&DoneResponse { status: status(result) }, out)
         }
         action::COMMIT => {
-            let id = CommitRequest::decode(payload, order).map(|(request, _)| request.id);
+            let id = CommitRequest::decode(payload, order).ok().map(|(request, _)| request.id);
             let result = on_key(context, id, |keys, id| keys.commit(id));
             context.put(&DoneResponse { status: status(result) }, out)
         }
         action::ERASE => {
-            let id = EraseRequest::decode(payload, order).map(|(request, _)| request.id);
+            let id = EraseRequest::decode(payload, order).ok().map(|(request, _)| request.id);
             let result = on_key(context, id, |keys, id| keys.erase(id));
             context.server.platform().forget_keys();
             context.put(&DoneResponse { status: status(result) }, out)
         }
         action::REVOKE => {
-            let id = RevokeRequest::decode(payload, order).map(|(request, _)| request.id);
+            let id = RevokeRequest::decode(payload, order).ok().map(|(request, _)| request.id);
             let result = on_key(context, id, |keys, id| keys.revoke(id));
             context.server.platform().forget_keys();
             context.put(&RevokeResponse { status: status(result) }, out)
@@ -86,12 +86,12 @@ fn status(result: Result<(), Status>) -> Status {
 }
 
 /// Runs an operation of the key store on the key that a request names.
-fn on_key<P: Platform, E>(
+fn on_key<P: Platform>(
     context: &mut Context<'_, P>,
-    id: Result<KeyId, E>,
-    operation: impl FnOnce(&mut KeyStore<'_, P>, ObjectId) -> Result<(), Status>,
+    id: Option<KeyId>,
+    operation: fn(&mut KeyStore<'_, P>, ObjectId) -> Result<(), Status>,
 ) -> Result<(), Status> {
-    let id = id.map_err(|_| Status::BAD_ARGUMENTS)?;
+    let id = id.ok_or(Status::BAD_ARGUMENTS)?;
     context.locked(|keys| {
         let id = keys.resolve(id, ObjectType::CRYPTO);
         operation(keys, id)
