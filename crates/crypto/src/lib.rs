@@ -166,6 +166,7 @@ pub use ml_dsa::{MlDsa, MlDsaMessage, MlDsaSet};
 pub use ml_kem::{MlKem, MlKemSet};
 pub use random::Random;
 pub use rsa::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, Rsa, RsaPrivateKey, RsaPublicKey};
+pub use secret::{Secret, wipe};
 #[cfg(feature = "rsa")]
 pub use software::RsaComponents;
 pub use software::Software;

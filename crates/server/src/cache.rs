@@ -4,8 +4,8 @@
 //! first free slot, else the first whose key also lies in the object store, else there is no space. This is the
 //! original's rule, which clients can observe.
 
+use casemate_crypto::wipe;
 use casemate_protocol::{Metadata, ObjectId, Status};
-use zeroize::Zeroize;
 
 /// What a slot holds besides the key's bytes. A slot whose metadata names no object is free.
 #[derive(Debug, Clone, Copy, Default)]
@@ -334,7 +334,7 @@ impl<S: CacheStorage> KeyCache<S> {
     fn clear(&mut self, index: usize) {
         if let Some((slot, data)) = self.storage.slot_mut(index) {
             if let Some(key) = data.get_mut(..usize::from(slot.metadata.length)) {
-                key.zeroize();
+                wipe(key);
             }
             *slot = Slot::default();
         }

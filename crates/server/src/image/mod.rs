@@ -34,11 +34,10 @@ use crate::audit::{Event, Record};
 use crate::group::certificate::{OwnChainError, verify_own_chain};
 use crate::platform::{Affinity, Platform};
 use crate::server::{Server, Shared};
-use casemate_crypto::{Driver, HashAlgorithm, Hasher, hash};
+use casemate_crypto::{Driver, HashAlgorithm, Hasher, hash, wipe};
 use casemate_nvm::{Error as StoreError, ObjectStore};
 use casemate_protocol::{ClientId, Flags, Label, Metadata, ObjectId, Status};
 use core::fmt;
-use zeroize::Zeroize;
 
 /// Memory in which images lie: memory-mapped flash, flash behind a driver, a file.
 pub trait ImageMemory {
@@ -264,7 +263,7 @@ impl<P: Platform> Server<P> {
                 self.verify_wolfboot(image, header, Trust::Root(root), floor, memory, scratch)
             }
         };
-        scratch.zeroize();
+        wipe(scratch);
         let event = match verification {
             Ok(Verified { version, .. }) => {
                 Event::ImageVerified { image: image.number, version: version.unwrap_or(0) }

@@ -8,10 +8,9 @@ use crate::context::Context;
 use crate::error::crypto_status;
 use crate::keys::{NewKey, Usage};
 use crate::platform::Platform;
-use casemate_crypto::HashAlgorithm;
+use casemate_crypto::{HashAlgorithm, wipe};
 use casemate_protocol::message::crypto::{CmacKdfRequest, HkdfRequest, KdfResponse, hash};
 use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectType, Status};
-use zeroize::Zeroize;
 
 const DERIVE: Usage = Usage::All(Flags::USAGE_DERIVE);
 /// Longest key that may be derived from by identifier.
@@ -128,6 +127,6 @@ fn deliver<P: Platform>(
         })?;
         Ok(id.to_key(keys.features))
     });
-    key.zeroize();
+    wipe(key);
     Ok(context.put(&KdfResponse { key: u32::from(cached?.0), length: 0 }, head))
 }

@@ -17,7 +17,7 @@ use crate::memory::{Access, Dma};
 use crate::platform::Platform;
 #[cfg(feature = "sha3")]
 use casemate_crypto::Chain;
-use casemate_crypto::{AES_BLOCK, Driver, HashAlgorithm, HashState};
+use casemate_crypto::{AES_BLOCK, Driver, HashAlgorithm, HashState, wipe};
 use casemate_protocol::message::crypto::{CmacState, action, cipher, hash};
 use casemate_protocol::message::crypto_dma::{
     BlocksDmaResponse, CbcDmaRequest, CmacDmaRequest, CmacDmaResponse, CtrDmaRequest, CtrDmaResponse,
@@ -29,7 +29,6 @@ use casemate_protocol::message::crypto_dma::{Sha3DmaRequest, Sha3DmaResponse};
 #[cfg(feature = "sha512")]
 use casemate_protocol::message::crypto_dma::{Sha512DmaRequest, Sha512DmaStateResponse};
 use casemate_protocol::{DmaBuffer, KeyId, Layout, Status};
-use zeroize::Zeroize;
 
 /// Runs the operation of a message, whose second algorithm number is `sub`.
 pub(super) fn dma<P: Platform>(
@@ -136,7 +135,7 @@ fn transform(
         step(part)?;
         dma.write(output, offset, part)
     });
-    space.get_mut(..input.length().min(space.len())).unwrap_or_default().zeroize();
+    wipe(space.get_mut(..input.length().min(space.len())).unwrap_or_default());
     result?;
     u32::try_from(input.length()).map_err(|_| Status::BAD_ARGUMENTS)
 }
@@ -223,7 +222,7 @@ fn gcm<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
     };
     let result = result.map_err(crypto_status).and_then(|()| dma.write(output, 0, data));
     let length = u32::try_from(data.len()).unwrap_or(0);
-    data.zeroize();
+    wipe(data);
     result?;
     let tag_length = if encrypt == 0 { 0 } else { tag_length };
     let response = GcmDmaResponse {

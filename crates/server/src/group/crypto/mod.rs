@@ -10,10 +10,10 @@ use crate::context::Context;
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
 #[cfg(feature = "key-derivation")]
+use casemate_crypto::Secret;
 use casemate_protocol::message::crypto::kdf;
 use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher};
 use casemate_protocol::{KeyId, Layout, Status};
-use zeroize::Zeroizing;
 
 mod aes;
 mod cmac;
@@ -102,7 +102,7 @@ fn inline<P: Platform>(
 
 /// A key for one operation, in a buffer of the size that the operation can use at most.
 pub(crate) struct KeyBytes<const N: usize> {
-    bytes: Zeroizing<[u8; N]>,
+    bytes: Secret<N>,
     length: usize,
 }
 
@@ -110,7 +110,7 @@ impl<const N: usize> KeyBytes<N> {
     /// # Errors
     /// `too_long` if the key exceeds the buffer.
     fn inline(key: &[u8], too_long: Status) -> Result<Self, Status> {
-        let mut bytes = Zeroizing::new([0; N]);
+        let mut bytes = Secret::<N>::zero();
         bytes.get_mut(..key.len()).ok_or(too_long)?.copy_from_slice(key);
         Ok(Self { bytes, length: key.len() })
     }
@@ -118,7 +118,7 @@ impl<const N: usize> KeyBytes<N> {
     /// # Errors
     /// As [`crate::keys::KeyStore::fetch`].
     fn stored<P: Platform>(context: &mut Context<'_, P>, key: KeyId, usage: Usage) -> Result<Self, Status> {
-        let mut bytes = Zeroizing::new([0; N]);
+        let mut bytes = Secret::<N>::zero();
         let length = context.locked(|keys| keys.fetch(key, usage, bytes.as_mut_slice()))?;
         Ok(Self { bytes, length })
     }

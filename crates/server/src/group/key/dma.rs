@@ -7,12 +7,12 @@ use crate::group::crypto::public_key;
 use crate::keys::NewKey;
 use crate::memory::{Access, Dma};
 use crate::platform::Platform;
+use casemate_crypto::wipe;
 use casemate_protocol::message::key::{
     CacheDmaRequest, CacheDmaResponse, ExportDmaRequest, ExportDmaResponse, ExportPublicDmaRequest,
     KeyAlgorithm,
 };
 use casemate_protocol::{DmaBuffer, Flags, KeyId, Label, Layout, ObjectType, Status};
-use zeroize::Zeroize;
 
 pub(super) fn cache<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
     let mut refused = DmaBuffer::NONE;
@@ -57,7 +57,7 @@ fn cache_key<P: Platform>(
             let id = keys.insert_from_client(new, key)?;
             Ok(id.to_key(keys.features))
         });
-        key.zeroize();
+        wipe(key);
         cached
     })?;
     *refused = DmaBuffer::NONE;
@@ -73,7 +73,7 @@ fn deliver(dma: &mut Dma<'_>, to: DmaBuffer, staged: &mut [u8], length: usize) -
     } else {
         dma.open(DmaBuffer { size, ..to }, Access::Write).and_then(|region| dma.write(region, 0, key))
     };
-    key.zeroize();
+    wipe(key);
     result
 }
 

@@ -12,6 +12,7 @@ use crate::error::crypto_status;
 use crate::hardware_keys::HardwareKeyFault;
 use crate::keys::{KeyStore, NewKey, Usage};
 use crate::platform::{Affinity, Platform};
+use casemate_crypto::{Secret, wipe};
 use casemate_protocol::message::key::{
     DATA_WRAP_CONTEXT, DataUnwrapRequest, DataWrapRequest, DataWrapResponse, KEY_WRAP_CONTEXT,
     UnwrapCacheRequest, UnwrapCacheResponse, UnwrapExportRequest, UnwrapExportResponse, WRAP_CIPHER_AES_GCM,
@@ -20,14 +21,13 @@ use casemate_protocol::message::key::{
 use casemate_protocol::{
     ByteOrder, ClientId, Field, Flags, KeyId, Layout, Metadata, ObjectId, ObjectType, Reader, Status, Writer,
 };
-use zeroize::{Zeroize, Zeroizing};
 
 const IV_SIZE: usize = 12;
 const TAG_SIZE: usize = 16;
 const _: () = assert!(IV_SIZE + TAG_SIZE == WRAP_HEADER_SIZE);
 
 /// A key-encryption key: its bytes and their number.
-type Kek = (Zeroizing<[u8; 32]>, usize);
+type Kek = (Secret<32>, usize);
 
 impl<P: Platform> KeyStore<'_, P> {
     /// A key-encryption key. It need not be cached, so a full cache is no obstacle.
@@ -48,7 +48,7 @@ impl<P: Platform> KeyStore<'_, P> {
         if !matches!(metadata.length, 16 | 24 | 32) {
             return Err(Status::CRYPTO_ARGUMENT);
         }
-        let mut bytes = Zeroizing::new([0; 32]);
+        let mut bytes = Secret::<32>::zero();
         let length = self.fetch(key, Usage::All(Flags::USAGE_WRAP), bytes.as_mut_slice())?;
         Ok((bytes, length))
     }
@@ -62,7 +62,7 @@ impl<P: Platform> KeyStore<'_, P> {
         *self.subject = id;
         self.permitted(id)?;
         let store = self.recorder.platform.hardware_keys().ok_or(Status::NOT_FOUND)?;
-        let mut bytes = Zeroizing::new([0; 32]);
+        let mut bytes = Secret::<32>::zero();
         let length = store.read(id, &mut bytes).map_err(HardwareKeyFault::status)?;
         if matches!(length, 16 | 24 | 32) { Ok((bytes, length)) } else { Err(Status::CRYPTO_ARGUMENT) }
     }
@@ -116,7 +116,7 @@ fn open<P: Platform>(
     let key = kek.0.get(..kek.1).unwrap_or_default();
     let result = context.crypto(Affinity::Accelerated).gcm_open(key, iv, aad, text, tag);
     result.map_err(|error| {
-        text.zeroize();
+        wipe(text);
         crypto_status(error)
     })
 }
@@ -234,7 +234,7 @@ pub(super) fn wrap_export<P: Platform>(
         Ok(size)
     })();
     if result.is_err() {
-        out.zeroize();
+        wipe(out);
     }
     wrapped(context, request.cipher, result, out)
 }
@@ -277,7 +277,7 @@ pub(super) fn unwrap_export<P: Platform>(
             context.put(&response, out).saturating_add(size)
         }
         Err(status) => {
-            out.zeroize();
+            wipe(out);
             context.put(&failed(status, request.cipher), out)
         }
     }
@@ -320,7 +320,7 @@ pub(super) fn unwrap_cache<P: Platform>(
         let text = room(out, 0, length.saturating_add(Metadata::SIZE))?;
         open(context, &kek, KEY_WRAP_CONTEXT, blob, text)?;
         let id = cache_unwrapped(context, request.kek, text, length);
-        text.zeroize();
+        wipe(text);
         id
     })();
     let (status, id) = match result {

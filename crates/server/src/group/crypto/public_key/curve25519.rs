@@ -9,7 +9,7 @@ use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{Ed25519Key, EncodingError, X25519Key};
-use casemate_crypto::{Driver, Ed25519Mode, Error as CryptoError};
+use casemate_crypto::{Driver, Ed25519Mode, Error as CryptoError, Secret};
 use casemate_protocol::message::public_key::{
     Ed25519KeyGenerationRequest, Ed25519SignRequest, Ed25519VerifyRequest, Ed25519VerifyResponse,
     SignatureResponse, X25519KeyGenerationRequest, X25519Request, ed25519_mode, option,
@@ -45,7 +45,7 @@ pub(super) fn x25519_generate<P: Platform>(
     let mut public = [0; 32];
     driver.x25519_public(&private, &mut public).map_err(crypto_status)?;
     let key = X25519Key { private: Some(private), public: Some(public) };
-    let mut encoded = Zeroizing::new([0; X25519Key::MAX_ENCODING]);
+    let mut encoded = Secret::<{ X25519Key::MAX_ENCODING }>::zero();
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
@@ -85,7 +85,7 @@ pub(super) fn x25519_agree<P: Platform>(
         if public[31] >= 0x80 {
             return Err(Status::ECC_ARGUMENT);
         }
-        let mut secret = Zeroizing::new([0; 32]);
+        let mut secret = Secret::<32>::zero();
         driver.x25519(private, &public, &mut secret).map_err(|error| match error {
             CryptoError::Key => Status::ECC_OUT_OF_RANGE,
             error => crypto_status(error),
@@ -112,7 +112,7 @@ pub(super) fn ed25519_generate<P: Platform>(
     let mut public = [0; 32];
     driver.ed25519_public(&seed, &mut public).map_err(crypto_status)?;
     let key = Ed25519Key { seed: Some(seed), public: Some(public) };
-    let mut encoded = Zeroizing::new([0; Ed25519Key::MAX_ENCODING]);
+    let mut encoded = Secret::<{ Ed25519Key::MAX_ENCODING }>::zero();
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };

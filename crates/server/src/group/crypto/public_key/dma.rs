@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::group::crypto::{Operation, append};
 use crate::memory::{Access, Dma};
 use crate::platform::Platform;
+use casemate_crypto::Secret;
 use casemate_crypto::encoding::EncodingError;
 use casemate_protocol::message::crypto_dma::{
     Ed25519SignDmaRequest, Ed25519VerifyDmaRequest, KeyGenerationDmaResponse, MlDsaKeyGenerationDmaRequest,
@@ -23,7 +24,6 @@ use casemate_protocol::message::crypto_dma::{
 };
 use casemate_protocol::message::public_key::{algorithm, option, sub_algorithm};
 use casemate_protocol::{DmaBuffer, KeyId, Label, Layout, ObjectType, Status};
-use zeroize::Zeroizing;
 
 /// Runs the operation that `operation.algorithm` names.
 pub(crate) fn public_key<P: Platform>(
@@ -334,7 +334,7 @@ fn ml_kem_encapsulate<'c, P: Platform>(
         .map_err(|_| Status::BAD_ARGUMENTS)?;
     let MlKemEncapsulateDmaRequest { level, key, .. } = request;
     let result = (|| {
-        let mut secret = Zeroizing::new([0; ml_kem::SECRET]);
+        let mut secret = Secret::<{ ml_kem::SECRET }>::zero();
         let mut output = None;
         let space = &mut *operation.out;
         let ciphertext = ml_kem::encapsulate_for(
@@ -375,7 +375,7 @@ fn ml_kem_decapsulate<'c, P: Platform>(
         .map_err(|_| Status::BAD_ARGUMENTS)?;
     let MlKemDecapsulateDmaRequest { level, key, .. } = request;
     let result = (|| {
-        let mut secret = Zeroizing::new([0; ml_kem::SECRET]);
+        let mut secret = Secret::<{ ml_kem::SECRET }>::zero();
         let space = &mut *operation.out;
         ml_kem::decapsulate_with(
             context,

@@ -11,14 +11,13 @@ use crate::platform::Platform;
 use casemate_crypto::encoding::{
     EcKey, EncodingError, decode_ecdsa_signature, encode_ecdsa_signature, encode_point,
 };
-use casemate_crypto::{Curve, Driver, Error as CryptoError, constant_time_equal};
+use casemate_crypto::{Curve, Driver, Error as CryptoError, Secret, constant_time_equal};
 use casemate_protocol::message::public_key::{
     EcCheckPublicRequest, EcCheckPublicResponse, EcKeyGenerationRequest, EcMakePublicRequest,
     EcMakePublicResponse, EcdhRequest, EcdsaSignRequest, EcdsaVerifyRequest, EcdsaVerifyResponse,
     SignatureResponse, curve, option,
 };
 use casemate_protocol::{Flags, Layout, Status};
-use zeroize::Zeroizing;
 
 /// Room for every encoding of an elliptic-curve key, attributes of a PKCS#8 key included.
 pub(super) const KEY_ROOM: usize = 384;
@@ -59,7 +58,7 @@ pub(super) fn generate<P: Platform>(
     let (request, _) =
         EcKeyGenerationRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let curve = named_curve(request.curve, request.size)?;
-    let mut private = Zeroizing::new([0; Curve::MAX_POINT]);
+    let mut private = Secret::<{ Curve::MAX_POINT }>::zero();
     let private = private.get_mut(..curve.field_size()).ok_or(Status::ABORTED)?;
     let mut public = [0; Curve::MAX_POINT];
     let public = public.get_mut(..curve.point_size()).ok_or(Status::ABORTED)?;
@@ -68,7 +67,7 @@ pub(super) fn generate<P: Platform>(
         error => crypto_status(error),
     })?;
     let key = EcKey { curve, private: Some(private), public: Some(public) };
-    let mut encoded = Zeroizing::new([0; EcKey::MAX_ENCODING]);
+    let mut encoded = Secret::<{ EcKey::MAX_ENCODING }>::zero();
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
@@ -193,7 +192,7 @@ pub(super) fn agree<P: Platform>(
         let mut buffer = [0; Curve::MAX_POINT];
         let public = peer.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
         driver.ec_check(peer.curve, public).map_err(public_key_status)?;
-        let mut secret = Zeroizing::new([0; Curve::MAX_POINT]);
+        let mut secret = Secret::<{ Curve::MAX_POINT }>::zero();
         let secret = secret.get_mut(..own.curve.field_size()).ok_or(Status::ABORTED)?;
         driver.ecdh(own.curve, private, public, secret).map_err(private_key_status)?;
         deliver_secret(context, operation.out, &Wanted { flags, key, label }, secret)

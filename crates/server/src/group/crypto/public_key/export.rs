@@ -16,10 +16,9 @@ use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{
     EcKey, Ed25519Key, EncodingError, MlDsaKey, MlKemKey, RsaKey, X25519Key, encode_rsa_public,
 };
-use casemate_crypto::{Curve, MlDsaSet};
+use casemate_crypto::{Curve, MlDsaSet, Secret};
 use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{Metadata, ObjectId, Status};
-use zeroize::Zeroizing;
 
 /// Writes the public half of a key as SubjectPublicKeyInfo, or in its family's raw form, and returns its length and the
 /// key's metadata.
@@ -107,14 +106,14 @@ pub(crate) fn export_public<P: Platform>(
 /// A copy of a key in its encoded form, of at most `N` bytes.
 struct KeyCopy<const N: usize> {
     metadata: Metadata,
-    room: Zeroizing<[u8; N]>,
+    room: Secret<N>,
 }
 
 impl<const N: usize> KeyCopy<N> {
     /// # Errors
     /// What the policy says; `too_long` for a key of more than `N` bytes.
     fn of<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, too_long: Status) -> Result<Self, Status> {
-        let mut room = Zeroizing::new([0; N]);
+        let mut room = Secret::<N>::zero();
         let metadata = context.locked(|keys| {
             let cached = keys.for_public_export(id)?;
             room.get_mut(..cached.key.len()).ok_or(too_long)?.copy_from_slice(cached.key);

@@ -7,14 +7,13 @@ use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{EncodingError, MlDsaKey};
-use casemate_crypto::{Driver, Error as CryptoError, HashAlgorithm, MlDsaMessage, MlDsaSet};
+use casemate_crypto::{Driver, Error as CryptoError, HashAlgorithm, MlDsaMessage, MlDsaSet, Secret};
 use casemate_protocol::message::crypto::hash;
 use casemate_protocol::message::public_key::{
     MlDsaKeyGenerationRequest, MlDsaSignRequest, MlDsaSignResponse, MlDsaVerifyRequest, MlDsaVerifyResponse,
     option,
 };
 use casemate_protocol::{Flags, Layout, Status};
-use zeroize::Zeroizing;
 
 /// Room for every encoding of an ML-DSA key.
 pub(super) const KEY_ROOM: usize = 7680;
@@ -62,15 +61,15 @@ pub(super) fn generate_key<'c, P: Platform, R>(
 ) -> Result<R, Status> {
     let set = named_set(level)?;
     let driver = context.crypto(affinity);
-    let mut seed = Zeroizing::new([0; 32]);
+    let mut seed = Secret::<32>::zero();
     driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
-    let mut private = Zeroizing::new([0; LARGEST.private_size()]);
+    let mut private = Secret::<{ LARGEST.private_size() }>::zero();
     let private = private.get_mut(..set.private_size()).ok_or(Status::ABORTED)?;
     let mut public = [0; LARGEST.public_size()];
     let public = public.get_mut(..set.public_size()).ok_or(Status::ABORTED)?;
     driver.ml_dsa_from_seed(set, &seed, private, public).map_err(crypto_status)?;
     let key = MlDsaKey { set, private: Some(private), seed: None, public: Some(public) };
-    let mut encoded = Zeroizing::new([0; MlDsaKey::MAX_ENCODING]);
+    let mut encoded = Secret::<{ MlDsaKey::MAX_ENCODING }>::zero();
     let length = key.encode_private(encoded.as_mut_slice()).map_err(ml_dsa_encoding_status)?;
     deliver(context, encoded.get(..length).unwrap_or_default(), &key)
 }
@@ -126,7 +125,7 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     let message = message(prehash, bytes)?;
     let signature = room.get_mut(..key.set.signature_size()).ok_or(Status::BUFFER)?;
     let driver = context.crypto(affinity);
-    let mut expanded = Zeroizing::new([0; LARGEST.private_size()]);
+    let mut expanded = Secret::<{ LARGEST.private_size() }>::zero();
     let private = match key.private {
         Some(private) => private,
         None => {
@@ -173,7 +172,7 @@ pub(super) fn public<'b>(
     if let Some(public) = key.public {
         return Ok(public);
     }
-    let mut private = Zeroizing::new([0; LARGEST.private_size()]);
+    let mut private = Secret::<{ LARGEST.private_size() }>::zero();
     let private = private.get_mut(..key.set.private_size()).ok_or(Status::ABORTED)?;
     let public = buffer.get_mut(..key.set.public_size()).ok_or(Status::ABORTED)?;
     key.expand(driver, private, public).map_err(ml_dsa_encoding_status)?;

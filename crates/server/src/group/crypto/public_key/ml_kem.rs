@@ -7,13 +7,12 @@ use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{EncodingError, MlKemKey};
-use casemate_crypto::{Error as CryptoError, MlKemSet};
+use casemate_crypto::{Error as CryptoError, MlKemSet, Secret};
 use casemate_protocol::message::public_key::{
     MlKemDecapsulateRequest, MlKemDecapsulateResponse, MlKemEncapsulateRequest, MlKemEncapsulateResponse,
     MlKemKeyGenerationRequest, option,
 };
 use casemate_protocol::{Flags, Layout, Status};
-use zeroize::Zeroizing;
 
 /// Room for the largest key.
 pub(super) const KEY_ROOM: usize = MlKemKey::MAX_ENCODING;
@@ -59,9 +58,9 @@ pub(super) fn generate_key<'c, P: Platform, R>(
 ) -> Result<R, Status> {
     let set = named_set(level)?;
     let driver = context.crypto(affinity);
-    let mut seed = Zeroizing::new([0; 64]);
+    let mut seed = Secret::<64>::zero();
     driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
-    let mut private = Zeroizing::new([0; KEY_ROOM]);
+    let mut private = Secret::<KEY_ROOM>::zero();
     let private = private.get_mut(..set.private_size()).ok_or(Status::ABORTED)?;
     driver.ml_kem_from_seed(set, &seed, private).map_err(crypto_status)?;
     let public = set.public_of(private).ok_or(Status::ABORTED)?;
@@ -142,7 +141,7 @@ pub(super) fn encapsulate<P: Platform>(
             .out
             .split_at_mut_checked(MlKemEncapsulateResponse::SIZE)
             .ok_or(Status::BAD_ARGUMENTS)?;
-        let mut secret = Zeroizing::new([0; SECRET]);
+        let mut secret = Secret::<SECRET>::zero();
         let mut behind = None;
         let MlKemEncapsulateRequest { level, key, .. } = request;
         let ciphertext = encapsulate_for(context, operation.affinity, level, key, &mut secret, |_, set| {

@@ -30,11 +30,11 @@ use crate::context::Context;
 use crate::keys::{NewKey, Usage};
 use crate::platform::Platform;
 use casemate_crypto::encoding::EncodingError;
+use casemate_crypto::wipe;
 use casemate_protocol::message::public_key::{
     AgreementResponse, KeyGenerationResponse, algorithm, option, sub_algorithm,
 };
 use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectType, Status};
-use zeroize::Zeroize;
 
 #[cfg(feature = "curve25519")]
 mod curve25519;
@@ -241,7 +241,7 @@ fn deliver_secret<P: Platform>(
     } else {
         (wanted.cache(context, secret)?, 0)
     };
-    secret.zeroize();
+    wipe(secret);
     let response = AgreementResponse { length: u32::try_from(length).unwrap_or(0), key: u32::from(key.0) };
     Ok((context.put(&response, head).saturating_add(length), key))
 }

@@ -7,12 +7,11 @@ use crate::group::crypto::{KeyBytes, Operation};
 use crate::keys::Usage;
 use crate::platform::Platform;
 use casemate_crypto::encoding::{EncodingError, RsaKey, encode_rsa_private, encode_rsa_public};
-use casemate_crypto::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, RsaComponents};
+use casemate_crypto::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, RsaComponents, Secret};
 use casemate_protocol::message::public_key::{
     RsaKeyGenerationRequest, RsaRequest, RsaResponse, RsaSizeRequest, RsaSizeResponse, option, rsa_operation,
 };
 use casemate_protocol::{Flags, Layout, Status};
-use zeroize::Zeroizing;
 
 /// Room for every encoding of an RSA key, a PKCS#8 wrapping with attributes included.
 pub(super) const KEY_ROOM: usize = 2560;
@@ -41,13 +40,13 @@ pub(super) fn generate<P: Platform>(
     if !is_size || request.exponent < 3 || request.exponent % 2 == 0 {
         return Err(Status::CRYPTO_ARGUMENT);
     }
-    let mut primes = Zeroizing::new([0; RSA_MAX_BYTES]);
+    let mut primes = Secret::<RSA_MAX_BYTES>::zero();
     let primes = primes.get_mut(..size / 8).ok_or(Status::CRYPTO_ARGUMENT)?;
     let driver = context.crypto(operation.affinity);
     driver.rsa_generate(size, request.exponent, primes).map_err(crypto_status)?;
     let (p, q) = primes.split_at_checked(size / 16).ok_or(Status::ABORTED)?;
     let key = RsaComponents::derive(p, q, request.exponent).map_err(crypto_status)?;
-    let mut encoded = Zeroizing::new([0; RsaKey::MAX_ENCODING]);
+    let mut encoded = Secret::<{ RsaKey::MAX_ENCODING }>::zero();
     let length =
         encode_rsa_private(&key.private_key(), encoded.as_mut_slice()).map_err(rsa_encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();

@@ -12,10 +12,10 @@ use crate::group::crypto::Operation;
 use crate::keys::{NewKey, STATEFUL_REVOKED};
 use crate::memory::{Access, Dma, Region};
 use crate::platform::Platform;
-use casemate_crypto::{BlockEngine, Driver};
+use casemate_crypto::{BlockEngine, Driver, Secret, wipe};
 use casemate_hash_signatures::{
-    Error, HssParameters, Input, LmsHash, LmsParameters, Message, Output, Scheme, XmssParameters, hss_verify,
-    xmss_verify,
+    Error, HssParameters, Input, LeafMemory, LmsHash, LmsParameters, Message, Output, Scheme, XmssParameters,
+    hss_verify, xmss_verify,
 };
 use casemate_protocol::message::crypto_dma::{
     KeyGenerationDmaResponse, SignatureDmaResponse, StatefulKeyGenerationDmaRequest,
@@ -25,7 +25,6 @@ use casemate_protocol::message::crypto_dma::{
 use casemate_protocol::message::public_key::{algorithm, option, sub_algorithm};
 use casemate_protocol::{DmaBuffer, Flags, KeyId, Layout, Metadata, ObjectType, Status};
 use core::cell::{Cell, RefCell};
-use zeroize::{Zeroize, Zeroizing};
 
 /// Room for every key as it is stored.
 pub(super) const KEY_ROOM: usize = 8192;
@@ -335,7 +334,7 @@ fn generate<P: Platform>(
     let output = context.dma.open(DmaBuffer { size: public_size, ..request.public }, Access::Write)?;
     let label = label(request.label, request.label_length)?;
 
-    let mut key = Zeroizing::new([0; KEY_ROOM]);
+    let mut key = Secret::<KEY_ROOM>::zero();
     let begin = put_header(set, key.as_mut_slice()).ok_or(Status::ABORTED)?;
     // As much of the tree as the configured size admits; at least as much as there must be.
     let room = KEY_ROOM.min(operation.out.len()).saturating_sub(begin);
@@ -352,12 +351,12 @@ fn generate<P: Platform>(
         }
     })?;
 
-    let driver = context.server.platform().crypto(operation.affinity);
+    let hashing = Hashing::of(context, operation.affinity);
     let key = key.get_mut(..length).ok_or(Status::ABORTED)?;
     let (head, state) = key.split_at_mut_checked(begin).ok_or(Status::ABORTED)?;
     let public_at = begin.saturating_sub(set.public_size());
     let public = head.get_mut(public_at..).ok_or(Status::ABORTED)?;
-    with_set!(set, scheme => generate_state(&scheme, driver, retained, public, state))
+    with_set!(set, scheme => generate_state(&scheme, hashing, retained, public, state))
         .map_err(|status| status.unwrap_or(Status::HARDWARE))?;
     let new = NewKey { id, flags: flags.with(Flags::NONEXPORTABLE), label, length };
     let id = context.locked(|keys| Ok(keys.insert_stateful(new, key)?.to_key(keys.features)))?;
@@ -397,18 +396,36 @@ fn put_header(set: Set, key: &mut [u8]) -> Option<usize> {
     HEADER.checked_add(parameters)?.checked_add(set.public_size())
 }
 
+/// The driver that hashes, and where leaves are kept.
+#[derive(Clone, Copy)]
+struct Hashing<'d> {
+    driver: &'d dyn Driver,
+    leaves: Option<&'d dyn LeafMemory>,
+}
+
+impl<'d> Hashing<'d> {
+    fn of<P: Platform>(context: &Context<'d, P>, affinity: crate::server::Affinity) -> Self {
+        let platform = context.server.platform();
+        Self { driver: platform.crypto(affinity), leaves: platform.leaves() }
+    }
+
+    fn engine(self) -> BlockEngine<'d, dyn Driver + 'd> {
+        BlockEngine::new(self.driver).with_leaves(self.leaves)
+    }
+}
+
 /// Makes a private key in `state` and writes the public one to the front of `public`.
 fn generate_state<S: Scheme>(
     scheme: &S,
-    driver: &dyn Driver,
+    hashing: Hashing<'_>,
     retained: u32,
     public: &mut [u8],
     state: &mut [u8],
 ) -> Result<(), Option<Status>> {
-    let mut seed = Zeroizing::new([0; 192]);
+    let mut seed = Secret::<192>::zero();
     let seed = seed.get_mut(..scheme.seed_size()).ok_or(None)?;
-    driver.fill(seed).map_err(|error| Some(crate::error::crypto_status(error)))?;
-    let mut engine = BlockEngine::new(driver);
+    hashing.driver.fill(seed).map_err(|error| Some(crate::error::crypto_status(error)))?;
+    let mut engine = hashing.engine();
     scheme.generate(&mut engine, retained, seed, state).map_err(|_| None)?;
     let key = scheme.open(&mut engine, state).map_err(|_| None)?;
     key.public(public.get_mut(..scheme.public_size()).ok_or(None)?).map_err(|_| None)
@@ -445,13 +462,13 @@ fn sign<P: Platform>(
     let (request, _) =
         StatefulSignDmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let mut regions = None;
-    let mut bytes = Zeroizing::new([0; KEY_ROOM]);
+    let mut bytes = Secret::<KEY_ROOM>::zero();
     let result = (0..ATTEMPTS).find_map(|_| {
         let result =
             try_sign(context, &operation.affinity, operation.out, &request, is_lms, &mut regions, &mut bytes);
         result.transpose()
     });
-    operation.out.zeroize();
+    wipe(operation.out);
     evict_after(context, wants(request.options, option::EVICT), request.key);
     let length = result.unwrap_or(Err(Status::ABORTED))?;
     let length = u32::try_from(length).unwrap_or(0);
@@ -487,7 +504,7 @@ fn try_sign<P: Platform>(
     if !is_lms && message.length() == 0 {
         return Err(Status::CRYPTO_ARGUMENT);
     }
-    let driver = context.server.platform().crypto(*affinity);
+    let hashing = Hashing::of(context, *affinity);
     // What must still be stored when the new state is: everything up to the index.
     let mut before = [0; 256];
     let before = before.get_mut(..begin.saturating_add(8)).ok_or(Status::ABORTED)?;
@@ -498,13 +515,13 @@ fn try_sign<P: Platform>(
     let state = if container.is_foreign {
         let room = staging.len().min(KEY_ROOM).saturating_sub(begin);
         let wanted = context.server.config().stateful_key_limit.saturating_sub(begin).min(room);
-        with_set!(set, scheme => adopt(&scheme, driver, wanted, room, head, state, state_length))
+        with_set!(set, scheme => adopt(&scheme, hashing, wanted, room, head, state, state_length))
             .map_err(|error| set.status(error))?
     } else {
         state.get_mut(..state_length).ok_or(Status::ABORTED)?
     };
     with_set!(set, scheme => {
-        let mut engine = BlockEngine::new(driver);
+        let mut engine = hashing.engine();
         let key = scheme.open(&mut engine, state).map_err(|error| set.status(error))?;
         let reservation = key.reserve(&mut engine).map_err(|error| set.status(error))?;
         let signer = reservation.store(|state| store(context, &metadata, before, head, state, staging));
@@ -561,19 +578,19 @@ fn store<P: Platform>(
 /// derive the same from them.
 fn adopt<'s, S: Scheme>(
     scheme: &S,
-    driver: &dyn Driver,
+    hashing: Hashing<'_>,
     wanted: usize,
     room: usize,
     head: &[u8],
     state: &'s mut [u8],
     length: usize,
 ) -> Result<&'s mut [u8], Error> {
-    let mut secret = Zeroizing::new([0; 128]);
+    let mut secret = Secret::<128>::zero();
     let secret = secret.get_mut(..length).ok_or(Error::State)?;
     secret.copy_from_slice(state.get(..length).ok_or(Error::State)?);
     let (retained, size) = state_size(scheme, wanted, room).ok_or(Error::State)?;
     let state = state.get_mut(..size).ok_or(Error::State)?;
-    let mut engine = BlockEngine::new(driver);
+    let mut engine = hashing.engine();
     scheme.restore(&mut engine, retained, secret, state)?;
     let mut public = [0; 256];
     let public = public.get_mut(..scheme.public_size()).ok_or(Error::State)?;
@@ -603,7 +620,7 @@ fn check<P: Platform>(
 ) -> Result<bool, Status> {
     let mut public = [0; 256];
     let (set, length) = {
-        let mut bytes = Zeroizing::new([0; KEY_ROOM]);
+        let mut bytes = Secret::<KEY_ROOM>::zero();
         let metadata = fetch(context, request.key, bytes.as_mut_slice())?;
         let key = bytes.get(..usize::from(metadata.length)).ok_or(Status::ABORTED)?;
         let container = Container::decode(key, is_lms)?;
@@ -643,7 +660,7 @@ fn remaining<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, _) =
         StatefulRemainingRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let mut bytes = Zeroizing::new([0; KEY_ROOM]);
+    let mut bytes = Secret::<KEY_ROOM>::zero();
     let metadata = fetch(context, request.key, bytes.as_mut_slice())?;
     let key = bytes.get(..usize::from(metadata.length)).ok_or(Status::ABORTED)?;
     let container = Container::decode(key, is_lms)?;
