@@ -4,11 +4,12 @@
 //! driver interface: `casemate-hash-signatures` does them over any driver's [`Hash::compress`], hardware included.
 
 use crate::hash::{Chain, Hash, HashAlgorithm, HashState};
-use casemate_hash_signatures::{Engine, Error};
+use casemate_hash_signatures::{Engine, Error, LeafMemory};
 
 /// The block functions of a driver. What is hashed stays in it until it is dropped, and is wiped then.
 pub struct BlockEngine<'d, D: Hash + ?Sized> {
     driver: &'d D,
+    leaves: Option<&'d dyn LeafMemory>,
     sha256: HashState,
     sha512: HashState,
     shake128: HashState,
@@ -20,11 +21,19 @@ impl<'d, D: Hash + ?Sized> BlockEngine<'d, D> {
     pub const fn new(driver: &'d D) -> Self {
         Self {
             driver,
+            leaves: None,
             sha256: HashState::new(HashAlgorithm::Sha256),
             sha512: HashState::new(HashAlgorithm::Sha512),
             shake128: HashState::new(HashAlgorithm::Shake128),
             shake256: HashState::new(HashAlgorithm::Shake256),
         }
+    }
+
+    /// The same, with leaves kept in `leaves`, if there is a memory for them.
+    #[must_use]
+    pub fn with_leaves(mut self, leaves: Option<&'d dyn LeafMemory>) -> Self {
+        self.leaves = leaves;
+        self
     }
 }
 
@@ -62,6 +71,10 @@ impl<D: Hash + ?Sized> Engine for BlockEngine<'_, D> {
         let Chain::Lanes(state) = sponge.chain() else { return Err(Error::Engine) };
         *lanes = *state;
         Ok(())
+    }
+
+    fn leaves(&self) -> Option<&dyn LeafMemory> {
+        self.leaves
     }
 }
 

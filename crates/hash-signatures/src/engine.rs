@@ -2,6 +2,19 @@
 
 use crate::Error;
 
+/// Leaves of trees that were computed before. A leaf takes hundreds to thousands of hashes, and a signature several leaves,
+/// so a host that has the memory keeps them.
+///
+/// Leaves are public: signatures show them. A tree is named by a digest of its secret seed, which says nothing of the seed.
+pub trait LeafMemory {
+    /// Writes the leaf with this number to `leaf`, which has the size of a node, at most 64 bytes, if it is there; whether
+    /// it is.
+    fn recall(&self, tree: &[u8; 32], index: u32, leaf: &mut [u8]) -> bool;
+
+    /// Keeps a leaf, or does not: there is no promise.
+    fn keep(&self, tree: &[u8; 32], index: u32, leaf: &[u8]);
+}
+
 /// The compression functions of SHA-256, SHA-512 and SHAKE.
 ///
 /// An implementation offers those that its parameter sets need and answers [`Error::Engine`] for the rest.
@@ -30,6 +43,11 @@ pub trait Engine {
         let _ = (lanes, block);
         Err(Error::Engine)
     }
+
+    /// Where leaves are kept between signatures, if anywhere.
+    fn leaves(&self) -> Option<&dyn LeafMemory> {
+        None
+    }
 }
 
 impl<E: Engine + ?Sized> Engine for &mut E {
@@ -43,6 +61,10 @@ impl<E: Engine + ?Sized> Engine for &mut E {
 
     fn shake(&mut self, lanes: &mut [u64; 25], block: &[u8]) -> Result<(), Error> {
         (**self).shake(lanes, block)
+    }
+
+    fn leaves(&self) -> Option<&dyn LeafMemory> {
+        (**self).leaves()
     }
 }
 

@@ -65,7 +65,8 @@
 //! # Hash functions
 //!
 //! An [`Engine`] compresses single blocks; `Software` does so with the libraries `sha2` and `keccak`. Only those functions
-//! are needed that the parameter sets in use are made of.
+//! are needed that the parameter sets in use are made of. An engine with a [`LeafMemory`] spares the leaves that were computed
+//! before, and all of them after a key was generated with it: a signature is then the one-time signatures alone.
 //!
 //! Nothing here branches on or indexes with secrets: the digits of what is signed are public with the signature.
 #![no_std]
@@ -96,9 +97,9 @@ mod stream;
 mod traversal;
 mod xmss;
 
-pub use engine::Engine;
 #[cfg(feature = "software")]
 pub use engine::Software;
+pub use engine::{Engine, LeafMemory};
 pub use error::Error;
 pub use key::{Reservation, Scheme, Signer, SigningKey};
 pub use lms::{HssParameters, LmsHash, LmsParameters, hss_verify, lms_verify};

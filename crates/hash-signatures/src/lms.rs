@@ -509,6 +509,16 @@ impl Tree for LmsTree {
         self.hash_leaf(engine, index, output)
     }
 
+    fn name<E: Engine + ?Sized>(&self, engine: &mut E) -> Result<[u8; 32], Error> {
+        let parameters = &self.parameters;
+        let seed = self.seed.get(..parameters.n()).ok_or(Error::Parameters)?;
+        let (lms, ots) = (parameters.lms_type().to_be_bytes(), parameters.ots_type().to_be_bytes());
+        let mut name = [0; 32];
+        let parts = [b"casemate leaves of LMS".as_slice(), &lms, &ots, &self.id, seed];
+        hash(engine, parameters.hash.function(), &parts, &mut name)?;
+        Ok(name)
+    }
+
     fn parent<E: Engine + ?Sized>(
         &self,
         engine: &mut E,

@@ -13,6 +13,9 @@ pub(crate) trait Tree {
     /// The leaf with this number.
     fn leaf<E: Engine + ?Sized>(&self, engine: &mut E, index: u32, output: &mut Node) -> Result<(), Error>;
 
+    /// A digest of everything that the leaves depend on.
+    fn name<E: Engine + ?Sized>(&self, engine: &mut E) -> Result<[u8; 32], Error>;
+
     /// Replaces `node`, which holds the right child, by the node with this index on this level, counted from 1 for the
     /// parents of leaves.
     fn parent<E: Engine + ?Sized>(
@@ -23,6 +26,29 @@ pub(crate) trait Tree {
         left: &[u8],
         node: &mut Node,
     ) -> Result<(), Error>;
+}
+
+/// The leaf with this number, of `size` bytes: as it was kept, or computed and then kept.
+fn kept_leaf<T: Tree, E: Engine + ?Sized>(
+    tree: &T,
+    engine: &mut E,
+    size: usize,
+    index: u32,
+    output: &mut Node,
+) -> Result<(), Error> {
+    if engine.leaves().is_none() {
+        return tree.leaf(engine, index, output);
+    }
+    let name = tree.name(engine)?;
+    let kept = output.get_mut(..size).ok_or(Error::State)?;
+    if engine.leaves().is_some_and(|leaves| leaves.recall(&name, index, kept)) {
+        return Ok(());
+    }
+    tree.leaf(engine, index, output)?;
+    if let Some(leaves) = engine.leaves() {
+        leaves.keep(&name, index, output.get(..size).ok_or(Error::State)?);
+    }
+    Ok(())
 }
 
 /// The dimensions of a tree: height, levels kept whole, size of a node in bytes.
@@ -241,7 +267,7 @@ impl<'a> Traversal<'a> {
         }
         let Shape { height, kept, node: size } = self.shape;
         let mut value = [0; MAX_NODE];
-        tree.leaf(engine, leaf, &mut value)?;
+        kept_leaf(tree, engine, size, leaf, &mut value)?;
         let (mut level, mut index) = (0, leaf);
         loop {
             if level == height {
@@ -315,7 +341,7 @@ impl<'a> Traversal<'a> {
         let &[n0, n1, n2, n3, mut used, _] = self.instance(target).ok_or(Error::State)?;
         let leaf = u32::from_be_bytes([n0, n1, n2, n3]);
         let mut value = [0; MAX_NODE];
-        tree.leaf(engine, leaf, &mut value)?;
+        kept_leaf(tree, engine, self.shape.node, leaf, &mut value)?;
         let (mut level, mut index) = (0, leaf);
         while used > 0 && self.top(0) == Some(level) {
             self.merge(tree, engine, level, index, &mut value)?;
@@ -368,7 +394,7 @@ impl<'a> Traversal<'a> {
             node_mut(self.keep, to_usize(tau >> 1), size)?.copy_from_slice(from);
         }
         if tau == 0 {
-            tree.leaf(engine, leaf, &mut parent)?;
+            kept_leaf(tree, engine, size, leaf, &mut parent)?;
         }
         put(self.authentication, to_usize(tau), size, &parent)?;
         for level in 0..tau {
@@ -427,6 +453,10 @@ mod tests {
             self.leaves.set(self.leaves.get() + 1);
             output[..8].copy_from_slice(&place(0, index));
             Ok(())
+        }
+
+        fn name<E: Engine + ?Sized>(&self, _: &mut E) -> Result<[u8; 32], Error> {
+            Ok([0; 32])
         }
 
         fn parent<E: Engine + ?Sized>(
@@ -498,6 +528,9 @@ mod tests {
         impl Tree for Blind {
             fn leaf<E: Engine + ?Sized>(&self, _: &mut E, _: u32, _: &mut Node) -> Result<(), Error> {
                 Ok(())
+            }
+            fn name<E: Engine + ?Sized>(&self, _: &mut E) -> Result<[u8; 32], Error> {
+                Ok([0; 32])
             }
             fn parent<E: Engine + ?Sized>(
                 &self,

@@ -653,6 +653,19 @@ impl Tree for XmssTree {
         ltree.root(engine, &self.functions, output)
     }
 
+    fn name<E: Engine + ?Sized>(&self, engine: &mut E) -> Result<[u8; 32], Error> {
+        let Functions { parameters, seed, secret_seed, .. } = &self.functions;
+        let n = parameters.n();
+        let (seed, secret) = (seed.get(..n), secret_seed.get(..n));
+        let (seed, secret) = (seed.ok_or(Error::Parameters)?, secret.ok_or(Error::Parameters)?);
+        let (layer, index) = (self.layer.to_be_bytes(), self.index.to_be_bytes());
+        let mut name = [0; 32];
+        let parts =
+            [b"casemate leaves of XMSS".as_slice(), &parameters.marks(), &layer, &index, seed, secret];
+        hash(engine, parameters.function(), &parts, &mut name)?;
+        Ok(name)
+    }
+
     fn parent<E: Engine + ?Sized>(
         &self,
         engine: &mut E,

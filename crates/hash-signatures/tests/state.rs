@@ -1,17 +1,24 @@
 //! The order of reserving, storing and signing; damaged, foreign and used-up states.
 
 use casemate_hash_signatures::{
-    Error, HssParameters, LmsHash, LmsParameters, Scheme, Software, XmssParameters, hss_verify,
+    Engine, Error, HssParameters, LeafMemory, LmsHash, LmsParameters, Scheme, Software, XmssParameters,
+    hss_verify,
 };
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 fn hss(levels: u32, height: u32, winternitz: u32) -> HssParameters {
     HssParameters::new(levels, LmsParameters::new(LmsHash::Sha256, height, winternitz).unwrap()).unwrap()
 }
 
 fn generate(scheme: &impl Scheme, retained: u32) -> Vec<u8> {
+    generate_with(&mut Software, scheme, retained)
+}
+
+fn generate_with(engine: &mut impl Engine, scheme: &impl Scheme, retained: u32) -> Vec<u8> {
     let mut state = vec![0; scheme.state_size(retained).unwrap()];
     let seed: Vec<u8> = (0..scheme.seed_size()).map(|i| i as u8 ^ 0x5a).collect();
-    scheme.generate(&mut Software, retained, &seed, &mut state).unwrap();
+    scheme.generate(engine, retained, &seed, &mut state).unwrap();
     state
 }
 
@@ -22,11 +29,82 @@ fn public(scheme: &impl Scheme, state: &[u8]) -> Vec<u8> {
 }
 
 fn sign(scheme: &impl Scheme, state: &mut [u8]) -> Result<Vec<u8>, Error> {
-    let reservation = scheme.open(&mut Software, state)?.reserve(&mut Software)?;
+    sign_with(&mut Software, scheme, state)
+}
+
+fn sign_with(engine: &mut impl Engine, scheme: &impl Scheme, state: &mut [u8]) -> Result<Vec<u8>, Error> {
+    let reservation = scheme.open(engine, state)?.reserve(engine)?;
     let signer = reservation.store(|_| Ok::<_, Error>(()))?;
     let mut signature = vec![0; scheme.signature_size()];
-    signer.sign(&mut Software, b"message", signature.as_mut_slice())?;
+    signer.sign(engine, b"message", signature.as_mut_slice())?;
     Ok(signature)
+}
+
+/// Which tree and which of its leaves.
+type Place = ([u8; 32], u32);
+
+/// Keeps every leaf.
+#[derive(Default)]
+struct Leaves(RefCell<HashMap<Place, Vec<u8>>>);
+
+impl LeafMemory for Leaves {
+    fn recall(&self, tree: &[u8; 32], index: u32, leaf: &mut [u8]) -> bool {
+        let leaves = self.0.borrow();
+        let Some(kept) = leaves.get(&(*tree, index)) else { return false };
+        leaf.copy_from_slice(kept);
+        true
+    }
+
+    fn keep(&self, tree: &[u8; 32], index: u32, leaf: &[u8]) {
+        assert!(self.0.borrow_mut().insert((*tree, index), leaf.to_vec()).is_none(), "computed twice");
+    }
+}
+
+/// Counts blocks.
+#[derive(Default)]
+struct Counting<'a> {
+    blocks: u64,
+    leaves: Option<&'a Leaves>,
+}
+
+impl Engine for Counting<'_> {
+    fn sha256(&mut self, words: &mut [u32; 8], block: &[u8; 64]) -> Result<(), Error> {
+        self.blocks += 1;
+        Software.sha256(words, block)
+    }
+
+    fn leaves(&self) -> Option<&dyn LeafMemory> {
+        self.leaves.map(|leaves| leaves as &dyn LeafMemory)
+    }
+}
+
+/// With leaves kept, signatures are the same and take fewer hashes; after a key was generated so, no leaf of its first tree
+/// is computed again.
+fn kept_leaves(scheme: &impl Scheme, signatures: usize, others: &Leaves) {
+    let mut plain = Counting::default();
+    let mut keeping = Counting { blocks: 0, leaves: Some(others) };
+    let mut late = Counting { blocks: 0, leaves: Some(&Leaves::default()) };
+    let mut states = [generate(scheme, 2), generate_with(&mut keeping, scheme, 2), generate(scheme, 2)];
+    assert_eq!(states[0], states[1]);
+    keeping.blocks = 0;
+    for _ in 0..signatures {
+        let [one, two, three] = &mut states;
+        let signature = sign_with(&mut plain, scheme, one).unwrap();
+        assert_eq!(signature, sign_with(&mut keeping, scheme, two).unwrap());
+        assert_eq!(signature, sign_with(&mut late, scheme, three).unwrap());
+    }
+    assert!(keeping.blocks * 3 < plain.blocks * 2, "{} {}", keeping.blocks, plain.blocks);
+    assert!(keeping.blocks < late.blocks && late.blocks < plain.blocks, "{}", late.blocks);
+}
+
+#[test]
+fn leaves_may_be_kept() {
+    let leaves = Leaves::default();
+    kept_leaves(&hss(1, 10, 4), 40, &leaves);
+    // Of the same seed, with other chains: other trees.
+    kept_leaves(&hss(1, 10, 2), 40, &leaves);
+    kept_leaves(&XmssParameters::named(b"XMSS-SHA2_10_192").unwrap(), 20, &leaves);
+    kept_leaves(&XmssParameters::named(b"XMSSMT-SHA2_20/4_192").unwrap(), 40, &leaves);
 }
 
 /// The whole life of a key of two levels: every signature is valid and of its own index, and then there are no more.

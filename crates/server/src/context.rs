@@ -10,10 +10,9 @@ use crate::server::{Server, Shared};
 use crate::session::Session;
 #[cfg(feature = "authentication")]
 use crate::users::KeyList;
-use casemate_crypto::{Driver, constant_time_equal};
+use casemate_crypto::{Driver, Secret, constant_time_equal};
 use casemate_nvm::ObjectStore;
 use casemate_protocol::{ByteOrder, ClientId, Kind, Layout, Metadata, ObjectId, Status};
-use zeroize::Zeroizing;
 
 /// On whose behalf the key store works.
 pub(crate) struct Caller<'a, P: Platform> {
@@ -42,7 +41,7 @@ fn is_stored<S: ObjectStore>(store: &mut S, metadata: &Metadata, key: &[u8]) -> 
     if store.metadata(metadata.id).ok() != Some(*metadata) {
         return false;
     }
-    let mut piece = Zeroizing::new([0; 32]);
+    let mut piece = Secret::<32>::zero();
     let mut offset = 0_u16;
     for expected in key.chunks(piece.len()) {
         let Some(piece) = piece.get_mut(..expected.len()) else { return false };

@@ -13,13 +13,13 @@ use crate::server::Server;
 use crate::session::Session;
 #[cfg(feature = "authentication")]
 use crate::users::KeyList;
+#[cfg(feature = "dma")]
+use casemate_crypto::wipe;
 #[cfg(feature = "authentication")]
 use casemate_protocol::message::authentication;
 use casemate_protocol::message::nvm::StatusResponse;
 use casemate_protocol::message::{Refusal, refusal};
 use casemate_protocol::{Field, Group, Header, Kind, ObjectId, Packet, Reader, Status, Writer};
-#[cfg(feature = "dma")]
-use zeroize::Zeroize;
 
 /// A response that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl<P: Platform> Server<P> {
         let mut dma = Dma::new(ClientWindow { memory, scratch: &mut *scratch });
         let reply = self.process(session, &mut dma, request, response);
         if dma.finish() {
-            scratch.zeroize();
+            wipe(scratch);
         }
         reply
     }

@@ -48,6 +48,13 @@ pub trait Platform {
     /// wipes them now. Does nothing unless the port implements it. It must not call the server.
     fn forget_keys(&self) {}
 
+    /// Where leaves of LMS and XMSS trees are kept between signatures, which then take a fraction of the time; see
+    /// [`LeafMemory`](crate::LeafMemory). None unless the port implements it.
+    #[cfg(feature = "hash-signatures")]
+    fn leaves(&self) -> Option<&dyn crate::LeafMemory> {
+        None
+    }
+
     /// The key store in the device's hardware, if there is one. None unless the port implements it.
     fn hardware_keys(&self) -> Option<&dyn crate::HardwareKeyStore> {
         None

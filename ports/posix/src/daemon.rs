@@ -7,6 +7,7 @@ use crate::connection::{Accepted, Admission, Answer, Connection, Ended, Listener
 use crate::device_key::DeviceKey;
 use crate::entropy::OsEntropy;
 use crate::hardware_keys::SimulatedKeyStore;
+use crate::leaves::Leaves;
 use crate::metrics::{Counted, Format, Metrics, Present};
 use crate::shm::DmaArea;
 use crate::store::StoreCounts;
@@ -20,7 +21,7 @@ use casemate_protocol::ClientId;
 use casemate_server::audit::Record;
 use casemate_server::{
     Access, AddressRange, Affinity, CacheShape, ClientMemory, ClientWindow, CustomCallback, HardwareKeyStore,
-    HeapCache, MemoryError, Platform, Reply, Server, Session, ThreadSafe,
+    HeapCache, LeafMemory, MemoryError, Platform, Reply, Server, Session, ThreadSafe,
 };
 use std::fmt;
 use std::io;
@@ -56,6 +57,7 @@ pub struct PosixPlatform<S> {
     metrics: Option<Arc<Metrics>>,
     device_key: Option<DeviceKey>,
     hardware_keys: Option<SimulatedKeyStore>,
+    leaves: Leaves,
     callbacks: Vec<Option<Callback>>,
     store: PhantomData<fn() -> S>,
 }
@@ -78,6 +80,7 @@ impl<S> PosixPlatform<S> {
             metrics: None,
             device_key: None,
             hardware_keys: None,
+            leaves: Leaves::default(),
             callbacks: Vec::new(),
             store: PhantomData,
         })
@@ -182,6 +185,10 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
         if let Some(metrics) = &self.metrics {
             metrics.record(record);
         }
+    }
+
+    fn leaves(&self) -> Option<&dyn LeafMemory> {
+        Some(&self.leaves)
     }
 
     fn hardware_keys(&self) -> Option<&dyn HardwareKeyStore> {

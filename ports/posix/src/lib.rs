@@ -16,6 +16,7 @@ pub mod entropy;
 mod error;
 pub mod flash;
 pub mod hardware_keys;
+mod leaves;
 mod link;
 mod mapping;
 pub mod metrics;

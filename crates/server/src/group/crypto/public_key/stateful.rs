@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::group::crypto::Operation;
 use crate::keys::{NewKey, STATEFUL_REVOKED};
 use crate::memory::{Access, Dma, Region};
-use crate::platform::Platform;
+use crate::platform::{Affinity, Platform};
 use casemate_crypto::{BlockEngine, Driver, Secret, wipe};
 use casemate_hash_signatures::{
     Error, HssParameters, Input, LeafMemory, LmsHash, LmsParameters, Message, Output, Scheme, XmssParameters,
@@ -404,7 +404,7 @@ struct Hashing<'d> {
 }
 
 impl<'d> Hashing<'d> {
-    fn of<P: Platform>(context: &Context<'d, P>, affinity: crate::server::Affinity) -> Self {
+    fn of<P: Platform>(context: &Context<'d, P>, affinity: Affinity) -> Self {
         let platform = context.server.platform();
         Self { driver: platform.crypto(affinity), leaves: platform.leaves() }
     }
@@ -478,7 +478,7 @@ fn sign<P: Platform>(
 /// `None` if another session has taken the one-time key.
 fn try_sign<P: Platform>(
     context: &mut Context<'_, P>,
-    affinity: &crate::platform::Affinity,
+    affinity: &Affinity,
     staging: &mut [u8],
     request: &StatefulSignDmaRequest,
     is_lms: bool,
