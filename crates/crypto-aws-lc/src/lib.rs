@@ -36,7 +36,7 @@
 //!   driver says what is wrong.
 //! - **No key stays behind** in [`AwsLc`]. Keys arrive as bytes, are made into the library's objects for the one operation,
 //!   and are wiped and freed with them. For RSA private keys this costs about as much as the operation itself (the numbers
-//!   of Montgomery's method and of the blinding are made anew): [`PreparedRsa`] keeps those used last until it is told to
+//!   of Montgomery's method and of the blinding are made anew): [`PreparedKeys`] keeps those used last until it is told to
 //!   forget them.
 //! - **Random numbers** for key generation, nonces of ECDSA, blinding and encapsulation come from the library's own
 //!   generator, which the operating system seeds and each thread has its own of. It ends the process if it cannot be
@@ -65,7 +65,7 @@ mod rsa;
 #[allow(unused_imports, reason = "named by the documentation")]
 use casemate_crypto::Error;
 use casemate_crypto::{Hash, Random};
-pub use prepared::PreparedRsa;
+pub use prepared::PreparedKeys;
 
 /// The driver. It has no state: any number of threads may share it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,33 +1,40 @@
-//! RSA private keys that stay ready between operations.
+//! What is computed of a key once and stays ready between operations: RSA keys, and that ML-KEM keys passed their check.
 
-use crate::ffi::rsa::PrivateKey;
+use crate::ffi::rsa::{PrivateKey, PublicKey};
 use casemate_crypto::{
-    Aead, Cipher, Curve25519, EllipticCurve, Error, Hash, HashAlgorithm, Mac, MlDsa, MlKem, Random,
-    RsaPrivateKey, Software, constant_time_equal, hash,
+    Aead, Cipher, Curve25519, EllipticCurve, Error, Hash, HashAlgorithm, Mac, MlDsa, MlKem, MlKemSet, Random,
+    RsaPrivateKey, RsaPublicKey, Software, constant_time_equal, hash,
 };
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
-/// How many keys are kept at most.
+/// How many keys of a kind are kept at most.
 const CAPACITY: usize = 16;
 
-/// A driver for RSA private operations that keeps the library's objects for the keys used last, at most 16, and declines
-/// everything else. Put it in front of [`AwsLc`](crate::AwsLc), which makes them anew for each operation: that takes
-/// almost as long as the operation.
+/// A driver that keeps what it made of the keys used last, at most 16 of each kind, and declines everything else. Put it in
+/// front of [`AwsLc`](crate::AwsLc), which makes it anew for each operation:
+///
+/// - the library's objects for RSA private keys, which take almost as long to make as the operation;
+/// - the same for RSA public keys, an eighth of the operation;
+/// - the public halves of ML-KEM private keys whose hash was found to be right (FIPS 203, §7.3), which takes a fifth of an
+///   encapsulation.
 ///
 /// The keys stay in memory until [`forget`](Self::forget) or until others take their place, and are wiped then. Whoever
 /// holds the driver calls `forget` when a key ends; what comes after is made ready again when it is used.
 #[derive(Default)]
-pub struct PreparedRsa {
+pub struct PreparedKeys {
     kept: Mutex<Kept>,
 }
 
+/// In each row, the one used last is at the back.
 #[derive(Default)]
 struct Kept {
-    /// The one used last is at the back.
     keys: VecDeque<Entry>,
+    public: VecDeque<PublicEntry>,
+    /// Encapsulation keys with their hashes.
+    checked: VecDeque<Vec<u8>>,
     /// How often the keys were forgotten.
     generation: u64,
 }
@@ -38,9 +45,31 @@ struct Entry {
     key: Arc<PrivateKey>,
 }
 
-impl fmt::Debug for PreparedRsa {
+struct PublicEntry {
+    modulus: Vec<u8>,
+    exponent: Vec<u8>,
+    key: Arc<PublicKey>,
+}
+
+/// Moves what is found to the back.
+fn refresh<T>(row: &mut VecDeque<T>, is_wanted: impl Fn(&T) -> bool) -> Option<&T> {
+    let found = row.iter().position(is_wanted)?;
+    let entry = row.remove(found)?;
+    row.push_back(entry);
+    row.back()
+}
+
+/// Adds one, in place of the first if the row is full.
+fn keep<T>(row: &mut VecDeque<T>, entry: T) {
+    if row.len() >= CAPACITY {
+        row.pop_front();
+    }
+    row.push_back(entry);
+}
+
+impl fmt::Debug for PreparedKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PreparedRsa").finish_non_exhaustive()
+        f.debug_struct("PreparedKeys").finish_non_exhaustive()
     }
 }
 
@@ -67,7 +96,7 @@ fn name(key: &RsaPrivateKey<'_>) -> Result<Zeroizing<[u8; 32]>, Error> {
     Ok(name)
 }
 
-impl PreparedRsa {
+impl PreparedKeys {
     /// A driver that keeps no key yet.
     #[must_use]
     pub fn new() -> Self {
@@ -78,6 +107,8 @@ impl PreparedRsa {
     pub fn forget(&self) {
         let mut kept = self.lock();
         kept.keys.clear();
+        kept.public.clear();
+        kept.checked.clear();
         kept.generation = kept.generation.wrapping_add(1);
     }
 
@@ -87,7 +118,7 @@ impl PreparedRsa {
     }
 
     /// The key if it is kept, else a new one, which is kept unless all were forgotten meanwhile.
-    pub(crate) fn get(
+    pub(crate) fn private(
         &self,
         key: &RsaPrivateKey<'_>,
         make: impl FnOnce() -> Result<PrivateKey, Error>,
@@ -95,35 +126,66 @@ impl PreparedRsa {
         let name = name(key)?;
         let generation = {
             let mut kept = self.lock();
-            let found = kept.keys.iter().position(|entry| constant_time_equal(&entry.name[..], &name[..]));
-            if let Some(entry) = found.and_then(|index| kept.keys.remove(index)) {
-                let key = Arc::clone(&entry.key);
-                kept.keys.push_back(entry);
-                return Ok(key);
+            let is_wanted = |entry: &Entry| constant_time_equal(&entry.name[..], &name[..]);
+            if let Some(entry) = refresh(&mut kept.keys, is_wanted) {
+                return Ok(Arc::clone(&entry.key));
             }
             kept.generation
         };
         let key = Arc::new(make()?);
         let mut kept = self.lock();
         if kept.generation == generation {
-            if kept.keys.len() >= CAPACITY {
-                kept.keys.pop_front();
-            }
-            kept.keys.push_back(Entry { name, key: Arc::clone(&key) });
+            keep(&mut kept.keys, Entry { name, key: Arc::clone(&key) });
         }
         Ok(key)
     }
+
+    /// As [`private`](Self::private), for a key without secrets.
+    pub(crate) fn public(
+        &self,
+        key: &RsaPublicKey<'_>,
+        make: impl FnOnce() -> Result<PublicKey, Error>,
+    ) -> Result<Arc<PublicKey>, Error> {
+        let is_wanted = |entry: &PublicEntry| entry.modulus == key.modulus && entry.exponent == key.exponent;
+        if let Some(entry) = refresh(&mut self.lock().public, is_wanted) {
+            return Ok(Arc::clone(&entry.key));
+        }
+        let made = Arc::new(make()?);
+        let (modulus, exponent) = (key.modulus.to_vec(), key.exponent.to_vec());
+        keep(&mut self.lock().public, PublicEntry { modulus, exponent, key: Arc::clone(&made) });
+        Ok(made)
+    }
 }
 
-impl Random for PreparedRsa {}
-impl Hash for PreparedRsa {}
-impl Mac for PreparedRsa {}
-impl Cipher for PreparedRsa {}
-impl Aead for PreparedRsa {}
-impl EllipticCurve for PreparedRsa {}
-impl Curve25519 for PreparedRsa {}
-impl MlDsa for PreparedRsa {}
-impl MlKem for PreparedRsa {}
+impl MlKem for PreparedKeys {
+    /// Answers for private keys that pass. Whatever is wrong with others, the next driver says so.
+    fn ml_kem_check(&self, set: MlKemSet, key: &[u8]) -> Result<(), Error> {
+        let public = set.public_of(key).ok_or(Error::Unsupported)?;
+        // FIPS 203, algorithm 16: dk_PKE, the encapsulation key, its hash, 32 secret bytes.
+        let end = key.len().saturating_sub(32);
+        let begin = end.saturating_sub(32).saturating_sub(public.len());
+        let with_hash = key.get(begin..end).ok_or(Error::Unsupported)?;
+        if refresh(&mut self.lock().checked, |entry| entry == with_hash).is_some() {
+            return Ok(());
+        }
+        let mut expected = [0; 32];
+        hash(&Software::new(NoRandom), HashAlgorithm::Sha3_256, &[public], &mut expected)?;
+        if !with_hash.ends_with(&expected) {
+            return Err(Error::Unsupported);
+        }
+        keep(&mut self.lock().checked, with_hash.to_vec());
+        Ok(())
+    }
+}
+
+impl Random for PreparedKeys {}
+impl Hash for PreparedKeys {}
+impl Mac for PreparedKeys {}
+impl Cipher for PreparedKeys {}
+impl Aead for PreparedKeys {}
+impl EllipticCurve for PreparedKeys {}
+impl Curve25519 for PreparedKeys {}
+impl MlDsa for PreparedKeys {}
 
 #[cfg(test)]
 mod tests {
@@ -139,17 +201,17 @@ mod tests {
         RsaKey::decode(der).expect("a key").private().expect("a private key")
     }
 
-    fn make(driver: &PreparedRsa, key: &RsaPrivateKey<'_>) {
-        driver.get(key, || PrivateKey::new(crate::rsa::numbers(key)?)).expect("made");
+    fn make(driver: &PreparedKeys, key: &RsaPrivateKey<'_>) {
+        driver.private(key, || PrivateKey::new(crate::rsa::numbers(key)?)).expect("made");
     }
 
-    fn kept(driver: &PreparedRsa) -> usize {
+    fn kept(driver: &PreparedKeys) -> usize {
         driver.lock().keys.len()
     }
 
     #[test]
     fn answers_are_those_of_a_fresh_key() {
-        let driver = PreparedRsa::new();
+        let driver = PreparedKeys::new();
         for (count, der) in [KEY_2048, KEY_3072, KEY_2048].into_iter().enumerate() {
             let key = private(der);
             // More often than a blinding factor lasts.
@@ -169,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_key_is_recognized_by_all_of_its_numbers() {
-        let driver = PreparedRsa::new();
+        let driver = PreparedKeys::new();
         let key = private(KEY_2048);
         let mut data = vec![1; key.public.modulus.len()];
         driver.rsa_private(&key, &mut data).expect("prepared");
@@ -184,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_one_used_longest_ago_makes_room() {
-        let driver = PreparedRsa::new();
+        let driver = PreparedKeys::new();
         let (key, other) = (private(KEY_2048), private(KEY_3072));
         make(&driver, &other);
         for count in 0..CAPACITY - 1 {
@@ -193,20 +255,20 @@ mod tests {
             let key = RsaPrivateKey { exponent: &padded, ..key };
             make(&driver, &key);
         }
-        driver.get(&other, || Err(Error::Hardware)).expect("kept");
+        driver.private(&other, || Err(Error::Hardware)).expect("kept");
         let padded = [vec![0; 99], key.exponent.to_vec()].concat();
         let another = RsaPrivateKey { exponent: &padded, ..key };
         make(&driver, &another);
         assert_eq!(kept(&driver), CAPACITY);
-        driver.get(&other, || Err(Error::Hardware)).expect("kept");
-        assert!(driver.get(&key, || Err(Error::Hardware)).is_err());
+        driver.private(&other, || Err(Error::Hardware)).expect("kept");
+        assert!(driver.private(&key, || Err(Error::Hardware)).is_err());
     }
 
     #[test]
     fn a_key_forgotten_while_it_is_made_is_not_kept() {
-        let driver = PreparedRsa::new();
+        let driver = PreparedKeys::new();
         let key = private(KEY_2048);
-        let made = driver.get(&key, || {
+        let made = driver.private(&key, || {
             driver.forget();
             PrivateKey::new(crate::rsa::numbers(&key)?)
         });
@@ -214,9 +276,56 @@ mod tests {
         assert_eq!(kept(&driver), 0);
     }
 
+    /// A public key is recognized by both of its numbers.
+    #[test]
+    fn public_keys_are_kept() {
+        let driver = PreparedKeys::new();
+        let keys = [private(KEY_2048).public, private(KEY_3072).public];
+        let other = RsaPublicKey { exponent: &[3], ..keys[0] };
+        for (key, count) in keys.into_iter().zip(1..).chain([(keys[0], 2), (other, 3), (other, 3)]) {
+            let mut data = vec![0x5a; key.modulus.len()];
+            let mut expected = data.clone();
+            driver.rsa_public(&key, &mut data).expect("prepared");
+            AwsLc.rsa_public(&key, &mut expected).expect("fresh");
+            assert_eq!(data, expected);
+            assert_eq!(driver.lock().public.len(), count);
+        }
+        // Declined: the next driver finds out what is wrong.
+        let even = RsaPublicKey { exponent: &[4], ..keys[0] };
+        assert_eq!(driver.rsa_public(&even, &mut [0; 256]), Err(Error::Unsupported));
+        assert_eq!(driver.rsa_public(&keys[0], &mut [0; 255]), Err(Error::Unsupported));
+        driver.forget();
+        assert_eq!(driver.lock().public.len(), 0);
+    }
+
+    /// That a key passed says nothing of one that differs in the public half or in its hash, whichever is asked first.
+    #[test]
+    fn ml_kem_keys_are_checked_once() {
+        for set in MlKemSet::ALL {
+            let driver = PreparedKeys::new();
+            let mut key = vec![0; set.private_size()];
+            AwsLc.ml_kem_from_seed(set, &[7; 64], &mut key).expect("made");
+            let hash = key.len() - 64;
+            for _ in 0..2 {
+                for place in [hash - set.public_size(), hash - 1, hash, hash + 31] {
+                    let mut damaged = key.clone();
+                    damaged[place] ^= 1;
+                    assert_eq!(driver.ml_kem_check(set, &damaged), Err(Error::Unsupported));
+                    assert_eq!(Software::new(NoRandom).ml_kem_check(set, &damaged), Err(Error::Key));
+                }
+                assert_eq!(driver.ml_kem_check(set, &key), Ok(()));
+                assert_eq!(driver.lock().checked.len(), 1);
+            }
+            let public = set.public_of(&key).expect("the public half");
+            assert_eq!(driver.ml_kem_check(set, public), Err(Error::Unsupported));
+            driver.forget();
+            assert_eq!(driver.lock().checked.len(), 0);
+        }
+    }
+
     #[test]
     fn threads_share_a_key() {
-        let driver = PreparedRsa::new();
+        let driver = PreparedKeys::new();
         std::thread::scope(|scope| {
             for thread in 2..6_u8 {
                 let driver = &driver;

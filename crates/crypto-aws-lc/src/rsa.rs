@@ -2,7 +2,7 @@
 
 use crate::ffi::number::Number;
 use crate::ffi::rsa::{self, PrivateKey, PrivateNumbers, PublicKey};
-use crate::{AwsLc, PreparedRsa};
+use crate::{AwsLc, PreparedKeys};
 use casemate_crypto::{Error, RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, Rsa, RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
@@ -83,6 +83,10 @@ pub(crate) fn numbers(key: &RsaPrivateKey<'_>) -> Result<PrivateNumbers, Error> 
     }
 }
 
+fn public_key(key: &RsaPublicKey<'_>) -> Result<PublicKey, Error> {
+    PublicKey::new(Number::from_bytes(key.modulus)?, Number::from_bytes(key.exponent)?)
+}
+
 impl Rsa for AwsLc {
     fn rsa_generate(&self, bits: usize, exponent: u32, primes: &mut [u8]) -> Result<(), Error> {
         let range = RSA_MIN_BITS..=RSA_MAX_BITS;
@@ -108,8 +112,7 @@ impl Rsa for AwsLc {
             return Err(Error::Unsupported);
         }
         let input = reduced(data, key.modulus)?;
-        PublicKey::new(Number::from_bytes(key.modulus)?, Number::from_bytes(key.exponent)?)?
-            .raise(&input, data)
+        public_key(key)?.raise(&input, data)
     }
 
     fn rsa_private(&self, key: &RsaPrivateKey<'_>, data: &mut [u8]) -> Result<(), Error> {
@@ -134,7 +137,17 @@ impl Rsa for AwsLc {
     }
 }
 
-impl Rsa for PreparedRsa {
+impl Rsa for PreparedKeys {
+    fn rsa_public(&self, key: &RsaPublicKey<'_>, data: &mut [u8]) -> Result<(), Error> {
+        // Whatever is wrong, the next driver says so.
+        check_public(key).map_err(|_| Error::Unsupported)?;
+        if data.len() != key.modulus.len() || significant(key.exponent).len() > MAX_EXPONENT {
+            return Err(Error::Unsupported);
+        }
+        let input = reduced(data, key.modulus)?;
+        self.public(key, || public_key(key))?.raise(&input, data)
+    }
+
     fn rsa_private(&self, key: &RsaPrivateKey<'_>, data: &mut [u8]) -> Result<(), Error> {
         // Whatever is wrong, the next driver says so.
         let refused = |_| Error::Unsupported;
@@ -146,7 +159,7 @@ impl Rsa for PreparedRsa {
         if is_trivial(&input, key.public.modulus) {
             return Err(Error::Unsupported);
         }
-        let prepared = self.get(key, || PrivateKey::new(numbers(key)?))?;
+        let prepared = self.private(key, || PrivateKey::new(numbers(key)?))?;
         let mut output = Zeroizing::new(vec![0; data.len()]);
         prepared.raise(&input, &mut output).map_err(refused)?;
         data.copy_from_slice(&output);

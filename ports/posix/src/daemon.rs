@@ -15,7 +15,7 @@ use crate::store::StoreCounts;
 use casemate_crypto::Prefer;
 use casemate_crypto::{Drbg, Driver, Error as CryptoError, Software};
 #[cfg(feature = "aws-lc")]
-use casemate_crypto_aws_lc::{AwsLc, PreparedRsa};
+use casemate_crypto_aws_lc::{AwsLc, PreparedKeys};
 use casemate_nvm::ObjectStore;
 use casemate_protocol::ClientId;
 use casemate_server::audit::Record;
@@ -42,7 +42,7 @@ type Portable = Software<Mutex<Drbg<OsEntropy>>>;
 
 /// The driver that answers clients without a preference for software.
 #[cfg(feature = "aws-lc")]
-type Accelerated = Prefer<PreparedRsa, Prefer<AwsLc, Portable>>;
+type Accelerated = Prefer<PreparedKeys, Prefer<AwsLc, Portable>>;
 #[cfg(not(feature = "aws-lc"))]
 type Accelerated = Portable;
 
@@ -71,7 +71,7 @@ impl<S> PosixPlatform<S> {
         let generator = Drbg::new(OsEntropy, b"casemate server")?;
         let software = Software::new(Mutex::new(generator));
         #[cfg(feature = "aws-lc")]
-        let driver = Prefer::new(PreparedRsa::new(), Prefer::new(AwsLc, software));
+        let driver = Prefer::new(PreparedKeys::new(), Prefer::new(AwsLc, software));
         #[cfg(not(feature = "aws-lc"))]
         let driver = software;
         Ok(Self {

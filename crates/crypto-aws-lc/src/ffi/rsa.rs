@@ -30,6 +30,12 @@ fn set_key(
 /// A public key.
 pub(crate) struct PublicKey(Owned<RSA>);
 
+// SAFETY: the library keeps nothing of an RSA object in the thread that made it.
+unsafe impl Send for PublicKey {}
+// SAFETY: after `new` the only function called on the object is `RSA_verify_raw`, which the library says does not mutate it
+// for the purposes of thread safety: what it computes once and keeps (Montgomery's numbers) is behind its lock.
+unsafe impl Sync for PublicKey {}
+
 impl PublicKey {
     pub(crate) fn new(modulus: Number, exponent: Number) -> Result<Self, Error> {
         let key = empty_key()?;
