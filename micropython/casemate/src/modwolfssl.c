@@ -886,7 +886,8 @@ static MP_DEFINE_CONST_FUN_OBJ_1(socket_finalise_object, socket_finalise);
 
 static void socket_print(const mp_print_t *print, mp_obj_t self_in, mp_print_kind_t kind) {
     (void)kind;
-    #if WOLFSSL_ALIAS
+    // As MicroPython's own module of the version does, if it takes that module's name.
+    #if WOLFSSL_ALIAS && CASEMATE_MICROPYTHON >= 121
     (void)self_in;
     mp_print_str(print, "<SSLSocket>");
     #else
