@@ -24,6 +24,9 @@ fn main() {
             for argument in ["--export=casemate_run", "--gc-sections", "--strip-all", "--stack-first"] {
                 println!("cargo::rustc-link-arg-bins={argument}");
             }
+            if env::var_os("CARGO_FEATURE_CONFORMANCE").is_some() {
+                println!("cargo::rustc-link-arg-bins=--export=casemate_check");
+            }
             println!("cargo::rustc-link-arg-bins=-zstack-size={stack}");
         }
         _ => {}

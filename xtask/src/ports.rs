@@ -1,6 +1,7 @@
 //! `cargo xtask ports`: builds every port, runs the conformance suite of each that can run here, and prints what it
 //! found. A port's own file or function makes its row; the list is [`PORTS`].
 
+mod c_route;
 mod images;
 mod spc58nn;
 mod tc3xx;
@@ -53,6 +54,7 @@ const PORTS: &[Port] = &[
     Port { name: "c-client", run: crate::c_library::cortex_m3 },
     Port { name: "tc3xx", run: tc3xx::row },
     Port { name: "spc58nn", run: spc58nn::row },
+    Port { name: "spc58nn-c", run: c_route::row },
     Port { name: "netduinoplus2", run: netduinoplus2 },
 ];
 

@@ -5,7 +5,9 @@
 use crate::FlashArray;
 use casemate_device::Line;
 pub use casemate_device::Owned;
+use casemate_transport::SharedRegion;
 use core::fmt;
+use core::sync::atomic::AtomicU32;
 
 #[link(wasm_import_module = "casemate")]
 // SAFETY: these are the names and signatures that the program around the module offers; all arguments and results are numbers.
@@ -65,7 +67,8 @@ impl EmulatedNoise {
 }
 
 /// Where reports go.
-struct Report;
+#[derive(Debug)]
+pub struct Report;
 
 impl fmt::Write for Report {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -110,6 +113,15 @@ pub const EMULATED_BLOCKS: usize = if cfg!(feature = "everything") { 32 } else {
 
 /// Stands in for the data flash in emulation.
 pub static EMULATED_FLASH: Owned<FlashArray<EMULATED_BLOCKS>> = Owned::new(FlashArray::new());
+
+/// Stands in for the memory that application cores share with the HSM.
+static BRIDGE: [AtomicU32; 2048] = [const { AtomicU32::new(0) }; 2048];
+
+/// Bytes that the application cores share with the HSM.
+#[must_use]
+pub fn bridge_memory() -> SharedRegion<'static> {
+    SharedRegion::new(&BRIDGE)
+}
 
 /// There is no image of the data flash.
 #[must_use]
