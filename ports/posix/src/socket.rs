@@ -27,6 +27,8 @@ pub(crate) struct FramedStream {
     outgoing: FrameEncoder<Zeroizing<Vec<u8>>>,
     /// The peer announced a length out of range: the stream has no next packet.
     is_corrupt: bool,
+    /// Whether a client waits with `poll`, see [`waiting_by_poll`](Self::waiting_by_poll).
+    polls: bool,
 }
 
 /// Settles how long a blocking read on `socket` may sleep.
@@ -45,7 +47,16 @@ impl FramedStream {
             incoming: FrameDecoder::new(storage()),
             outgoing: FrameEncoder::new(storage()),
             is_corrupt: false,
+            polls: false,
         })
+    }
+
+    /// The same, which waits with `poll` before it reads. Linux wakes a reader of a Unix-domain socket also when its peer
+    /// has taken in what it wrote, that is, once for nothing with each request; who polls for input sleeps on. That is one
+    /// system call more and one context switch of three less.
+    pub(crate) fn waiting_by_poll(mut self) -> Self {
+        self.polls = true;
+        self
     }
 
     /// One read. With no flags it sleeps for the poll interval at most.
@@ -97,7 +108,7 @@ impl ClientStream for FramedStream {
             let mut flags = RecvFlags::DONTWAIT;
             if may_wait {
                 may_wait = false;
-                if flushed && longest >= DEFAULT_POLL_INTERVAL {
+                if flushed && longest >= DEFAULT_POLL_INTERVAL && !self.polls {
                     flags = RecvFlags::empty();
                 } else {
                     let events = if flushed { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };

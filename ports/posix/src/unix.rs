@@ -245,6 +245,7 @@ impl UnixClientTransport {
         self.close();
         let framed = UnixStream::connect(&self.path)
             .and_then(|stream| FramedStream::new(stream.into(), self.maximum_packet, DEFAULT_POLL_INTERVAL))
+            .map(FramedStream::waiting_by_poll)
             .map_err(|source| LinkError::Connect { address: self.path.display().to_string(), source })?;
         self.line.set(Some(framed));
         Ok(())
