@@ -214,7 +214,7 @@ pub(crate) fn bench_smoke(context: &Context, _: &[String]) -> Outcome {
     }
     // Every benchmark runs once, untimed, so the optimizations that only cost time here are left out.
     let result = Task::cargo(context)
-        .arguments(["bench", "--workspace", "--bench", "*"])
+        .arguments(["bench", "--workspace", "--features", "casemate-rustls/hsm", "--bench", "*"])
         .locked(context)
         .arguments(["--", "--test"])
         .variable("CARGO_PROFILE_BENCH_LTO", "off")
