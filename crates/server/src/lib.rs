@@ -65,9 +65,9 @@ mod states;
 #[cfg(feature = "authentication")]
 mod users;
 
+#[cfg(feature = "alloc")]
 pub use cache::HeapCache;
 pub use cache::{ArrayCache, CacheShape, CacheStorage, CacheUse, Slot};
-#[cfg(feature = "alloc")]
 #[cfg(feature = "hash-signatures")]
 pub use casemate_hash_signatures::LeafMemory;
 #[cfg(feature = "certificates")]

@@ -9,8 +9,8 @@
 use crate::context::Context;
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
-#[cfg(feature = "key-derivation")]
 use casemate_crypto::Secret;
+#[cfg(feature = "key-derivation")]
 use casemate_protocol::message::crypto::kdf;
 use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher};
 use casemate_protocol::{KeyId, Layout, Status};
