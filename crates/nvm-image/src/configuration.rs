@@ -1,10 +1,11 @@
 //! What an image shall hold.
 
+use crate::description::{Description, Source};
 use crate::{Error, Format, original, tables};
 use casemate_protocol::Metadata;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// An object: its record, whose length is that of the data, and its data. They are wiped when dropped.
@@ -20,22 +21,6 @@ pub struct Object {
 const MAX_DATA: u64 = 65_535;
 /// The largest configuration that is read, in bytes.
 const MAX_TEXT: u64 = 16 << 20;
-
-/// An object as a configuration describes it.
-pub(crate) struct Description {
-    /// Where it stands, for messages.
-    pub(crate) place: String,
-    pub(crate) metadata: Metadata,
-    pub(crate) source: Source,
-    /// The only length that the data may have.
-    pub(crate) length: Option<usize>,
-}
-
-/// Where data come from.
-pub(crate) enum Source {
-    File(PathBuf),
-    Bytes(Zeroizing<Vec<u8>>),
-}
 
 /// A configuration: objects, and a format if the file names one.
 #[derive(Debug, Clone, PartialEq, Eq)]

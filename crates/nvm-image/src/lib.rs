@@ -24,6 +24,7 @@
 )]
 
 mod configuration;
+mod description;
 mod difference;
 mod error;
 mod format;

@@ -1,8 +1,8 @@
 //! Configuration files of the original's image tool (document 02, §8.2).
 
 use crate::Error;
-use crate::configuration::{Description, Source};
-use casemate_protocol::{ClientId, Flags, Label, Metadata, ObjectId, ObjectType};
+use crate::description::{Description, Source, client, she_metadata};
+use casemate_protocol::{Flags, Label, Metadata, ObjectId, ObjectType};
 use std::path::PathBuf;
 
 /// Labels in images of that tool have a zero at the end.
@@ -59,24 +59,6 @@ fn entry(line: &[u8], place: &str) -> Result<Description, String> {
 
 fn unknown() -> String {
     "an entry begins with obj, key or she".to_owned()
-}
-
-/// Any number below 16.
-pub(crate) fn client(number: u8) -> ClientId {
-    ClientId::new(number.into()).unwrap_or_default()
-}
-
-/// The record of a SHE key: counter and flags are in its label, high byte first.
-pub(crate) fn she_metadata(client: ClientId, slot: u8, counter: u32, flags: u32) -> Result<Metadata, String> {
-    if slot == 14 {
-        return Err("slot 14 is the RAM key, which is never stored".to_owned());
-    }
-    let mut label = [0; 8];
-    for (to, from) in label.iter_mut().zip(counter.to_be_bytes().into_iter().chain(flags.to_be_bytes())) {
-        *to = from;
-    }
-    let id = ObjectId::new(ObjectType::SHE, client, slot);
-    Ok(Metadata { id, access: 0, flags: Flags::NONE, length: 0, label: Label::from_bytes(&label) })
 }
 
 /// What is left of a line.

@@ -1,7 +1,6 @@
 //! Configurations in TOML.
 
-use crate::configuration::{Description, Source};
-use crate::original::{client, she_metadata};
+use crate::description::{Description, Source, client, she_metadata};
 use crate::{Error, Format, Layout};
 use casemate_protocol::{Flags, Label, Metadata, ObjectId, ObjectType};
 use serde::Deserialize;

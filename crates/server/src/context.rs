@@ -146,3 +146,14 @@ impl<P: Platform> Context<'_, P> {
         }
     }
 }
+
+#[cfg(feature = "dma")]
+impl<'a, P: Platform> Context<'a, P> {
+    /// Lets `work` use client memory and everything else at once.
+    pub(crate) fn with_dma<R>(&mut self, work: impl FnOnce(&mut Self, &mut Dma<'a>) -> R) -> R {
+        let mut dma = core::mem::take(&mut self.dma);
+        let result = work(self, &mut dma);
+        self.dma = dma;
+        result
+    }
+}

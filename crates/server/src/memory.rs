@@ -8,9 +8,7 @@
 //! The client may change its memory at any time. What the server checks it has copied before, and nothing that it
 //! decides on is read twice.
 
-use crate::context::Context;
 use crate::error::memory_status;
-use crate::platform::Platform;
 use casemate_protocol::{DmaBuffer, Status};
 use core::fmt;
 
@@ -421,16 +419,6 @@ impl<'a> Dma<'a> {
             }
         }
         self.scratch_was_taken
-    }
-}
-
-impl<'a, P: Platform> Context<'a, P> {
-    /// Lets `work` use client memory and everything else at once.
-    pub(crate) fn with_dma<R>(&mut self, work: impl FnOnce(&mut Self, &mut Dma<'a>) -> R) -> R {
-        let mut dma = core::mem::take(&mut self.dma);
-        let result = work(self, &mut dma);
-        self.dma = dma;
-        result
     }
 }
 

@@ -60,7 +60,7 @@ pub trait Platform {
         None
     }
 
-    /// Takes note of a security record: see [`audit`]. Does nothing unless the port implements it.
+    /// Takes note of a security record: see [`audit`](crate::audit). Does nothing unless the port implements it.
     ///
     /// It is called by several sessions at once where the port runs several threads, often while the server's lock is
     /// held: it must not call the server, should be quick, and cannot fail. A port whose records can get lost counts

@@ -1,7 +1,9 @@
 //! The way to the server: a transport of this library's, or functions of the caller's.
 
-use super::object::SharedSpace;
 use super::parameter::Named;
+#[cfg(feature = "std")]
+use super::parameter::optional_text;
+use super::space::SharedSpace;
 use crate::failure::{Failure, LinkFailure};
 use crate::status::Own;
 use casemate_protocol::Header;
@@ -102,10 +104,10 @@ impl Options {
             // SAFETY: null, or texts that end with a zero: the caller's word.
             let [trust, certificate, key, server_name] = unsafe {
                 [
-                    super::object::text(names.trust)?,
-                    super::object::text(names.certificate)?,
-                    super::object::text(names.key)?,
-                    super::object::text(names.server_name)?,
+                    optional_text(names.trust)?,
+                    optional_text(names.certificate)?,
+                    optional_text(names.key)?,
+                    optional_text(names.server_name)?,
                 ]
             };
             tls.trust = trust.map(Into::into);

@@ -15,17 +15,19 @@
 mod link;
 mod object;
 mod parameter;
+mod space;
 
 #[cfg(test)]
 pub(crate) use link::TlsFileNames;
 pub(crate) use link::{Hooks, Link, Options, PacketFunctions, StreamFunctions};
-pub(crate) use object::{HsmClient, Object, Session, SharedSpace, enter, open, release};
+pub(crate) use object::{HsmClient, Object, Session, enter, open, release};
 #[cfg(test)]
 pub(crate) use parameter::KeyArgument;
 pub(crate) use parameter::{
     Array, ArrayOut, ArrayOutOptional, Buffer, Bytes, Flag, Fresh, In, Memory, Named, Numbers16, Numbers32,
     Optional, OptionalIn, Out, Output, Parameter, Span, State, StateOf, Text, TextOut, Transform,
 };
+pub(crate) use space::SharedSpace;
 
 use crate::failure::Outcome;
 use crate::status::Own;

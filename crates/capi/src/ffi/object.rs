@@ -2,16 +2,14 @@
 //! `casemate_release`.
 
 use super::link::{AnyClock, Link, Options};
-#[cfg(feature = "std")]
-use super::parameter::Text;
 use super::parameter::{Named, Span, StateOf, are_apart};
+use super::space::SharedSpace;
 use super::{Hooks, contained};
 use crate::failure::{Failure, Outcome};
 use crate::status::Own;
 use casemate_client::Client;
-use casemate_client::dma::{NoRoom, SharedArea};
 use casemate_protocol::Header;
-use casemate_transport::{SharedMemory, SharedRegion};
+use casemate_transport::SharedRegion;
 use core::mem::MaybeUninit;
 use core::ptr;
 use core::slice;
@@ -31,54 +29,6 @@ pub(crate) struct Session {
     /// The call that is pending.
     pending: Option<&'static str>,
     shared: Option<SharedSpace>,
-}
-
-/// Memory that client and server share, as the caller registered it or the transport has it.
-#[derive(Clone)]
-pub(crate) enum SharedSpace {
-    /// The caller's, and the number that stands for its first byte in messages.
-    Region(SharedRegion<'static>, u64),
-    /// The transport's.
-    #[cfg(feature = "std")]
-    Transport(casemate_posix::shm::DmaArea),
-}
-
-impl SharedArea for SharedSpace {
-    fn length(&self) -> u64 {
-        match self {
-            Self::Region(region, _) => u64::try_from(region.length()).unwrap_or(u64::MAX),
-            #[cfg(feature = "std")]
-            Self::Transport(area) => SharedArea::length(area),
-        }
-    }
-
-    fn address(&self, offset: u64) -> u64 {
-        match self {
-            Self::Region(_, address) => address.wrapping_add(offset),
-            #[cfg(feature = "std")]
-            Self::Transport(area) => area.address(offset),
-        }
-    }
-
-    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), NoRoom> {
-        match self {
-            Self::Region(region, _) => {
-                region.write(usize::try_from(offset).map_err(|_| NoRoom)?, bytes).map_err(|_| NoRoom)
-            }
-            #[cfg(feature = "std")]
-            Self::Transport(area) => SharedArea::write(area, offset, bytes),
-        }
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), NoRoom> {
-        match self {
-            Self::Region(region, _) => {
-                region.read(usize::try_from(offset).map_err(|_| NoRoom)?, out).map_err(|_| NoRoom)
-            }
-            #[cfg(feature = "std")]
-            Self::Transport(area) => SharedArea::read(area, offset, out),
-        }
-    }
 }
 
 impl Session {
@@ -337,18 +287,4 @@ pub(crate) unsafe fn release(object: *mut Object) -> i32 {
     let memory = unsafe { slice::from_raw_parts_mut(object.cast::<MaybeUninit<u8>>(), size_of::<Object>()) };
     memory.zeroize();
     if dropped.is_some() { Own::OK.0 } else { Own::INTERNAL.0 }
-}
-
-/// The text behind a pointer of the caller's; nothing if there is none.
-///
-/// # Safety
-/// `text` is null or points to a text that ends with a zero.
-#[cfg(feature = "std")]
-pub(super) unsafe fn text<'a>(text: *const core::ffi::c_char) -> Result<Option<&'a str>, Failure> {
-    if text.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the caller's word.
-    let bytes = unsafe { Text::read(text) }?;
-    core::str::from_utf8(bytes).map(Some).map_err(|_| Failure::Own(Own::BAD_ARGUMENT))
 }

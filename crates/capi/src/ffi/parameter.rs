@@ -776,6 +776,20 @@ impl<T: StateOf + 'static> Parameter for State<T> {
     }
 }
 
+/// The text behind a pointer of the caller's; nothing if there is none.
+///
+/// # Safety
+/// `text` is null or points to a text that ends with a zero.
+#[cfg(feature = "std")]
+pub(super) unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a str>, Failure> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's word.
+    let bytes = unsafe { Text::read(text) }?;
+    core::str::from_utf8(bytes).map(Some).map_err(|_| Failure::Own(Own::BAD_ARGUMENT))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
