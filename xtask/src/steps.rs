@@ -123,7 +123,7 @@ pub(crate) fn tls_psk(context: &Context, _: &[String]) -> Outcome {
     judge(
         lints
             .and_then(|()| tests("casemate-posix", &["--test", "psk"]))
-            .and_then(|()| tests("casemate-cli", &["--bins", "pre_shared"])),
+            .and_then(|()| tests("casemate-cli", &["--test", "transports", "pre_shared"])),
     )
 }
 

@@ -189,9 +189,13 @@ impl Show {
                     serde_json::from_str(&line).with_context(|| format!("{}: this is no record", place()))?;
                 let number = record["n"].as_u64();
                 if let (Some(number), Some(latest)) = (number, latest)
-                    && number > latest + 1
+                    && number.saturating_sub(latest) > 1
                 {
-                    eprintln!("records {} to {} are in renamed files", latest + 1, number - 1);
+                    eprintln!(
+                        "records {} to {} are in renamed files",
+                        latest.saturating_add(1),
+                        number.saturating_sub(1)
+                    );
                 }
                 latest = number;
                 if self.selects(&record) {

@@ -466,6 +466,7 @@ impl Serve {
         for TrustedKey { file, .. } in &self.trusted_keys {
             encryption_key(file)?;
         }
+        self.users.check(Some(&*self.nvm).filter(|nvm| *nvm != Path::new("ram")))?;
         #[cfg(feature = "tls")]
         if !self.others.tls.tls.is_empty() {
             self.others.tls.options()?;

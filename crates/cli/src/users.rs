@@ -107,6 +107,23 @@ impl UserOptions {
         self.admin
     }
 
+    fn device_key_path(&self, nvm: Option<&Path>) -> Option<PathBuf> {
+        self.device_key.clone().or_else(|| {
+            let mut name = nvm?.as_os_str().to_owned();
+            name.push(".device-key");
+            Some(name.into())
+        })
+    }
+
+    /// Reads the device key if users are on and its file is there.
+    pub(crate) fn check(&self, nvm: Option<&Path>) -> Result<()> {
+        let path = self.device_key_path(nvm);
+        if let Some(path) = path.filter(|path| self.users && !self.no_device_key && path.exists()) {
+            device_key::load(&path)?;
+        }
+        Ok(())
+    }
+
     /// The device key, and the file that was made for it if there was none. `nvm` is the object store's file, if it is in
     /// one.
     pub(crate) fn device_key(
@@ -124,16 +141,8 @@ impl UserOptions {
             );
             return Ok((None, None));
         }
-        let path = match (&self.device_key, nvm) {
-            (Some(path), _) => path.clone(),
-            // Users in RAM end with the key that seals them.
-            (None, None) => return Ok((Some(device_key::generate()?), None)),
-            (None, Some(nvm)) => {
-                let mut name = nvm.as_os_str().to_owned();
-                name.push(".device-key");
-                name.into()
-            }
-        };
+        // Users in RAM end with the key that seals them.
+        let Some(path) = self.device_key_path(nvm) else { return Ok((Some(device_key::generate()?), None)) };
         if path.exists() {
             return Ok((Some(device_key::load(&path)?), None));
         }

@@ -7,6 +7,7 @@ use child::Running;
 use common::{PATIENCE, ServerProcess, casemate, run};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -183,6 +184,14 @@ fn complaints_name_file_and_line() {
         );
     }
     check("nvm = \"ram\"\n").ok();
+    let key = root.path().join("device-key");
+    fs::write(&key, [0; 31]).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let users = format!("nvm = \"ram\"\nusers = true\ndevice-key = \"{}\"\n", key.display());
+    let said = check(&users).failed();
+    assert!(said.contains("device-key"), "{said}");
+    fs::write(&key, [0; 32]).unwrap();
+    check(&users).ok();
     let said = run(&["serve", "--config", "/no/such/file.toml"]).failed();
     assert!(said.contains("/no/such/file.toml"), "{said}");
 }

@@ -96,7 +96,7 @@ impl HashAlgorithm {
 /// The words that a hash keeps between blocks. They may leave the driver and come back.
 ///
 /// A build without the feature `sha512` or `sha3` has not the words of these hashes either, so that states take no room for
-/// them; their algorithms are then unsupported in every driver.
+/// them; their algorithms are then unsupported, except where a driver digests a message that is there as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Chain {

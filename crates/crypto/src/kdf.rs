@@ -42,7 +42,7 @@ pub fn hkdf_expand<D: Mac + ?Sized>(
         return Err(Error::OutputLength);
     }
     let mut block = Secret::<MAX_DIGEST>::zero();
-    let block = block.get_mut(..size).ok_or(Error::State)?;
+    let block = block.get_mut(..size).ok_or(Error::Unsupported)?;
     let mut previous: &[u8] = &[];
     let mut held = Secret::<MAX_DIGEST>::zero();
     for (counter, chunk) in (1_u8..=255).zip(output.chunks_mut(size)) {
@@ -72,7 +72,7 @@ pub fn hkdf<D: Mac + ?Sized>(
         return Err(Error::OutputLength);
     }
     let mut key = Secret::<MAX_DIGEST>::zero();
-    let key = key.get_mut(..size).ok_or(Error::State)?;
+    let key = key.get_mut(..size).ok_or(Error::Unsupported)?;
     hkdf_extract(driver, algorithm, salt, ikm, key)?;
     hkdf_expand(driver, algorithm, key, info, output)
 }

@@ -140,8 +140,9 @@ pub fn hmac_from_hash<D: Hash + ?Sized>(
     let block_size = algorithm.block_size();
     let mut padded = Secret::<MAX_BLOCK>::zero();
     let mut digest = Secret::<MAX_DIGEST>::zero();
-    let padded = padded.get_mut(..block_size).ok_or(Error::State)?;
-    let digest = digest.get_mut(..digest_size).ok_or(Error::State)?;
+    // A build without the longer hashes has no room for them.
+    let padded = padded.get_mut(..block_size).ok_or(Error::Unsupported)?;
+    let digest = digest.get_mut(..digest_size).ok_or(Error::Unsupported)?;
 
     if key.len() > block_size {
         let shortened = padded.get_mut(..digest_size).ok_or(Error::State)?;

@@ -383,7 +383,10 @@ mod tests {
             let end = if notation == Notation::IntelHex { ":00000001FF" } else { "S70500000000FA" };
             // Behind an end of file there is none: that record is read alone.
             let text = if line == end { line.to_owned() } else { format!("{line}\n{end}\n") };
-            let understood = !matches!(read(notation, text.as_bytes(), 0xFF), Err(Error::Text(reason)) if reason.contains("line"));
+            let understood = !matches!(
+                read(notation, text.as_bytes(), 0xFF),
+                Err(Error::Text(reason)) if reason.contains("line")
+            );
             assert_eq!(understood, read_by_others(notation, line), "{line}");
         }
     }
@@ -441,7 +444,12 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b':'), Just(b'S'), b'0'..=b'9', b'A'..=b'F', any::<u8>()], 0..200)) {
+        fn any_text_is_read_or_refused(
+            bytes in proptest::collection::vec(
+                prop_oneof![Just(b'\n'), Just(b':'), Just(b'S'), b'0'..=b'9', b'A'..=b'F', any::<u8>()],
+                0..200,
+            )
+        ) {
             let _ = read(Notation::IntelHex, &bytes, 0xFF);
             let _ = read(Notation::SRecord, &bytes, 0xFF);
         }

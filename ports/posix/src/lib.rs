@@ -1,8 +1,8 @@
 //! Casemate on POSIX systems: packets over TCP ([`tcp`]), Unix-domain sockets ([`unix`]), shared memory ([`shm`])
 //! and TLS (`tls`), flash in a file ([`flash`]), a device key in a file ([`device_key`]), entropy ([`entropy`]) and time
-//! from the operating system, security records in a file ([`audit`]), counters for operators ([`metrics`]), example callbacks ([`callbacks`]), a server
-//! application ([`daemon`]) that serves any number of listeners ([`connection`]) at once. The porting interface, for which one
-//! thread does, is in [`device`].
+//! from the operating system, security records in a file ([`audit`]), counters for operators ([`metrics`]), example
+//! callbacks ([`callbacks`]), a server application ([`daemon`]) that serves any number of listeners ([`connection`]) at
+//! once. The porting interface, for which one thread does, is in [`device`].
 #![deny(unsafe_code)]
 
 pub mod audit;

@@ -332,7 +332,16 @@ mod tests {
 
         #[test]
         fn any_backup_is_read_back(
-            keys in proptest::collection::btree_map(1_u16..0x200, (any::<u16>(), any::<[u8; 24]>(), proptest::collection::vec(any::<u8>(), 0..80), any::<bool>()), 0..6),
+            keys in proptest::collection::btree_map(
+                1_u16..0x200,
+                (
+                    any::<u16>(),
+                    any::<[u8; 24]>(),
+                    proptest::collection::vec(any::<u8>(), 0..80),
+                    any::<bool>(),
+                ),
+                0..6,
+            ),
             made in any::<u64>(),
         ) {
             let entries = keys.into_iter().filter(|(id, _)| id & 0xFF != 0).map(|(id, (flags, label, blob, known))| {

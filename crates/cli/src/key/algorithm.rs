@@ -1,7 +1,7 @@
 //! Key pairs by algorithm.
 
 use crate::connection::Hsm;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use casemate_client::{Curve, Ed25519, Error, MlDsa, MlKem, NewKey, Rsa, X25519};
 use casemate_crypto::MlDsaSet;
 use casemate_crypto::encoding::EcKey;
@@ -10,6 +10,9 @@ use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{KeyId, Status};
 use casemate_x509::PublicKey;
 use clap::ValueEnum;
+
+/// The longest key in bytes that is taken for a symmetric one by a server that lacks some kind of key pair.
+const MAX_SYMMETRIC: u16 = 64;
 
 /// What a key pair is for.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,9 +88,12 @@ impl Algorithm {
         }
     }
 
-    /// What kind of key pair a key is; `None` if it is none. Servers do not know: it follows from which public half
-    /// can be read.
-    pub(super) fn of(hsm: &mut Hsm, id: KeyId) -> Result<Option<Self>> {
+    /// What kind of key pair a key of `length` stored bytes is; `None` if it is none. Servers do not know: it follows from
+    /// which public half can be read.
+    ///
+    /// # Errors
+    /// Also if the key may be a pair of a kind that the server cannot read.
+    pub(super) fn of(hsm: &mut Hsm, id: KeyId, length: u16) -> Result<Option<Self>> {
         let families = [
             KeyAlgorithm::ECC,
             KeyAlgorithm::RSA,
@@ -98,6 +104,7 @@ impl Algorithm {
             KeyAlgorithm::LMS,
             KeyAlgorithm::XMSS,
         ];
+        let mut unreadable = false;
         for family in families {
             let mut public = vec![0; hsm.data_length()];
             let length = match hsm.key_export_public(id, family, &mut public) {
@@ -106,7 +113,10 @@ impl Algorithm {
                     Some(Status::NOT_FOUND | Status::ACCESS | Status::AUTH_PERMISSION) | None => {
                         return Err(error).with_context(|| format!("key {id}"));
                     }
-                    Some(_) => continue,
+                    Some(status) => {
+                        unreadable |= status == Status::NOT_COMPILED_IN;
+                        continue;
+                    }
                 },
             };
             let public = public.get(..length).unwrap_or_default();
@@ -114,6 +124,10 @@ impl Algorithm {
                 .with_context(|| format!("key {id} is a key pair that this command does not know"))
                 .map(Some);
         }
+        ensure!(
+            !unreadable || length <= MAX_SYMMETRIC,
+            "key {id} has {length} bytes and may be a key pair of a kind whose public half this server cannot read"
+        );
         Ok(None)
     }
 

@@ -360,7 +360,7 @@ fn show(hsm: &mut Hsm, id: KeyId, client: ClientId) -> Result<()> {
     let kind = if metadata.flags.contains(Flags::TRUSTED) {
         "trusted key-encryption key".to_owned()
     } else {
-        match Algorithm::of(hsm, id) {
+        match Algorithm::of(hsm, id, metadata.length) {
             Ok(Some(algorithm)) => {
                 algorithm.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
             }

@@ -67,7 +67,7 @@ impl Rotate {
                  and make new backups under it"
             );
         }
-        let kind = Algorithm::of(hsm, id)?.map_or(Kind::Random(metadata.length), Kind::Pair);
+        let kind = Algorithm::of(hsm, id, metadata.length)?.map_or(Kind::Random(metadata.length), Kind::Pair);
         let new = NewKey { id: self.new_id.map_or(id, KeyId), flags: metadata.flags, label: metadata.label };
         if new.id == id && metadata.flags.contains(Flags::NONMODIFIABLE) {
             bail!(

@@ -3,7 +3,7 @@
 mod exposition;
 mod frame;
 
-use crate::value::seconds;
+use crate::value::{print, seconds};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use exposition::Exposition;
@@ -70,8 +70,7 @@ impl Top {
     pub(crate) fn run(&self) -> Result<()> {
         let first = self.read()?;
         if self.once {
-            print!("{}", Frame::new(&self.address, &first, None));
-            return Ok(());
+            return print(Frame::new(&self.address, &first, None));
         }
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT, SIGHUP] {
