@@ -54,6 +54,7 @@ typedef struct {
     bool writing; // the stream is being written to
     bool closed;
     uint16_t server;
+    size_t piece; // data is worked on in requests of this many bytes
     uint64_t memory[]; // the library's
 } client_object_t;
 
@@ -372,11 +373,6 @@ static casemate_bytes_t get_label(mp_obj_t object) {
     return label;
 }
 
-// Data is worked on in requests of this many bytes.
-static size_t piece(client_object_t *self) {
-    return casemate_hsm_piece(library(self));
-}
-
 // ---- ciphers ----------------------------------------------------------------------------------------------------
 
 // aes(key, mode[, iv]) and aes_gcm(key[, tag_size]), as wolfcryptolib has them, with a key of the server's.
@@ -433,7 +429,7 @@ static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t 
     uint8_t state[CASEMATE_HSM_CTR_STATE_SIZE];
     memcpy(state, self->state, sizeof(state));
     for (size_t done = 0; done < result->len;) {
-        size_t length = result->len - done < piece(client) ? result->len - done : piece(client);
+        size_t length = result->len - done < client->piece ? result->len - done : client->piece;
         if (length == 0) {
             check(CASEMATE_HSM_TOO_LONG);
         }
@@ -719,7 +715,7 @@ static mp_obj_t key_export(mp_obj_t self_in) {
     key_object_t *self = MP_OBJ_TO_PTR(self_in);
     client_object_t *client = MP_OBJ_TO_PTR(self->client);
     call_t call = { .operation = CASEMATE_HSM_KEY_EXPORT, .id = self->id };
-    return ask_bytes(client, &call, MP_OBJ_NULL, piece(client) + 96);
+    return ask_bytes(client, &call, MP_OBJ_NULL, client->piece + 96);
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(key_export_object, key_export);
 
@@ -729,8 +725,8 @@ static mp_obj_t key_cmac(size_t count, const mp_obj_t *arguments) {
     casemate_bytes_t data = casemate_get_bytes(arguments[1]);
     size_t length = count == 3 ? get_number(arguments[2], 4, 16) : 16;
     call_t call = { .operation = CASEMATE_HSM_CMAC, .id = self->id, .input = data };
-    if (data.length > piece(client)) {
-        size_t most = piece(client), done = 0;
+    if (data.length > client->piece) {
+        size_t most = client->piece, done = 0;
         if (most == 0) {
             check(CASEMATE_HSM_TOO_LONG);
         }
@@ -1002,6 +998,8 @@ static mp_obj_t client_make_new(const mp_obj_type_t *type, size_t count, size_t 
     uint8_t version[16];
     call = (call_t) { .operation = CASEMATE_HSM_INFO, .output = version, .room = sizeof(version) };
     ask(self, &call);
+    // It stays as it is now. Later on, another thread may be in the library with the client.
+    self->piece = casemate_hsm_piece(library(self));
     return MP_OBJ_FROM_PTR(self);
 }
 

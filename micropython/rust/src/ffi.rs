@@ -924,7 +924,7 @@ pub mod hsm {
     /// As for [`casemate_hsm_sent`].
     #[unsafe(no_mangle)]
     pub unsafe extern "C" fn casemate_hsm_piece(hsm: *mut Hsm<'static>) -> usize {
-        // SAFETY: valid by the caller's promise.
+        // SAFETY: valid and exclusive by the caller's promise.
         unsafe { &*hsm }.piece()
     }
 
