@@ -110,6 +110,19 @@ for mode in (casemate.MODE_ECB, casemate.MODE_CBC, casemate.MODE_CTR):
     fails(ValueError, None, cipher.decrypt, BLOCKS)
 cipher = key.aes(casemate.MODE_CTR, IV)
 assert b"".join(cipher.encrypt(DATA[at : at + 7]) for at in range(0, 63, 7)) == wolfcryptolib.aes(KEY, 6, IV).encrypt(DATA[:63])
+# Keystream is wiped when a cipher is given up.
+try:
+    import uctypes
+except ImportError:
+    uctypes = None
+keystream = wolfcryptolib.aes(KEY, 6, IV).encrypt(bytes(16))
+cipher = key.aes(casemate.MODE_CTR, IV)
+cipher.encrypt(b"a")
+assert not uctypes or keystream in uctypes.bytes_at(id(cipher), 80)
+cipher.__del__()
+cipher.__del__()
+assert not uctypes or keystream[:4] not in uctypes.bytes_at(id(cipher), 80)
+fails(ValueError, None, cipher.encrypt, b"a")
 fails(ValueError, None, key.aes, 5)
 fails(ValueError, None, key.aes, casemate.MODE_CBC)
 fails(ValueError, None, key.aes(casemate.MODE_ECB).encrypt, b"no block")

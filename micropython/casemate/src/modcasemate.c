@@ -42,6 +42,13 @@
 #define FLAG_DERIVE         0x0400
 #define FLAG_SECRET         (FLAG_SENSITIVE | FLAG_NONEXPORTABLE)
 
+// For objects that hold keystream, which is wiped when the collector finds them, or a program calls __del__.
+#if MICROPY_ENABLE_FINALISER
+#define NEW_OBJECT(type) m_malloc_with_finaliser(sizeof(type))
+#else
+#define NEW_OBJECT(type) m_malloc(sizeof(type))
+#endif
+
 typedef struct {
     mp_obj_base_t base;
     mp_obj_t stream;
@@ -380,11 +387,12 @@ typedef struct {
     mp_obj_base_t base;
     mp_obj_t client;
     uint16_t id;
-    uint8_t operation;
+    uint8_t operation; // 0 once wiped
     uint8_t direction; // 0 not decided, 1 encrypt, 2 decrypt
     uint8_t tag_size;
     bool busy;
     uint8_t state[CASEMATE_HSM_CTR_STATE_SIZE];
+    uint8_t next[CASEMATE_HSM_CTR_STATE_SIZE]; // after the call under way, if it succeeds
 } cipher_object_t;
 
 typedef mp_obj_t (*process_t)(size_t count, const mp_obj_t *arguments, uint8_t direction, vstr_t *result);
@@ -409,6 +417,9 @@ static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t 
     cipher_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
     client_object_t *client = MP_OBJ_TO_PTR(self->client);
     casemate_bytes_t input = casemate_get_bytes(arguments[1]);
+    if (self->operation == 0) {
+        casemate_raise(CASEMATE_ERROR_KEY);
+    }
     if (self->operation != CASEMATE_HSM_AES_CTR && input.length % 16 != 0) {
         mp_raise_ValueError(MP_ERROR_TEXT("blksize % 16"));
     }
@@ -426,8 +437,7 @@ static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t 
     // The stream may be written in Python and change the caller's buffers: they are used before and after the requests.
     vstr_init_len(result, input.length);
     memcpy(result->buf, input.data, input.length);
-    uint8_t state[CASEMATE_HSM_CTR_STATE_SIZE];
-    memcpy(state, self->state, sizeof(state));
+    memcpy(self->next, self->state, sizeof(self->next));
     for (size_t done = 0; done < result->len;) {
         size_t length = result->len - done < client->piece ? result->len - done : client->piece;
         if (length == 0) {
@@ -437,15 +447,15 @@ static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t 
             .operation = self->operation,
             .id = self->id,
             .number = direction == 1,
-            .state = state,
-            .state_length = sizeof(state),
+            .state = self->next,
+            .state_length = sizeof(self->next),
             .output = (uint8_t *)result->buf + done,
             .room = length,
         };
         ask(client, &call);
         done += length;
     }
-    memcpy(self->state, state, sizeof(state));
+    memcpy(self->state, self->next, sizeof(self->state));
     if (count == 2) {
         return casemate_bytes_from_vstr(result);
     }
@@ -457,19 +467,28 @@ static mp_obj_t cipher_process(size_t count, const mp_obj_t *arguments, uint8_t 
 }
 
 // One at a time: two pieces of data must not meet the same keystream. A stream or a thread that comes in between is refused.
-static mp_obj_t cipher_run(size_t count, const mp_obj_t *arguments, uint8_t direction) {
-    cipher_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
+static void cipher_take(cipher_object_t *self) {
     if (__atomic_exchange_n(&self->busy, true, __ATOMIC_ACQUIRE)) {
         mp_raise_OSError(MP_EBUSY);
     }
+}
+
+static void cipher_give_back(cipher_object_t *self) {
+    casemate_wipe(self->next, sizeof(self->next));
+    __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
+}
+
+static mp_obj_t cipher_run(size_t count, const mp_obj_t *arguments, uint8_t direction) {
+    cipher_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
+    cipher_take(self);
     nlr_buf_t nlr;
     if (nlr_push(&nlr) == 0) {
         mp_obj_t answer = process(cipher_process, count, arguments, direction);
         nlr_pop();
-        __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
+        cipher_give_back(self);
         return answer;
     }
-    __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
+    cipher_give_back(self);
     nlr_jump(nlr.ret_val);
 }
 
@@ -483,7 +502,22 @@ static mp_obj_t cipher_decrypt(size_t count, const mp_obj_t *arguments) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(cipher_decrypt_object, 2, 3, cipher_decrypt);
 
+#if MICROPY_ENABLE_FINALISER
+static mp_obj_t cipher_finalise(mp_obj_t self_in) {
+    cipher_object_t *self = MP_OBJ_TO_PTR(self_in);
+    cipher_take(self);
+    self->operation = 0;
+    casemate_wipe(self->state, sizeof(self->state));
+    cipher_give_back(self);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(cipher_finalise_object, cipher_finalise);
+#endif
+
 static const mp_rom_map_elem_t cipher_dictionary_table[] = {
+    #if MICROPY_ENABLE_FINALISER
+    { MP_ROM_QSTR(MP_QSTR___del__), MP_ROM_PTR(&cipher_finalise_object) },
+    #endif
     { MP_ROM_QSTR(MP_QSTR_encrypt), MP_ROM_PTR(&cipher_encrypt_object) },
     { MP_ROM_QSTR(MP_QSTR_decrypt), MP_ROM_PTR(&cipher_decrypt_object) },
 };
@@ -551,7 +585,7 @@ static const mp_obj_type_t gcm_type = { { &mp_type_type }, .name = MP_QSTR_aes_g
 
 static cipher_object_t *cipher_new(const mp_obj_type_t *type, mp_obj_t key_in) {
     key_object_t *key = MP_OBJ_TO_PTR(key_in);
-    cipher_object_t *self = m_malloc(sizeof(cipher_object_t));
+    cipher_object_t *self = NEW_OBJECT(cipher_object_t);
     memset(self, 0, sizeof(*self));
     self->base.type = type;
     self->client = key->client;
@@ -719,6 +753,25 @@ static mp_obj_t key_export(mp_obj_t self_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(key_export_object, key_export);
 
+// The CMAC of data that is too long for one request. Where it stands travels with each of them, in `state`.
+static mp_obj_t cmac_in_pieces(key_object_t *self, mp_obj_t data_in, size_t data_length, size_t length, uint8_t *state) {
+    client_object_t *client = MP_OBJ_TO_PTR(self->client);
+    if (client->piece == 0) {
+        check(CASEMATE_HSM_TOO_LONG);
+    }
+    memset(state, 0, CASEMATE_HSM_CMAC_STATE_SIZE);
+    call_t call = { .operation = CASEMATE_HSM_CMAC_UPDATE, .id = self->id };
+    call.state = state;
+    call.state_length = CASEMATE_HSM_CMAC_STATE_SIZE;
+    for (size_t done = 0; done < data_length; done += call.input.length) {
+        call.input.length = data_length - done < client->piece ? data_length - done : client->piece;
+        check(run_with(client, &call, (source_t) { data_in, done }, nothing));
+    }
+    call.operation = CASEMATE_HSM_CMAC_FINISH;
+    call.input = (casemate_bytes_t) { NULL, 0 };
+    return ask_bytes(client, &call, MP_OBJ_NULL, length);
+}
+
 static mp_obj_t key_cmac(size_t count, const mp_obj_t *arguments) {
     key_object_t *self = MP_OBJ_TO_PTR(arguments[0]);
     client_object_t *client = MP_OBJ_TO_PTR(self->client);
@@ -726,23 +779,16 @@ static mp_obj_t key_cmac(size_t count, const mp_obj_t *arguments) {
     size_t length = count == 3 ? get_number(arguments[2], 4, 16) : 16;
     call_t call = { .operation = CASEMATE_HSM_CMAC, .id = self->id, .input = data };
     if (data.length > client->piece) {
-        size_t most = client->piece, done = 0;
-        if (most == 0) {
-            check(CASEMATE_HSM_TOO_LONG);
+        uint8_t state[CASEMATE_HSM_CMAC_STATE_SIZE];
+        nlr_buf_t nlr;
+        if (nlr_push(&nlr) == 0) {
+            mp_obj_t answer = cmac_in_pieces(self, arguments[1], data.length, length, state);
+            nlr_pop();
+            casemate_wipe(state, sizeof(state));
+            return answer;
         }
-        // Where it stands travels with each request.
-        uint8_t state[CASEMATE_HSM_CMAC_STATE_SIZE] = { 0 };
-        call.state = state;
-        call.state_length = sizeof(state);
-        call.operation = CASEMATE_HSM_CMAC_UPDATE;
-        while (done < data.length) {
-            call.input.length = data.length - done < most ? data.length - done : most;
-            check(run_with(client, &call, (source_t) { arguments[1], done }, nothing));
-            done += call.input.length;
-        }
-        call.operation = CASEMATE_HSM_CMAC_FINISH;
-        call.input = (casemate_bytes_t) { NULL, 0 };
-        return ask_bytes(client, &call, MP_OBJ_NULL, length);
+        casemate_wipe(state, sizeof(state));
+        nlr_jump(nlr.ret_val);
     }
     return ask_bytes(client, &call, arguments[1], length);
 }
