@@ -134,12 +134,10 @@ impl<R: Registers> Cipher for Cryp<R> {
     fn cbc(&self, direction: Direction, key: &[u8], iv: &mut Block, data: &mut [u8]) -> Result<(), Error> {
         let blocks = blocks(data)?;
         let session = self.start(MODE_CBC, direction, key, Some(iv))?;
-        let last = blocks.last().copied().unwrap_or_default();
+        // Only ciphertext is kept: what decryption is about to overwrite, or what encryption leaves.
+        let before = matches!(direction, Direction::Decrypt).then(|| blocks.last().copied()).flatten();
         blocks.iter_mut().try_for_each(|block| session.turn(block))?;
-        *iv = match direction {
-            Direction::Encrypt => blocks.last().copied().unwrap_or_default(),
-            Direction::Decrypt => last,
-        };
+        *iv = before.or_else(|| blocks.last().copied()).unwrap_or_default();
         Ok(())
     }
 
