@@ -3,6 +3,7 @@
 #include "py/mpconfig.h"
 #include "py/gc.h"
 #include "heap.h"
+#include "interrupt.h"
 
 #if CASEMATE_FEATURE_TLS
 
@@ -13,18 +14,23 @@
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 #define LOCK() pthread_mutex_lock(&mutex)
 #define UNLOCK() pthread_mutex_unlock(&mutex)
+// Where the library does not call from: in there, interrupts wait already.
+#define LOCK_OUTSIDE() bool off = casemate_interrupt_off(); LOCK()
+#define UNLOCK_OUTSIDE() UNLOCK(); casemate_interrupt_restore(off)
 #define THREAD_LOCAL __thread
 #else
 // Threads take turns, and only where MicroPython lets them: not in here.
 #define LOCK()
 #define UNLOCK()
+#define LOCK_OUTSIDE()
+#define UNLOCK_OUTSIDE()
 #define THREAD_LOCAL
 #endif
 
 static THREAD_LOCAL casemate_owner_t *current;
 static THREAD_LOCAL bool failed;
 static size_t used_blocks, used_bytes, peak_bytes, total_bytes;
-static int fail_after = -1;
+static int fail_after = -1, interrupt_after = -1;
 
 void casemate_owner_start(casemate_owner_t *owner) {
     memset(owner, 0, sizeof(*owner));
@@ -50,7 +56,7 @@ static void unlink_node(casemate_node_t *node) {
 }
 
 void casemate_owner_move(casemate_owner_t *from, casemate_owner_t *to) {
-    LOCK();
+    LOCK_OUTSIDE();
     casemate_node_t *first = from->list.next, *last = from->list.previous;
     if (first != &from->list) {
         first->previous = &to->list;
@@ -59,7 +65,7 @@ void casemate_owner_move(casemate_owner_t *from, casemate_owner_t *to) {
         to->list.next = first;
         from->list.previous = from->list.next = &from->list;
     }
-    UNLOCK();
+    UNLOCK_OUTSIDE();
 }
 
 // There may be keys in it: it is wiped.
@@ -74,11 +80,13 @@ static void give_back(casemate_node_t *node) {
 }
 
 void casemate_owner_free(casemate_owner_t *owner) {
+    bool off = casemate_interrupt_off();
     for (;;) {
         LOCK();
         casemate_node_t *node = owner->list.next;
         if (node == &owner->list) {
             UNLOCK();
+            casemate_interrupt_restore(off);
             return;
         }
         unlink_node(node);
@@ -125,6 +133,11 @@ uint8_t *casemate_port_allocate(size_t size, size_t alignment) {
     node->size = size;
     node->unused = 0;
     link_node(current, node);
+    #if CASEMATE_TEST && MICROPY_ASYNC_KBD_INTR
+    if (interrupt_after >= 0 && interrupt_after-- == 0) {
+        raise(SIGINT);
+    }
+    #endif
     used_blocks += 1;
     used_bytes += size;
     total_bytes += size;
@@ -158,30 +171,34 @@ bool casemate_heap_failed(void) {
 }
 
 size_t casemate_count(size_t *counter, int change) {
-    LOCK();
+    LOCK_OUTSIDE();
     size_t now = *counter += change;
-    UNLOCK();
+    UNLOCK_OUTSIDE();
     return now;
 }
 
 void casemate_heap_usage(size_t *blocks, size_t *bytes, size_t *peak) {
-    LOCK();
+    LOCK_OUTSIDE();
     *blocks = used_blocks;
     *bytes = used_bytes;
     *peak = peak_bytes;
     peak_bytes = used_bytes;
-    UNLOCK();
+    UNLOCK_OUTSIDE();
 }
 
 size_t casemate_heap_total(void) {
-    LOCK();
+    LOCK_OUTSIDE();
     size_t total = total_bytes;
-    UNLOCK();
+    UNLOCK_OUTSIDE();
     return total;
 }
 
 void casemate_heap_fail_after(int count) {
     fail_after = count;
+}
+
+void casemate_heap_interrupt_after(int count) {
+    interrupt_after = count;
 }
 
 #endif

@@ -41,5 +41,7 @@ void casemate_heap_usage(size_t *blocks, size_t *bytes, size_t *peak);
 size_t casemate_heap_total(void);
 // For tests: lets the allocation after the next `count` fail; a negative count ends that.
 void casemate_heap_fail_after(int count);
+// For tests: as if Ctrl-C were pressed during the allocation after the next `count`; a negative count ends that.
+void casemate_heap_interrupt_after(int count);
 
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include "common.h"
+#include "interrupt.h"
 #include "modcasemate.h"
 #include "py/mperrno.h"
 #include "py/mphal.h"
@@ -60,7 +61,9 @@ typedef struct {
     bool inside; // the call is in the library
     bool writing; // the stream is being written to
     bool closed;
+    bool interrupt_off; // before the client was taken
     uint16_t server;
+    size_t size; // of the library's memory
     size_t piece; // data is worked on in requests of this many bytes
     uint64_t memory[]; // the library's
 } client_object_t;
@@ -142,6 +145,13 @@ static void wait(client_object_t *self, uint32_t began) {
     casemate_wait_for_transport();
 }
 
+// The same in a request, during which an interrupt waits except where the program might.
+static void wait_in_request(client_object_t *self, uint32_t began) {
+    casemate_interrupt_restore(self->interrupt_off);
+    wait(self, began);
+    casemate_interrupt_off();
+}
+
 // Memory of its own for a stream that is written in Python: the stream might keep the object that it sees.
 static void *copy_new(client_object_t *self, size_t length) {
     self->copy_length = 0;
@@ -188,14 +198,16 @@ static void move(client_object_t *self, uint32_t began) {
             memcpy(data, output, length);
         }
         self->writing = true;
+        casemate_interrupt_restore(self->interrupt_off);
         mp_uint_t count = stream->write(self->stream, data, length, &error);
+        casemate_interrupt_off();
         self->writing = false;
         copy_wipe(self);
         if (count == MP_STREAM_ERROR && !mp_is_nonblocking_error(error)) {
             stream_failed(self, error);
         }
         if (count == MP_STREAM_ERROR || count == 0) {
-            wait(self, began);
+            wait_in_request(self, began);
             continue;
         }
         casemate_hsm_sent(library(self), count > length ? length : count);
@@ -208,7 +220,9 @@ static void move(client_object_t *self, uint32_t began) {
             return;
         }
         void *data = copy ? copy_new(self, length) : room;
+        casemate_interrupt_restore(self->interrupt_off);
         mp_uint_t count = stream->read(self->stream, data, length, &error);
+        casemate_interrupt_off();
         if (copy && count != MP_STREAM_ERROR) {
             memcpy(room, data, count > length ? length : count);
         }
@@ -217,7 +231,7 @@ static void move(client_object_t *self, uint32_t began) {
             if (!mp_is_nonblocking_error(error)) {
                 stream_failed(self, error);
             }
-            wait(self, began);
+            wait_in_request(self, began);
             continue;
         }
         if (count == 0) {
@@ -239,10 +253,16 @@ static void *this_thread(void) {
     #endif
 }
 
-// Takes the client for this thread, waiting until others are through with their requests.
+// Takes the client for this thread, waiting until others are through with their requests. From then on interrupts wait.
 static void take(client_object_t *self) {
     uint32_t began = casemate_port_milliseconds();
-    while (__atomic_exchange_n(&self->busy, true, __ATOMIC_ACQUIRE)) {
+    for (;;) {
+        bool off = casemate_interrupt_off();
+        if (!__atomic_exchange_n(&self->busy, true, __ATOMIC_ACQUIRE)) {
+            self->interrupt_off = off;
+            break;
+        }
+        casemate_interrupt_restore(off);
         if (__atomic_load_n(&self->holder, __ATOMIC_RELAXED) == this_thread()) {
             // The stream itself makes a request.
             mp_raise_OSError(MP_EBUSY);
@@ -255,8 +275,10 @@ static void take(client_object_t *self) {
 }
 
 static void give_back(client_object_t *self) {
+    bool off = self->interrupt_off;
     __atomic_store_n(&self->holder, NULL, __ATOMIC_RELAXED);
     __atomic_store_n(&self->busy, false, __ATOMIC_RELEASE);
+    casemate_interrupt_restore(off);
 }
 
 // The bytes of a source, which must not have become fewer.
@@ -304,12 +326,14 @@ static int32_t run_with(client_object_t *self, call_t *call, source_t input, sou
         }
         nlr_pop();
     } else {
+        casemate_interrupt_off();
         raised = nlr.ret_val;
         copy_wipe(self);
         if (self->inside) {
-            // Out of the library, which does not happen: it is not touched again.
+            // Out of the library, which does not happen: it is not touched again, and there may be keys in it.
             self->inside = false;
             self->closed = true;
+            casemate_wipe(self->memory, self->size);
         } else if (!self->closed) {
             // How much the stream has taken is not known.
             give_up(self, self->writing);
@@ -1032,9 +1056,10 @@ static mp_obj_t client_make_new(const mp_obj_type_t *type, size_t count, size_t 
     if (arguments[ARG_timeout].u_obj != mp_const_none) {
         timeout = get_number(arguments[ARG_timeout].u_obj, 1, 0x3fffffff);
     }
-    size_t size = sizeof(client_object_t) + casemate_hsm_size(data_length);
-    client_object_t *self = m_malloc(size);
-    memset(self, 0, size);
+    size_t size = casemate_hsm_size(data_length);
+    client_object_t *self = m_malloc(sizeof(client_object_t) + size);
+    memset(self, 0, sizeof(client_object_t) + size);
+    self->size = size;
     self->base.type = type;
     self->stream = stream;
     self->timeout = timeout;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common.h"
 #include "heap.h"
+#include "interrupt.h"
 #include "modcasemate.h"
 #include "py/builtin.h"
 #include "py/gc.h"
@@ -83,6 +84,7 @@ typedef struct {
     bool sent; // the call under way has sent something
     uint8_t use; // what a thread does with the session: one of the following
     bool inside; // the call is in the library
+    bool interrupt_off; // before the call
     bool close_later; // closed while in use
     bool closed;
     bool farewell; // the call under way is that of close
@@ -118,7 +120,9 @@ static void collect_if_due(void) {
 
 static family_t *family_new(void) {
     #if CASEMATE_HEAP_LIBC
+    bool off = casemate_interrupt_off();
     family_t *family = calloc(1, sizeof(family_t));
+    casemate_interrupt_restore(off);
     if (family == NULL) {
         m_malloc_fail(sizeof(family_t));
     }
@@ -136,6 +140,7 @@ static void family_release(family_t *family) {
     if (casemate_count(&family->references, -1) > 0) {
         return;
     }
+    bool off = casemate_interrupt_off();
     casemate_owner_t *before = casemate_owner_set(&family->owner);
     if (family->context != NULL) {
         casemate_context_free(family->context);
@@ -145,6 +150,7 @@ static void family_release(family_t *family) {
     #if CASEMATE_HEAP_LIBC
     free(family);
     #endif
+    casemate_interrupt_restore(off);
 }
 
 // Arguments of a call that uses a context.
@@ -156,6 +162,7 @@ typedef struct {
 
 // Calls the library with a context, whose memory it allocates from; other threads wait.
 static int32_t with_context(family_t *family, int32_t (*function)(family_t *family, call_t *call), call_t *call) {
+    bool off = casemate_interrupt_off();
     while (__atomic_exchange_n(&family->busy, true, __ATOMIC_ACQUIRE)) {
         #if CASEMATE_HEAP_LIBC
         sched_yield();
@@ -170,15 +177,26 @@ static int32_t with_context(family_t *family, int32_t (*function)(family_t *fami
         nlr_pop();
         casemate_owner_set(NULL);
         __atomic_store_n(&family->busy, false, __ATOMIC_RELEASE);
+        casemate_interrupt_restore(off);
         return answer;
     }
     casemate_owner_set(NULL);
     __atomic_store_n(&family->busy, false, __ATOMIC_RELEASE);
+    casemate_interrupt_restore(off);
     nlr_jump(nlr.ret_val);
 }
 
 // The socket whose session runs, for the callback.
 static THREAD_LOCAL socket_object_t *running;
+
+// Around what may take time or calls Python, in a call with a session: only there an interrupt does not wait.
+static inline void interrupts_on(socket_object_t *self) {
+    casemate_interrupt_restore(self->interrupt_off);
+}
+
+static inline void interrupts_off(void) {
+    casemate_interrupt_off();
+}
 
 // Before and after each call of the library with a session.
 static inline casemate_session_t *go_in(socket_object_t *self) {
@@ -204,12 +222,15 @@ int32_t casemate_port_ask(const uint8_t *certificate, size_t length, size_t dept
     nlr_buf_t nlr;
     int32_t answer = 1;
     if (nlr_push(&nlr) == 0) {
+        interrupts_on(self);
         // A copy: Python may keep it for longer than the library keeps the certificate.
         mp_obj_t copy = mp_obj_new_bytes(certificate, length);
         mp_obj_t result = mp_call_function_2(self->callback, copy, MP_OBJ_NEW_SMALL_INT(depth));
         answer = mp_obj_get_int(result) != 0;
+        interrupts_off();
         nlr_pop();
     } else {
+        interrupts_off();
         self->raised = MP_OBJ_FROM_PTR(nlr.ret_val);
     }
     running = self;
@@ -224,9 +245,12 @@ size_t casemate_port_sign(const uint8_t *data, size_t length, uint8_t *signature
     nlr_buf_t nlr;
     size_t answer = 0;
     if (nlr_push(&nlr) == 0) {
+        interrupts_on(self);
         answer = casemate_key_sign(self->key, (casemate_bytes_t) { data, length }, signature, room);
+        interrupts_off();
         nlr_pop();
     } else {
+        interrupts_off();
         answer = 0;
         self->raised = MP_OBJ_FROM_PTR(nlr.ret_val);
     }
@@ -238,6 +262,7 @@ size_t casemate_port_sign(const uint8_t *data, size_t length, uint8_t *signature
 
 // Frees a session and what it allocated. May be called during a collection.
 static void session_drop(socket_object_t *self) {
+    bool off = casemate_interrupt_off();
     casemate_owner_t *before = casemate_owner_set(&self->owner);
     if (self->session != NULL) {
         casemate_session_t *session = self->session;
@@ -252,6 +277,7 @@ static void session_drop(socket_object_t *self) {
         self->family = NULL;
         family_release(family);
     }
+    casemate_interrupt_restore(off);
 }
 
 // After a jump out of the library: what it was in the middle of is not touched again, only its memory is taken back.
@@ -347,7 +373,9 @@ static bool flush(socket_object_t *self, int *error) {
             data = m_malloc(length);
             memcpy(data, output, length);
         }
+        interrupts_on(self);
         mp_uint_t count = mp_get_stream(self->stream)->write(self->stream, data, length, error);
+        interrupts_off();
         if (count == MP_STREAM_ERROR) {
             return false;
         }
@@ -376,12 +404,16 @@ static bool fill(socket_object_t *self, int *error) {
     mp_uint_t count;
     if (casemate_written_in_python(self->stream)) {
         uint8_t *data = m_malloc(length);
+        interrupts_on(self);
         count = mp_get_stream(self->stream)->read(self->stream, data, length, error);
+        interrupts_off();
         if (count != MP_STREAM_ERROR && count <= length) {
             memcpy(room, data, count);
         }
     } else {
+        interrupts_on(self);
         count = mp_get_stream(self->stream)->read(self->stream, room, length, error);
+        interrupts_off();
     }
     if (count == MP_STREAM_ERROR) {
         #if !CASEMATE_HEAP_LIBC
@@ -458,8 +490,9 @@ static void remember(socket_object_t *self, const void *data) {
 
 static mp_uint_t write_operation(socket_object_t *self, void *data, mp_uint_t size, int *error);
 
-// Runs an operation on a session that has been entered, with a transport that is held, and leaves both.
-static mp_uint_t run_inside(socket_object_t *self, operation_t operation, void *data, mp_uint_t size, int *error) {
+// Runs an operation on a session that has been entered, with a transport that is held, and leaves both; interrupts wait. What
+// is raised meanwhile goes to `raise`.
+static mp_uint_t run_inside(socket_object_t *self, operation_t operation, void *data, mp_uint_t size, int *error, mp_obj_t *raise) {
     mp_uint_t answer = MP_STREAM_ERROR;
     mp_obj_t raised = MP_OBJ_NULL;
     self->poll_mask = 0;
@@ -468,6 +501,7 @@ static mp_uint_t run_inside(socket_object_t *self, operation_t operation, void *
         answer = operation(self, data, size, error);
         nlr_pop();
     } else {
+        interrupts_off();
         raised = MP_OBJ_FROM_PTR(nlr.ret_val);
         if (self->inside) {
             session_abandon(self);
@@ -484,9 +518,7 @@ static mp_uint_t run_inside(socket_object_t *self, operation_t operation, void *
     }
     leave(self);
     release_transport(self);
-    if (raised != MP_OBJ_NULL) {
-        nlr_raise(raised);
-    }
+    *raise = raised;
     return answer;
 }
 
@@ -494,10 +526,14 @@ static mp_uint_t run_inside(socket_object_t *self, operation_t operation, void *
 // transport, the socket stays usable; if memory ran out in the library, the session is lost.
 static mp_uint_t run(socket_object_t *self, operation_t operation, void *data, mp_uint_t size, int *error) {
     mp_uint_t answer = MP_STREAM_ERROR;
+    mp_obj_t raised = MP_OBJ_NULL;
+    bool off = casemate_interrupt_off();
     if (!enter(self, USE_CALL)) {
+        casemate_interrupt_restore(off);
         *error = MP_EBUSY;
         return answer;
     }
+    self->interrupt_off = off;
     if (!hold_transport(self)) {
         *error = MP_EBADF;
         leave(self);
@@ -506,7 +542,11 @@ static mp_uint_t run(socket_object_t *self, operation_t operation, void *data, m
         leave(self);
         release_transport(self);
     } else {
-        answer = run_inside(self, operation, data, size, error);
+        answer = run_inside(self, operation, data, size, error, &raised);
+    }
+    casemate_interrupt_restore(off);
+    if (raised != MP_OBJ_NULL) {
+        nlr_raise(raised);
     }
     if (answer != MP_STREAM_ERROR) {
         // Not that of sending, on the way of a read that succeeded: MicroPython looks at it even so.
@@ -638,7 +678,9 @@ static mp_uint_t handshake_operation(socket_object_t *self, void *data, mp_uint_
             if (!mp_is_nonblocking_error(*error)) {
                 return MP_STREAM_ERROR;
             }
+            interrupts_on(self);
             casemate_wait_for_transport();
+            interrupts_off();
         }
     }
 }
@@ -667,16 +709,21 @@ static mp_uint_t socket_write(mp_obj_t self_in, const void *data, mp_uint_t size
 static mp_uint_t poll_held(socket_object_t *self, uintptr_t wanted, int *error) {
     bool readable = false;
     uint8_t mask = 0;
+    bool off = casemate_interrupt_off();
     if (enter(self, USE_LOOK)) {
         bool usable = !self->closed && self->error == 0;
         readable = usable && casemate_session_readable(self->session);
         mask = self->poll_mask;
         leave(self);
+        casemate_interrupt_restore(off);
         if (!usable) {
             return MP_STREAM_POLL_NVAL;
         }
-    } else if (self->closed) {
-        return MP_STREAM_POLL_NVAL;
+    } else {
+        casemate_interrupt_restore(off);
+        if (self->closed) {
+            return MP_STREAM_POLL_NVAL;
+        }
     }
     const uintptr_t both = MP_STREAM_POLL_RD | MP_STREAM_POLL_WR;
     uintptr_t asked = wanted;
@@ -734,7 +781,9 @@ static mp_uint_t socket_close(socket_object_t *self, int *error) {
     if (!first_to_close(self)) {
         return 0;
     }
+    bool off = casemate_interrupt_off();
     if (enter(self, USE_CALL)) {
+        self->interrupt_off = off;
         if (self->error == 0) {
             // The peer is told; if it cannot be reached, it is not.
             casemate_count(&self->transport_users, 1);
@@ -742,7 +791,8 @@ static mp_uint_t socket_close(socket_object_t *self, int *error) {
             nlr_buf_t nlr;
             if (nlr_push(&nlr) == 0) {
                 int ignored;
-                run_inside(self, close_operation, NULL, 0, &ignored);
+                mp_obj_t raised;
+                run_inside(self, close_operation, NULL, 0, &ignored, &raised);
                 nlr_pop();
             }
         } else {
@@ -750,7 +800,9 @@ static mp_uint_t socket_close(socket_object_t *self, int *error) {
         }
     }
     drop_or_let_drop(self);
-    if (last_of_transport(self)) {
+    bool last = last_of_transport(self);
+    casemate_interrupt_restore(off);
+    if (last) {
         return stream_ioctl(self->stream, MP_STREAM_CLOSE, 0, error);
     }
     // A call is under way: it closes the transport when it returns.
@@ -801,7 +853,9 @@ static MP_DEFINE_CONST_FUN_OBJ_2(socket_setblocking_object, socket_setblocking);
 // Answers a question about a session, which nobody else uses meanwhile.
 static mp_obj_t ask(mp_obj_t self_in, mp_obj_t (*question)(casemate_session_t *session)) {
     socket_object_t *self = MP_OBJ_TO_PTR(self_in);
+    bool off = casemate_interrupt_off();
     if (!enter(self, USE_CALL)) {
+        casemate_interrupt_restore(off);
         mp_raise_OSError(self->closed ? MP_EBADF : MP_EBUSY);
     }
     int error = self->closed ? MP_EBADF : self->session == NULL ? self->error : 0;
@@ -816,6 +870,7 @@ static mp_obj_t ask(mp_obj_t self_in, mp_obj_t (*question)(casemate_session_t *s
         }
     }
     leave(self);
+    casemate_interrupt_restore(off);
     if (error != 0) {
         raise_error(error);
     }
@@ -1379,12 +1434,20 @@ static mp_obj_t module_wrap_socket(size_t count, const mp_obj_t *positional, mp_
 static MP_DEFINE_CONST_FUN_OBJ_KW(module_wrap_socket_object, 1, module_wrap_socket);
 
 #if CASEMATE_TEST
-// For tests: lets an allocation of the library fail, and says what it holds: blocks, bytes, most bytes since the last call.
+// For tests: lets an allocation of the library fail or be interrupted, and says what it holds: blocks, bytes, most bytes since the last call.
 static mp_obj_t module_fail_after(mp_obj_t count) {
     casemate_heap_fail_after(mp_obj_get_int(count));
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(module_fail_after_object, module_fail_after);
+
+#if MICROPY_ASYNC_KBD_INTR
+static mp_obj_t module_interrupt_after(mp_obj_t count) {
+    casemate_heap_interrupt_after(mp_obj_get_int(count));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(module_interrupt_after_object, module_interrupt_after);
+#endif
 
 static mp_obj_t module_usage(void) {
     size_t blocks, bytes, peak;
@@ -1411,6 +1474,9 @@ static const mp_rom_map_elem_t wolfssl_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_CERT_REQUIRED), MP_ROM_INT(CERT_REQUIRED) },
     #if CASEMATE_TEST
     { MP_ROM_QSTR(MP_QSTR__fail_after), MP_ROM_PTR(&module_fail_after_object) },
+    #if MICROPY_ASYNC_KBD_INTR
+    { MP_ROM_QSTR(MP_QSTR__interrupt_after), MP_ROM_PTR(&module_interrupt_after_object) },
+    #endif
     { MP_ROM_QSTR(MP_QSTR__usage), MP_ROM_PTR(&module_usage_object) },
     #endif
     #if WOLFSSL_ALIAS
