@@ -6,7 +6,8 @@ from tls_pair import connect, contexts, raises, shake
 
 THREADS = 3
 client, server = contexts()
-done = []
+# Each thread writes to its own place: where threads run in parallel, of two appends to a list one may be lost.
+done = [False] * THREADS
 
 
 def work(number):
@@ -25,15 +26,15 @@ def work(number):
                 other.close()
             if turn % 10 == 0:
                 gc.collect()
-        done.append(None)
+        done[number] = None
     except Exception as error:
-        done.append(error)
+        done[number] = error
 
 
 for number in range(THREADS):
     _thread.start_new_thread(work, (number,))
 until = time.time() + 120
-while len(done) < THREADS and time.time() < until:
+while False in done and time.time() < until:
     time.sleep_ms(10)
 assert done == [None] * THREADS, done
 
@@ -43,7 +44,7 @@ ends[0].tamper = lambda data: (raises(OSError, 16, one.write, b"x"), data)[1]
 assert one.read(1) is None
 
 # A socket that others use is closed, or looked at: they see it closed, at the latest with their next call.
-def use(stream, seen):
+def use(stream, seen, number):
     while True:
         try:
             stream.read(1)
@@ -52,7 +53,7 @@ def use(stream, seen):
             if error.args[0] == 16:
                 # Another thread has it.
                 continue
-            seen.append(error.args[0])
+            seen[number] = error.args[0]
             return
 
 
@@ -60,15 +61,15 @@ for turn in range(50):
     one, other, ends = connect(client, server)
     shake(one, other)
     assert one.read(1) is None
-    seen = []
-    for _ in range(2):
-        _thread.start_new_thread(use, (one, seen))
+    seen = [None, None]
+    for number in range(2):
+        _thread.start_new_thread(use, (one, seen, number))
     for _ in range(turn * 10):
         assert one.ioctl(3, 1) == 0
     one.close()
     one.close()
     until = time.time() + 120
-    while len(seen) < 2 and time.time() < until:
+    while None in seen and time.time() < until:
         time.sleep_ms(1)
     assert seen == [9, 9], seen
     assert one.ioctl(3, 1) == 0x20
