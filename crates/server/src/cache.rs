@@ -1,11 +1,13 @@
 //! The key cache: a fixed number of small and of big slots (document 03, §2).
 //!
-//! A key goes to the class that its size asks for; classes never borrow from each other. In its class it takes the
+//! A key goes to the class that its size asks for; classes never borrow from each other, but for a few
+//! kinds of keys that the server makes. In its class it takes the
 //! first free slot, else the first whose key also lies in the object store, else there is no space. This is the
 //! original's rule, which clients can observe.
 
 use casemate_crypto::wipe;
 use casemate_protocol::{Metadata, ObjectId, Status};
+use core::ops::Range;
 
 /// What a slot holds besides the key's bytes. A slot whose metadata names no object is free.
 #[derive(Debug, Clone, Copy, Default)]
@@ -260,7 +262,7 @@ impl<S: CacheStorage> KeyCache<S> {
         count
     }
 
-    fn indices(&self) -> core::ops::Range<usize> {
+    fn indices(&self) -> Range<usize> {
         let shape = self.shape();
         0..shape.small_slots.saturating_add(shape.big_slots)
     }
@@ -297,26 +299,49 @@ impl<S: CacheStorage> KeyCache<S> {
     /// # Errors
     /// BAD_ARGUMENTS if the key is larger than every slot, NO_SPACE if all slots of its class are taken.
     pub(crate) fn insert(&mut self, metadata: Metadata, committed: bool) -> Result<&mut [u8], Status> {
+        let class = self.class(metadata.length)?;
+        let index = self.place(class, metadata.id).ok_or(Status::NO_SPACE)?;
+        self.occupy(index, metadata, committed)
+    }
+
+    /// Like [`insert`](Self::insert), but in a big slot as long as there is one: there the original puts elliptic-curve
+    /// keys that it generates and keys of certificates, whatever their size (document 03, §2), so that a client finds as
+    /// many small slots for other keys as there.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub(crate) fn insert_big_first(&mut self, metadata: Metadata) -> Result<&mut [u8], Status> {
+        let class = self.class(metadata.length)?;
+        let big = self.shape().small_slots..self.indices().end;
+        let id = metadata.id;
+        let index = self.place(big, id).or_else(|| self.place(class, id)).ok_or(Status::NO_SPACE)?;
+        self.occupy(index, metadata, false)
+    }
+
+    /// The slots for keys of `length` bytes.
+    fn class(&self, length: u16) -> Result<Range<usize>, Status> {
         let shape = self.shape();
-        let length = usize::from(metadata.length);
-        let class = if length <= shape.small_size {
-            0..shape.small_slots
-        } else if length <= shape.big_size {
-            shape.small_slots..shape.small_slots.saturating_add(shape.big_slots)
-        } else {
-            return Err(Status::BAD_ARGUMENTS);
-        };
+        match usize::from(length) {
+            length if length <= shape.small_size => Ok(0..shape.small_slots),
+            length if length <= shape.big_size => Ok(shape.small_slots..self.indices().end),
+            _ => Err(Status::BAD_ARGUMENTS),
+        }
+    }
+
+    /// The slot among `class` for the key `id`.
+    fn place(&self, class: Range<usize>, id: ObjectId) -> Option<usize> {
         let first = |wanted: &dyn Fn(&Slot) -> bool| {
             class.clone().find(|&index| self.storage.slot(index).is_some_and(|(slot, _)| wanted(slot)))
         };
-        let index = first(&|slot| slot.is_free() || slot.metadata.id == metadata.id)
-            .or_else(|| first(&|slot| slot.committed))
-            .ok_or(Status::NO_SPACE)?;
+        first(&|slot| slot.is_free() || slot.metadata.id == id).or_else(|| first(&|slot| slot.committed))
+    }
+
+    fn occupy(&mut self, index: usize, metadata: Metadata, committed: bool) -> Result<&mut [u8], Status> {
         self.remove(metadata.id);
         self.clear(index);
         let (slot, data) = self.storage.slot_mut(index).ok_or(Status::NO_SPACE)?;
         *slot = Slot { metadata, committed };
-        data.get_mut(..length).ok_or(Status::BAD_ARGUMENTS)
+        data.get_mut(..usize::from(metadata.length)).ok_or(Status::BAD_ARGUMENTS)
     }
 
     /// Wipes and frees the slot of `id`; whether there was one.
@@ -385,6 +410,27 @@ mod tests {
         insert(&mut cache, 4, b"12345", false).unwrap();
         assert_eq!(insert(&mut cache, 5, b"12345", false), Err(Status::NO_SPACE));
         assert_eq!(insert(&mut cache, 6, b"123456789", false), Err(Status::BAD_ARGUMENTS));
+    }
+
+    #[test]
+    fn big_first_takes_small_slots_only_when_the_big_ones_are_taken() {
+        let mut cache = cache();
+        let big_first = |cache: &mut Small, number, key: &[u8]| {
+            cache.insert_big_first(metadata(number, key.len() as u16)).map(|slot| slot.copy_from_slice(key))
+        };
+        big_first(&mut cache, 1, b"a").unwrap();
+        assert_eq!(cache.occupied(), CacheUse { small: 0, big: 1 });
+        big_first(&mut cache, 2, b"b").unwrap();
+        big_first(&mut cache, 3, b"c").unwrap();
+        assert_eq!(cache.occupied(), CacheUse { small: 2, big: 1 });
+        assert_eq!(big_first(&mut cache, 4, b"d"), Err(Status::NO_SPACE));
+        for number in 1..=3 {
+            assert_eq!(cache.get(ObjectId(0x1100 | number)).unwrap().key, [b'`' + number as u8]);
+        }
+        big_first(&mut cache, 1, b"A").unwrap();
+        assert_eq!(cache.get(ObjectId(0x1101)).unwrap().key, b"A");
+        assert_eq!(cache.occupied(), CacheUse { small: 2, big: 1 });
+        assert_eq!(big_first(&mut cache, 5, b"123456789"), Err(Status::BAD_ARGUMENTS));
     }
 
     #[test]

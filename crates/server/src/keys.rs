@@ -346,12 +346,25 @@ impl<P: Platform> KeyStore<'_, P> {
         new: NewKey,
         fill: impl FnOnce(&mut [u8]) -> Result<(), Status>,
     ) -> Result<ObjectId, Status> {
-        let filled = fill(self.reserve(&new)?);
+        let filled = fill(self.reserve(&new, |cache, metadata| cache.insert(metadata, false))?);
         self.settle(&new, filled)
     }
 
+    /// Like [`insert`](Self::insert) of `key`, in a big slot as long as there is one.
+    ///
+    /// # Errors
+    /// BAD_ARGUMENTS, ACCESS, NO_SPACE.
+    pub(crate) fn insert_big_first(&mut self, new: NewKey, key: &[u8]) -> Result<ObjectId, Status> {
+        self.reserve(&new, KeyCache::insert_big_first)?.copy_from_slice(key);
+        self.settle(&new, Ok(()))
+    }
+
     /// The slot of a new key, as yet without its bytes.
-    fn reserve(&mut self, new: &NewKey) -> Result<&mut [u8], Status> {
+    fn reserve(
+        &mut self,
+        new: &NewKey,
+        slot: impl FnOnce(&mut KeyCache<P::Cache>, Metadata) -> Result<&mut [u8], Status>,
+    ) -> Result<&mut [u8], Status> {
         let id = new.id;
         let length = u16::try_from(new.length).map_err(|_| Status::BAD_ARGUMENTS)?;
         match self.gate(id, Operation::Replace) {
@@ -360,7 +373,7 @@ impl<P: Platform> KeyStore<'_, P> {
         }
         let metadata =
             Metadata { id, access: Metadata::ACCESS_ANY, flags: new.flags, length, label: new.label };
-        self.cache(id).insert(metadata, false)
+        slot(self.cache(id), metadata)
     }
 
     /// Keeps a key if its bytes were written, and empties its slot if not.

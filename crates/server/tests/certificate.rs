@@ -338,6 +338,16 @@ fn roots_are_found_before_the_chain_is_looked_at() {
     assert_eq!(client.cert_verify_roots(&[2, 1], &both), (OK, 0));
 }
 
+#[test]
+fn bytes_behind_a_root_do_not_matter() {
+    let server = server();
+    let mut client = Client::new(&server, 1);
+    client.cert_add(1, 0, &[certificate("root"), vec![0; 7]].concat()).unwrap();
+    assert_eq!(client.cert_verify(1, "inter leaf"), OK);
+    assert_eq!(client.cert_verify(1, "other-inter"), REFUSED);
+    assert_eq!(client.cert_verify_attribute(1, &certificate("attribute-ec")), OK);
+}
+
 /// Every row of the table of document 07, §A.5.
 #[test]
 fn chains_of_the_reference() {
@@ -486,7 +496,7 @@ fn a_full_cache_refuses_the_chain() {
     client.cert_add(1, 0, &certificate("root")).unwrap();
     let good = chain("inter leaf");
     let cached = (0..20).filter(|_| client.cert_verify_key(1, &good, 0, 0).0 == OK).count();
-    assert_eq!(cached, 9, "small slots");
+    assert_eq!(cached, 3 + 9, "big slots, then small ones");
     assert_eq!(client.cert_verify_key(1, &good, 0, 0), (REFUSED, 0));
     assert_eq!(client.cert_verify_roots(&[1], &good).0, OK);
 }

@@ -106,3 +106,22 @@ fn the_switch_restores_the_laxity_of_the_original() {
     client.cache(5, SIGN, &KEY).unwrap();
     assert!(step(&mut client, 5, INVENTED, &[], 16).is_ok());
 }
+
+/// Document 04, §7.
+#[test]
+fn a_bad_inline_key_comes_before_a_bad_mac_length() {
+    let server = VirtualServer::default();
+    let mut client = Client::new(&server, 3);
+    for (key_length, mac_length, expected) in [
+        (8, 17, Err(Status::CRYPTO_ARGUMENT)),
+        (8, 0, Err(Status::CRYPTO_ARGUMENT)),
+        (16, 17, Err(Status::BUFFER)),
+        (16, 3, Err(Status::BUFFER)),
+        (16, 4, Ok(4)),
+    ] {
+        let state = CmacState::INITIAL;
+        let request = CmacRequest { mac_length, length: 0, key_length, key: KeyId::NONE, state };
+        let answer = client.compute(7, 0, &request, &KEY[..key_length as usize]);
+        assert_eq!(answer.map(|(_, mac)| mac.len()), expected, "{key_length}, {mac_length}");
+    }
+}

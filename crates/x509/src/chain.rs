@@ -44,7 +44,8 @@ pub trait Anchors {
     /// How many there are; those from [`MAX_ANCHORS`] on are not used.
     fn count(&self) -> usize;
 
-    /// A trust anchor: a DER certificate. It may be asked for several times and must stay the same.
+    /// A trust anchor: a DER certificate. What follows it is ignored, as by peers, who may store roots with padding. It may
+    /// be asked for several times and must stay the same.
     ///
     /// # Errors
     /// [`Error::Unavailable`], or any other.
@@ -257,7 +258,7 @@ impl<'d, D: Driver + ?Sized> Verifier<'d, D> {
     }
 
     fn anchor_facts(&self, walk: &mut Walk<'_, '_>, index: usize) -> Result<AnchorFacts, Error> {
-        let anchor = Certificate::decode(walk.anchors.anchor(index)?)?;
+        let (anchor, _) = Certificate::decode_first(walk.anchors.anchor(index)?)?;
         self.check_anchor(&anchor)?;
         Ok(AnchorFacts {
             subject_hash: name_hash(anchor.subject),
@@ -336,7 +337,7 @@ impl<'d, D: Driver + ?Sized> Verifier<'d, D> {
                 if facts.subject_hash != name_hash(certificate.issuer) {
                     continue;
                 }
-                let anchor = Certificate::decode(walk.anchors.anchor(index)?)?;
+                let (anchor, _) = Certificate::decode_first(walk.anchors.anchor(index)?)?;
                 if anchor.subject != certificate.issuer
                     || contradicts(wanted, anchor.extensions.subject_key_identifier) != last_round
                 {
@@ -469,7 +470,7 @@ impl Walk<'_, '_> {
                     if !self.facts.get(index).is_some_and(|facts| facts.has_name_constraints) {
                         return Ok(());
                     }
-                    let anchor = Certificate::decode(self.anchors.anchor(index)?)?;
+                    let (anchor, _) = Certificate::decode_first(self.anchors.anchor(index)?)?;
                     return check_constraints(anchor.extensions.name_constraints, certificate, &mut budget);
                 }
             }

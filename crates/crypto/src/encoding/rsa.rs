@@ -45,7 +45,7 @@ impl<'a> RsaKey<'a> {
     /// modulus. That the primes are those of the modulus is for [`check`](Self::check) to say.
     ///
     /// # Errors
-    /// [`EncodingError::Truncated`] if the bytes end before the length at their start says, else
+    /// [`EncodingError::Truncated`] for a sequence that ends before the length at its start says, else
     /// [`EncodingError::Malformed`].
     pub fn decode(bytes: &'a [u8]) -> Result<Self, EncodingError> {
         let bytes = first_element(bytes)?;
@@ -106,6 +106,7 @@ impl<'a> RsaKey<'a> {
 fn first_element(bytes: &[u8]) -> Result<&[u8], EncodingError> {
     let mut reader = SliceReader::new(bytes).map_err(|_| EncodingError::Malformed)?;
     let header = <Header as der::Decode>::decode(&mut reader).map_err(|_| EncodingError::Malformed)?;
+    header.tag().assert_eq(Tag::Sequence).map_err(|_| EncodingError::Malformed)?;
     let start = usize::try_from(reader.position()).map_err(|_| EncodingError::Malformed)?;
     let content = usize::try_from(header.length()).map_err(|_| EncodingError::Malformed)?;
     bytes.get(..start.saturating_add(content)).ok_or(EncodingError::Truncated)

@@ -258,6 +258,44 @@ fn operations_need_their_usage_flag() {
     }
 }
 
+/// Document 03, §2: they leave the small slots to other keys as long as there are big ones.
+#[test]
+fn generated_curve_keys_take_big_slots_first() {
+    let family = FAMILIES.iter().find(|family| family.export == 2).unwrap();
+    let server = VirtualServer::default();
+    let mut client = Client::new(&server, 3);
+    for _ in 0..3 {
+        generate(&mut client, family, ANY, 0).unwrap();
+    }
+    for number in 1..=9 {
+        client.cache(number, 0, &[1; 16]).unwrap();
+    }
+    assert_eq!(generate(&mut client, family, ANY, 0), Err(Status::NO_SPACE));
+    client.evict(9).unwrap();
+    generate(&mut client, family, ANY, 0).unwrap();
+}
+
+/// Document 05, §2.5.
+#[test]
+fn messages_refused_before_the_key_is_looked_for_evict_nothing() {
+    let server = VirtualServer::default();
+    let mut client = Client::new(&server, 3);
+    client.cache(5, ANY, b"no key").unwrap();
+    for (algorithm, body, expected) in [
+        (1, "04000000 01000000 05000000 01000000 80000000 05", Status::CRYPTO_ARGUMENT),
+        (1, "00000000 01000000 05000000 02000000 80000000 05", Status::BAD_ARGUMENTS),
+        (4, "01000000 05000000 20000000 00*31", Status::BAD_ARGUMENTS),
+        (5, "01000000 05000000 20000000 20000000 00*63", Status::BAD_ARGUMENTS),
+        (6, "01000000 05000000 00*4 02000000 00*4", Status::BAD_ARGUMENTS),
+        (6, "01000000 05000000 00*4 FF000000 01000000 00", Status::BAD_ARGUMENTS),
+        (14, "01000000 05000000 40000000 00*4 02000000 00*4 00*64", Status::BAD_ARGUMENTS),
+        (35, "01000000 05000000 00*4 01000000", Status::BAD_ARGUMENTS),
+    ] {
+        assert_eq!(send(&mut client, algorithm, body), Err(expected), "{algorithm}: {body}");
+        assert_eq!(client.export(5).unwrap(), b"no key", "{algorithm}: {body}");
+    }
+}
+
 /// Document 05, §2.5.
 #[test]
 fn keys_are_evicted_after_use_if_asked_for() {

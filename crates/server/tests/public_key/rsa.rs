@@ -63,9 +63,11 @@ fn lengths() {
     for number in 0..4 {
         assert_eq!(operate(&mut client, number, &[]), Err(Status::CRYPTO_ARGUMENT));
         assert_eq!(operate(&mut client, number, &[1; 129]), Err(Status::CRYPTO_ARGUMENT));
-        for (capacity, expected) in
-            [("7F000000", Some(Status::RSA_BUFFER)), ("00*4", Some(Status::RSA_BUFFER)), ("FFFFFFFF", None)]
-        {
+        for (capacity, expected) in [
+            ("7F000000", Some(Status::RSA_BUFFER)),
+            ("00*4", Some(Status::CRYPTO_ARGUMENT)),
+            ("FFFFFFFF", None),
+        ] {
             let body = format!("{number:02X}000000 00*4 05000000 01000000 {capacity} 05");
             assert_eq!(send(&mut client, 1, &body).err(), expected);
         }

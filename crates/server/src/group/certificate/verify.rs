@@ -294,10 +294,7 @@ fn cache_key<P: Platform>(
         let id = keys.assign(id, key.len())?;
         let flags = flags.without(Flags::SERVER_ONLY);
         let new = NewKey { id, flags, label: Label::from("cert_pubkey"), length: key.len() };
-        keys.insert(new, |slot| {
-            slot.copy_from_slice(key);
-            Ok(())
-        })
+        keys.insert_big_first(new, key)
     });
     cached.map_err(|_| Status::CERTIFICATE_VERIFICATION)
 }
@@ -322,7 +319,7 @@ pub(super) fn verify_attribute<P: Platform>(
         return Err(Status::CRYPTO_ARGUMENT);
     }
     let root = roots.space.get(..length).ok_or(Status::ABORTED)?;
-    let root = Certificate::decode(root).map_err(|_| Status::ASN_PARSE)?;
+    let (root, _) = Certificate::decode_first(root).map_err(|_| Status::ASN_PARSE)?;
     let (certificate, _) = AttributeCertificate::decode_first(certificate).map_err(|_| Status::ASN_PARSE)?;
     let driver = context.server.platform().crypto(Affinity::Accelerated);
     Verifier::new(driver, policy)

@@ -45,11 +45,11 @@ pub(super) fn keyed<P: Platform>(
     if !is_inline && !is_valid_length {
         return Err(Status::ABORTED);
     }
-    if mac_length != 0 && !(4..=16).contains(&mac_length) {
-        return Err(Status::BUFFER);
-    }
     if !is_valid_length {
         return Err(Status::CRYPTO_ARGUMENT);
+    }
+    if mac_length != 0 && !(4..=16).contains(&mac_length) {
+        return Err(Status::BUFFER);
     }
     let must_be_known = !is_inline && context.server.config().isolation == Isolation::Strict;
     Ok(Keyed { key, must_be_known })

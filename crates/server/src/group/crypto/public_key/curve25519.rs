@@ -1,7 +1,8 @@
 //! X25519 and Ed25519 (document 05, §5 and §6).
 
 use super::{
-    ANY_USAGE, AgreementKeys, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
+    ANY_USAGE, AgreementKeys, Slots, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load,
+    wants,
 };
 use crate::context::Context;
 use crate::error::crypto_status;
@@ -49,7 +50,7 @@ pub(super) fn x25519_generate<P: Platform>(
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, encoded, |out| key.encode_public(out))
+    deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, |out| key.encode_public(out))
 }
 
 /// The public half of a key that a peer or the server itself holds.
@@ -116,7 +117,7 @@ pub(super) fn ed25519_generate<P: Platform>(
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, encoded, |out| key.encode_public(out))
+    deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, |out| key.encode_public(out))
 }
 
 /// The public half of a key, computed if only the seed is stored.
@@ -205,12 +206,12 @@ pub(super) fn ed25519_sign<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         Ed25519SignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let mode = mode(request.mode, tails.context)?;
+    if mode == Ed25519Mode::Pure && !tails.context.is_empty() {
+        return Err(Status::BAD_ARGUMENTS);
+    }
     let result = (|| {
-        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-        let mode = mode(request.mode, tails.context)?;
-        if mode == Ed25519Mode::Pure && !tails.context.is_empty() {
-            return Err(Status::BAD_ARGUMENTS);
-        }
         let signature = sign_message(context, operation.affinity, request.key, mode, |_| Ok(tails.message))?;
         let (head, rest) =
             operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
@@ -228,9 +229,9 @@ pub(super) fn ed25519_verify<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         Ed25519VerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let mode = mode(request.mode, tails.context)?;
     let result = (|| {
-        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-        let mode = mode(request.mode, tails.context)?;
         verify_message(context, operation.affinity, request.key, mode, |_| {
             Ok((tails.signature, tails.message))
         })?;

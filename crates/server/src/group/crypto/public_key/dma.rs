@@ -9,7 +9,7 @@ use super::ml_dsa;
 use super::ml_kem;
 #[cfg(feature = "hash-signatures")]
 use super::stateful;
-use super::{Wanted, evict_after, wants};
+use super::{Slots, Wanted, evict_after, wants};
 use crate::context::Context;
 use crate::group::crypto::{Operation, append};
 use crate::memory::{Access, Dma};
@@ -183,7 +183,7 @@ impl Delivery {
         } else {
             let length = encode_public(space).map_err(|_| self.public_does_not_fit)?;
             let output = self.open(&mut context.dma, length, self.public_does_not_fit)?;
-            let key = self.wanted.cache(context, private)?;
+            let key = self.wanted.cache(context, private, Slots::OfSize)?;
             let public = space.get(..length).unwrap_or_default();
             if let Err(status) = context.dma.write(output, 0, public) {
                 // It may already be gone, or be protected: the client gets to see that the write failed.

@@ -1,7 +1,8 @@
 //! Elliptic curves: key generation, ECDSA, ECDH, public points (document 05, §4).
 
 use super::{
-    ANY_USAGE, AgreementKeys, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
+    ANY_USAGE, AgreementKeys, Slots, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load,
+    wants,
 };
 use crate::context::Context;
 use crate::error::crypto_status;
@@ -71,7 +72,7 @@ pub(super) fn generate<P: Platform>(
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, encoded, |out| key.encode_public(out))
+    deliver_key(context, operation.out, &wanted, encoded, Slots::BigFirst, |out| key.encode_public(out))
 }
 
 fn check_digest(digest: &[u8]) -> Result<(), Status> {
@@ -91,8 +92,8 @@ pub(super) fn sign<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         EcdsaSignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let digest = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let digest = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
         let bytes: EcKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_SIGN))?;
         let key = decode(&bytes)?;
         check_digest(digest)?;
@@ -126,8 +127,8 @@ pub(super) fn verify<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         EcdsaVerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
         let bytes: EcKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_VERIFY))?;
         let key = decode(&bytes)?;
         check_digest(tails.message)?;
@@ -242,8 +243,8 @@ pub(super) fn check_public<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         EcCheckPublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let theirs = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let theirs = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
         let bytes: EcKeyBytes = load(context, request.key, ANY_USAGE)?;
         let key = decode(&bytes)?;
         let driver = context.crypto(operation.affinity);

@@ -1,6 +1,6 @@
 //! ML-DSA (document 05, §7). The stored key says which parameter set it is of; the level in a message does not count.
 
-use super::{Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use super::{Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
@@ -47,7 +47,7 @@ pub(super) fn generate<P: Platform>(
         .map_err(|_| Status::BAD_ARGUMENTS)?;
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
     generate_key(context, operation.affinity, request.level, |context, private, key| {
-        deliver_key(context, operation.out, &wanted, private, |out| key.encode_public(out))
+        deliver_key(context, operation.out, &wanted, private, Slots::OfSize, |out| key.encode_public(out))
     })
 }
 
@@ -146,9 +146,9 @@ pub(super) fn sign<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         MlDsaSignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    check_context(tails.context)?;
     let result = (|| {
-        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-        check_context(tails.context)?;
         let (head, room) =
             operation.out.split_at_mut_checked(MlDsaSignResponse::SIZE).ok_or(Status::BUFFER)?;
         let variant = (request.prehash, tails.context);
@@ -214,9 +214,9 @@ pub(super) fn verify<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         MlDsaVerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    check_context(tails.context)?;
     let result = (|| {
-        let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-        check_context(tails.context)?;
         let variant = (request.prehash, tails.context);
         let valid = verify_message(context, operation.affinity, request.key, variant, |_, _| {
             Ok((tails.signature, tails.message))

@@ -1,6 +1,6 @@
 //! ML-KEM (document 05, §8). Keys are stored raw; the level in a message must be the key's.
 
-use super::{Wanted, deliver_key, evict_after, load, wants};
+use super::{Slots, Wanted, deliver_key, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
@@ -37,7 +37,7 @@ pub(super) fn generate<P: Platform>(
         .map_err(|_| Status::BAD_ARGUMENTS)?;
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
     generate_key(context, operation.affinity, request.level, |context, private, public| {
-        deliver_key(context, operation.out, &wanted, private, |out| encode_public(public, out))
+        deliver_key(context, operation.out, &wanted, private, Slots::OfSize, |out| encode_public(public, out))
     })
 }
 

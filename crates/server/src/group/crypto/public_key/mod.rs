@@ -134,7 +134,8 @@ pub(super) const fn encoding_status(error: EncodingError) -> Status {
 /// The encoded form of the key that a message names. A key larger than `N` bytes is none of the family.
 ///
 /// # Errors
-/// BAD_ARGUMENTS, ACCESS, NOT_FOUND, USAGE in this order; ASN_PARSE for one that is too large.
+/// BAD_ARGUMENTS, ACCESS, NOT_FOUND, USAGE in this order; ASN_PARSE for one that is too large, BAD_ARGUMENTS for an empty
+/// one.
 fn load<P: Platform, const N: usize>(
     context: &mut Context<'_, P>,
     key: u32,
@@ -151,6 +152,7 @@ fn load<P: Platform, const N: usize>(
             usage.check(keys.metadata(id)?.flags)?;
             Err(Status::ASN_PARSE)
         }),
+        Ok(bytes) if bytes.as_slice().is_empty() => Err(Status::BAD_ARGUMENTS),
         result => result,
     }
 }
@@ -158,7 +160,8 @@ fn load<P: Platform, const N: usize>(
 /// No usage flag is needed.
 const ANY_USAGE: Usage = Usage::All(Flags::NONE);
 
-/// Drops a key from the cache if an option asks for it.
+/// Drops a key from the cache if an option asks for it. A message that is refused before its key is looked for leaves the
+/// key (document 05, §2.5).
 fn evict_after<P: Platform>(context: &mut Context<'_, P>, is_wanted: bool, key: u32) {
     let key = KeyId::from_u32(key);
     if is_wanted && key.is_some() {
@@ -188,7 +191,12 @@ impl Wanted {
     }
 
     /// Caches `bytes` as the key asked for.
-    fn cache<P: Platform>(&self, context: &mut Context<'_, P>, bytes: &[u8]) -> Result<KeyId, Status> {
+    fn cache<P: Platform>(
+        &self,
+        context: &mut Context<'_, P>,
+        bytes: &[u8],
+        slots: Slots,
+    ) -> Result<KeyId, Status> {
         context.locked(|keys| {
             let id = keys.resolve(KeyId::from_u32(self.key), ObjectType::CRYPTO);
             let new = NewKey {
@@ -197,13 +205,25 @@ impl Wanted {
                 label: self.label,
                 length: bytes.len(),
             };
-            let id = keys.insert(new, |slot| {
-                slot.copy_from_slice(bytes);
-                Ok(())
-            })?;
+            let id = match slots {
+                Slots::OfSize => keys.insert(new, |slot| {
+                    slot.copy_from_slice(bytes);
+                    Ok(())
+                }),
+                Slots::BigFirst => keys.insert_big_first(new, bytes),
+            }?;
             Ok(id.to_key(keys.features))
         })
     }
+}
+
+/// Which slots of the key cache a key may take: the original puts elliptic-curve and RSA keys that it generates in big
+/// ones.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(any(feature = "rsa", feature = "elliptic-curves")), allow(dead_code))]
+enum Slots {
+    OfSize,
+    BigFirst,
 }
 
 /// Returns a generated private key, or caches it and returns the public half as far as that fits.
@@ -212,6 +232,7 @@ fn deliver_key<P: Platform>(
     out: &mut [u8],
     wanted: &Wanted,
     private: &[u8],
+    slots: Slots,
     encode_public: impl FnOnce(&mut [u8]) -> Result<usize, EncodingError>,
 ) -> Result<usize, Status> {
     let (head, tail) = out.split_at_mut_checked(KeyGenerationResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
@@ -219,7 +240,7 @@ fn deliver_key<P: Platform>(
         tail.get_mut(..private.len()).ok_or(Status::BUFFER)?.copy_from_slice(private);
         (KeyId::NONE, private.len())
     } else {
-        (wanted.cache(context, private)?, encode_public(tail).unwrap_or(0))
+        (wanted.cache(context, private, slots)?, encode_public(tail).unwrap_or(0))
     };
     let response =
         KeyGenerationResponse { key: u32::from(key.0), length: u32::try_from(length).unwrap_or(0) };
@@ -239,7 +260,7 @@ fn deliver_secret<P: Platform>(
         tail.get_mut(..secret.len()).ok_or(Status::BUFFER)?.copy_from_slice(secret);
         (KeyId::NONE, secret.len())
     } else {
-        (wanted.cache(context, secret)?, 0)
+        (wanted.cache(context, secret, Slots::OfSize)?, 0)
     };
     wipe(secret);
     let response = AgreementResponse { length: u32::try_from(length).unwrap_or(0), key: u32::from(key.0) };

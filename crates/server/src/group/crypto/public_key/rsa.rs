@@ -1,6 +1,6 @@
 //! RSA: key generation and the raw operations (document 05, §3). Padding is the client's affair.
 
-use super::{ANY_USAGE, Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use super::{ANY_USAGE, Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};
@@ -51,7 +51,9 @@ pub(super) fn generate<P: Platform>(
         encode_rsa_private(&key.private_key(), encoded.as_mut_slice()).map_err(rsa_encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, encoded, |out| encode_rsa_public(&key.public_key(), out))
+    deliver_key(context, operation.out, &wanted, encoded, Slots::BigFirst, |out| {
+        encode_rsa_public(&key.public_key(), out)
+    })
 }
 
 #[inline(never)]
@@ -61,19 +63,19 @@ pub(super) fn operate<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, tail) =
         RsaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let input = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let (is_private, usage) = match request.operation {
+        rsa_operation::PUBLIC_ENCRYPT => (false, Usage::All(Flags::USAGE_ENCRYPT)),
+        rsa_operation::PUBLIC_DECRYPT => (false, Usage::Any(Flags::USAGE_DECRYPT | Flags::USAGE_VERIFY)),
+        rsa_operation::PRIVATE_ENCRYPT => (true, Usage::Any(Flags::USAGE_ENCRYPT | Flags::USAGE_SIGN)),
+        rsa_operation::PRIVATE_DECRYPT => (true, Usage::All(Flags::USAGE_DECRYPT)),
+        _ => return Err(Status::CRYPTO_ARGUMENT),
+    };
     let result = (|| {
-        let input = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-        let (is_private, usage) = match request.operation {
-            rsa_operation::PUBLIC_ENCRYPT => (false, Usage::All(Flags::USAGE_ENCRYPT)),
-            rsa_operation::PUBLIC_DECRYPT => (false, Usage::Any(Flags::USAGE_DECRYPT | Flags::USAGE_VERIFY)),
-            rsa_operation::PRIVATE_ENCRYPT => (true, Usage::Any(Flags::USAGE_ENCRYPT | Flags::USAGE_SIGN)),
-            rsa_operation::PRIVATE_DECRYPT => (true, Usage::All(Flags::USAGE_DECRYPT)),
-            _ => return Err(Status::CRYPTO_ARGUMENT),
-        };
         let bytes: RsaKeyBytes = load(context, request.key, usage)?;
         let key = RsaKey::decode(bytes.as_slice()).map_err(rsa_encoding_status)?;
         let size = key.public().modulus.len();
-        if input.is_empty() || input.len() > size {
+        if input.is_empty() || input.len() > size || request.capacity == 0 {
             return Err(Status::CRYPTO_ARGUMENT);
         }
         if usize::try_from(request.capacity).is_ok_and(|capacity| capacity < size) {
