@@ -188,6 +188,11 @@ impl Drop for Open {
 /// Connects, and sends nothing.
 pub(crate) fn connect(address: &str, tls: &TlsOptions, data_length: usize, timeout: Duration) -> Result<Hsm> {
     let packet = data_length + Header::SIZE;
+    Ok(over(Link::Server(link(address, tls, packet, timeout)?), packet, timeout))
+}
+
+/// The way to a server, for packets of at most `packet` bytes; sends nothing.
+pub(crate) fn link(address: &str, tls: &TlsOptions, packet: usize, timeout: Duration) -> Result<ClientLink> {
     if address.starts_with("tls://") && tls.tls_trust.is_none() {
         bail!(
             "name the certificates to trust: --tls-trust with the file of the certificate authority, or of the \
@@ -204,8 +209,7 @@ pub(crate) fn connect(address: &str, tls: &TlsOptions, data_length: usize, timeo
         server_name: tls.tls_server_name.clone(),
         psk: tls.tls_psk.clone(),
     };
-    let link = ClientLink::connect(address, &LinkOptions { maximum_packet: packet, timeout, tls })?;
-    Ok(over(Link::Server(link), packet, timeout))
+    Ok(ClientLink::connect(address, &LinkOptions { maximum_packet: packet, timeout, tls })?)
 }
 
 /// A client over `link`.

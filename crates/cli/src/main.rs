@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod certificate;
 mod certify;
+mod compare;
 mod configuration;
 mod connection;
 mod counter;
@@ -83,6 +84,7 @@ enum Command {
     Audit(audit::Audit),
     Top(top::Top),
     Bench(bench::Bench),
+    Compare(Box<compare::Compare>),
 }
 
 fn main() -> ExitCode {
@@ -120,6 +122,7 @@ impl Arguments {
             Command::Audit(command) => command.run(),
             Command::Top(command) => command.run(),
             Command::Bench(command) => command.run(),
+            Command::Compare(command) => command.run(),
         }
     }
 }
