@@ -22,9 +22,9 @@ distinguished_name = name
 [name]
 X
 # OpenSSL 3.5: with the token, and without it.
-new_openssl() { "$(echo "$libraries"/ld-linux-*.so.*)" --library-path "$libraries" "$provider/usr/bin/openssl" "$@"; }
-with_token() { OPENSSL_CONF=$folder/provider.cnf new_openssl "$@"; }
-without_token() { OPENSSL_CONF=/dev/null new_openssl "$@"; }
+new_openssl=("$(echo "$libraries"/ld-linux-*.so.*)" --library-path "$libraries" "$provider/usr/bin/openssl")
+with_token() { OPENSSL_CONF=$folder/provider.cnf "${new_openssl[@]}" "$@"; }
+without_token() { OPENSSL_CONF=/dev/null "${new_openssl[@]}" "$@"; }
 object() { echo "pkcs11:token=test;object=$1;type=${2:-private}"; }
 
 loaded() { with_token list -providers >providers && pattern "PKCS#11 Provider" providers; }
@@ -94,8 +94,9 @@ attempt provider-generates-ec generated
 # TLS servers with their key in the token; the client is the machine's own OpenSSL.
 for key in rsa ec ed; do
     provider_port=$(free_port)
-    with_token s_server -key "$(object "$key")" -cert "provider-$key.pem" -www -accept "127.0.0.1:$provider_port" \
-        >"provider-server-$key.log" 2>&1 &
+    # Not by the function: its process would be a shell, whose end leaves the server behind.
+    OPENSSL_CONF=$folder/provider.cnf "${new_openssl[@]}" s_server -key "$(object "$key")" -cert "provider-$key.pem" -www \
+        -accept "127.0.0.1:$provider_port" >"provider-server-$key.log" 2>&1 &
     children+=($!)
     provider_tls() {
         listening "$provider_port" || return 1
