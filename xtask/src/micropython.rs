@@ -538,7 +538,7 @@ fn measure(context: &Context, source: &Path, folder: &Path, unix: &Path) -> Resu
         return Err("the benchmark did not run".to_owned());
     }
     println!("\n{:<28} {:>10} {:>10} {:<6} {:>6}", "this machine", "ours", "built-in", "", "ratio");
-    for line in ours.lines() {
+    for line in ours.lines().filter(|line| !line.starts_with('#')) {
         let mut words = line.split_whitespace();
         let (Some(name), Some(figure), Some(unit)) = (words.next(), words.next(), words.next()) else {
             continue;
