@@ -1002,7 +1002,10 @@ impl Token {
 
     fn destroy_place(&self, place: Place) -> Result<()> {
         match place {
-            Place::Alone(number) => self.remove(self.alone(number))?,
+            Place::Alone(number) => {
+                let _changing = lock(&self.creation);
+                self.remove(self.alone(number))?;
+            }
             Place::PublicHalf(number) => {
                 let _changing = lock(&self.creation);
                 // The key's record, if it has none yet, says from now on that there is no object for the public half.
@@ -1124,7 +1127,10 @@ impl Token {
             }
         };
         let object = Arc::new(Object { attributes, ..object.clone() });
-        let replaced = lock(&self.table).objects.insert(object.handle, object);
+        // Not if it was destroyed, or its session ended, in the meantime.
+        let mut table = lock(&self.table);
+        let replaced = table.objects.get_mut(&object.handle).map(|present| std::mem::replace(present, object));
+        drop(table);
         drop(replaced);
         Ok(())
     }
