@@ -1129,7 +1129,8 @@ impl Token {
         let object = Arc::new(Object { attributes, ..object.clone() });
         // Not if it was destroyed, or its session ended, in the meantime.
         let mut table = lock(&self.table);
-        let replaced = table.objects.get_mut(&object.handle).map(|present| std::mem::replace(present, object));
+        let replaced =
+            table.objects.get_mut(&object.handle).map(|present| std::mem::replace(present, object));
         drop(table);
         drop(replaced);
         Ok(())
