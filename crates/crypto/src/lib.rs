@@ -93,7 +93,7 @@
 //! # Small builds
 //!
 //! Each family of [`Software`] is a cargo feature, all on by default; without its feature, a family answers
-//! [`Error::Unsupported`] and neither code nor library of it is linked: `ccm`, `gcm`, `sha1`, `sha512` (SHA-384 too),
+//! [`Error::Unsupported`] and neither code nor library of it is linked: `ccm`, `gcm`, `hmac`, `sha1`, `sha512` (SHA-384 too),
 //! `sha3` (SHAKE too), `p224`, `p256`, `p384`, `p521`, `curve25519` (X25519 and Ed25519), `rsa`, `ml-dsa`, `ml-kem`.
 //! `secp256k1`, `brainpool` and `md5` are off by default. The server's features of similar names leave out the handlers.
 //!

@@ -36,6 +36,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const DMA_SCRATCH: usize = 64 * 1024;
 /// Address space for the stack of a connection's thread, in bytes. Pages that are never touched cost nothing.
 const THREAD_STACK: usize = 4 * 1024 * 1024;
+/// How many numbers custom callbacks have at least: as many as in the original's example server, so that clients that ask
+/// for one are told that there is none.
+const CALLBACK_NUMBERS: u8 = 6;
 
 /// The portable software, with a generator that the operating system has seeded.
 type Portable = Software<Mutex<Drbg<OsEntropy>>>;
@@ -166,7 +169,7 @@ impl<S: ObjectStore> Platform for PosixPlatform<S> {
     }
 
     fn custom_callback_count(&self) -> u8 {
-        u8::try_from(self.callbacks.len()).unwrap_or(u8::MAX)
+        u8::try_from(self.callbacks.len()).unwrap_or(u8::MAX).max(CALLBACK_NUMBERS)
     }
 
     fn custom_callback(&self, number: u8) -> Option<&dyn CustomCallback> {
