@@ -54,9 +54,10 @@ pub(super) fn make(
     write(&table, OBJECTS.as_bytes())?;
     let casemate = |words: &[&str]| {
         Task::cargo(context)
-            .arguments(["run", "--quiet", "--package", "casemate-cli", "--"])
-            .arguments(words)
+            .arguments(["run", "--quiet", "--package", "casemate-cli"])
             .locked(context)
+            .arguments(["--"])
+            .arguments(words)
     };
     casemate(&["image", "sign", "--method", "ed25519", "--wolfboot", "1", "--key"])
         .arguments([&private, &payload])
