@@ -77,7 +77,8 @@ pub enum CustomMessage {
     Dma64(Dma64),
     /// Bytes that are the callback's own affair. They travel as they are: byte order is the callback's affair too.
     User {
-        /// The type, [`custom_type::FIRST_USER`] or more; a smaller one cannot be told from the others.
+        /// The type, [`custom_type::FIRST_USER`] or more; with a smaller one, which cannot be told from the others, no bytes
+        /// travel.
         custom_type: u32,
         /// The bytes.
         data: [u8; DATA_SIZE],
@@ -111,7 +112,7 @@ impl CustomMessage {
         let (data, rest) = out.split_first_chunk_mut::<DATA_SIZE>().ok_or(Overflow)?;
         data.fill(0);
         match self {
-            Self::Empty(_) => {}
+            Self::Empty(_) | Self::User { custom_type: ..custom_type::FIRST_USER, .. } => {}
             Self::Dma32(words) => {
                 words.encode(order, data)?;
             }
@@ -243,6 +244,12 @@ mod tests {
             payload[4..8].copy_from_slice(&[custom_type, 0, 0, 0]);
             let (request, _) = CustomRequest::decode(&payload, ByteOrder::Little).unwrap();
             assert_eq!(request.message, CustomMessage::Empty(u32::from(custom_type)));
+        }
+        for custom_type in [0, 1, 2, 3, 7] {
+            let message = CustomMessage::User { custom_type, data: [0xAA; DATA_SIZE] };
+            let mut out = [0xEE; 264];
+            CustomRequest { id: 0, message }.encode(ByteOrder::Little, &mut out).unwrap();
+            assert_eq!(out[8..], [0; DATA_SIZE]);
         }
         assert!(CustomRequest::decode(&[0; 263], ByteOrder::Little).is_err());
     }
