@@ -1,5 +1,6 @@
 //! Flash that loses power, or fails, at a chosen operation.
 
+use crate::random::SplitMix64;
 use casemate_nvm::Flash;
 use core::fmt;
 use core::ops::Range;
@@ -104,21 +105,7 @@ pub struct PowerCutFlash<const WRITE: usize = 8, const ERASE: usize = 64> {
 struct Cache {
     durable: Vec<u8>,
     pending: Vec<Change>,
-    random: Random,
-}
-
-/// SplitMix64: enough to choose bits with.
-#[derive(Debug, Clone)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        word ^ (word >> 31)
-    }
+    random: SplitMix64,
 }
 
 impl<const WRITE: usize, const ERASE: usize> PowerCutFlash<WRITE, ERASE> {
@@ -144,7 +131,8 @@ impl<const WRITE: usize, const ERASE: usize> PowerCutFlash<WRITE, ERASE> {
     /// probability of one half. The seed makes it repeatable.
     #[must_use]
     pub fn with_write_cache(mut self, seed: u64) -> Self {
-        self.cache = Some(Cache { durable: self.memory.clone(), pending: Vec::new(), random: Random(seed) });
+        self.cache =
+            Some(Cache { durable: self.memory.clone(), pending: Vec::new(), random: SplitMix64(seed) });
         self
     }
 
@@ -262,7 +250,7 @@ fn interrupted(old: &[u8], new: &[u8], effect: Effect) -> Vec<u8> {
         Effect::First(count) => mix(&mut |index| all(index < count)),
         Effect::Last(count) => mix(&mut |index| all(index + count >= length)),
         Effect::Garbage(seed) => {
-            let mut random = Random(seed);
+            let mut random = SplitMix64(seed);
             mix(&mut |_| random.next().to_le_bytes()[7])
         }
     }

@@ -17,6 +17,7 @@ pub mod flash;
 pub mod port;
 #[cfg(feature = "server")]
 pub mod power;
+mod random;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]

@@ -24,6 +24,7 @@ use crate::faults::{
     NoiseFault, Switch,
 };
 use crate::flash::{Effect, PowerCutError, PowerCutFlash};
+use crate::random::SplitMix64;
 use casemate_crypto::{Entropy, Error, Software};
 use casemate_nvm::{DirectoryEntry, Error as StoreError, Flash, FlashOptions, FlashStore};
 use casemate_port::{
@@ -347,24 +348,19 @@ impl ServerTransport for VirtualLink {
 
 /// Even noise that follows from a seed. **For tests only.**
 #[derive(Debug, Clone)]
-pub struct EvenNoise(u64);
+pub struct EvenNoise(SplitMix64);
 
 impl EvenNoise {
     /// Noise that follows from `seed`.
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64(seed))
     }
 }
 
 impl Entropy for EvenNoise {
     fn fill(&mut self, output: &mut [u8]) -> Result<(), Error> {
         for byte in output {
-            // SplitMix64.
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut word = self.0;
-            word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            *byte = (word ^ (word >> 31)).to_le_bytes()[0];
+            *byte = self.0.next_byte();
         }
         Ok(())
     }

@@ -16,6 +16,7 @@
 //!
 //! A client drives it through [`VirtualServer::connect`].
 
+use crate::random::SplitMix64;
 use casemate_crypto::{Driver, Error, Random, Software};
 use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, ObjectStore, RamFlash};
 use casemate_server::audit::Record;
@@ -42,13 +43,13 @@ pub struct TestRandom {
 #[derive(Debug)]
 struct TestRandomState {
     scripted: VecDeque<u8>,
-    word: u64,
+    numbers: SplitMix64,
 }
 
 impl TestRandom {
     /// A generator whose bytes follow from `seed`.
     pub const fn new(seed: u64) -> Self {
-        Self { state: RefCell::new(TestRandomState { scripted: VecDeque::new(), word: seed }) }
+        Self { state: RefCell::new(TestRandomState { scripted: VecDeque::new(), numbers: SplitMix64(seed) }) }
     }
 
     /// Makes `bytes` the next random bytes; after them the generator goes on as before.
@@ -62,24 +63,13 @@ impl TestRandom {
     }
 }
 
-impl TestRandomState {
-    /// SplitMix64, of which only the lowest byte of a word is used.
-    fn next(&mut self) -> u8 {
-        self.word = self.word.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut value = self.word;
-        value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (value ^ (value >> 31)).to_le_bytes()[0]
-    }
-}
-
 impl Random for TestRandom {
     fn fill(&self, output: &mut [u8]) -> Result<(), Error> {
         let mut state = self.state.borrow_mut();
         for byte in output {
             *byte = match state.scripted.pop_front() {
                 Some(scripted) => scripted,
-                None => state.next(),
+                None => state.numbers.next_byte(),
             };
         }
         Ok(())

@@ -19,6 +19,7 @@
 //! # Ok::<(), TransportError<core::convert::Infallible>>(())
 //! ```
 
+use crate::random::SplitMix64;
 use casemate_protocol::{Header, MAX_DATA_LENGTH};
 use casemate_transport::{ClientTransport, TransportError};
 use std::collections::VecDeque;
@@ -56,7 +57,7 @@ pub struct FaultPlan(Plan);
 #[derive(Debug, Clone)]
 enum Plan {
     Script(VecDeque<Option<Fault>>),
-    Seeded { state: u64, per_mille: u64 },
+    Seeded { numbers: SplitMix64, per_mille: u64 },
 }
 
 impl FaultPlan {
@@ -68,17 +69,17 @@ impl FaultPlan {
     /// Every request suffers a fault with a probability of `per_mille` thousandths; all kinds are equally likely. The
     /// same seed gives the same plan.
     pub const fn seeded(seed: u64, per_mille: u16) -> Self {
-        Self(Plan::Seeded { state: seed, per_mille: per_mille as u64 })
+        Self(Plan::Seeded { numbers: SplitMix64(seed), per_mille: per_mille as u64 })
     }
 
     /// The fault of the next request.
     fn next(&mut self) -> Option<Fault> {
-        let (state, per_mille) = match &mut self.0 {
+        let (numbers, per_mille) = match &mut self.0 {
             Plan::Script(faults) => return faults.pop_front().flatten(),
-            Plan::Seeded { state, per_mille } => (state, *per_mille),
+            Plan::Seeded { numbers, per_mille } => (numbers, *per_mille),
         };
         // Drawn in any case, so that the rate changes only how many of the faults happen.
-        let (chance, kind, value) = (split_mix(state), split_mix(state), split_mix(state));
+        let (chance, kind, value) = (numbers.next(), numbers.next(), numbers.next());
         let fault = match kind % 9 {
             0 => Fault::LoseRequest,
             1 => Fault::CorruptRequest(value),
@@ -92,15 +93,6 @@ impl FaultPlan {
         };
         (chance % 1000 < per_mille).then_some(fault)
     }
-}
-
-/// The SplitMix64 generator (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut word = *state;
-    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
 }
 
 /// A client transport with faults. What it does depends on nothing but the plan and the calls made.
