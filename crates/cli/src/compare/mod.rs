@@ -214,7 +214,10 @@ impl Peer {
         let info = peer.ask(&packet(&Step::plain("info", order, &comm::InfoRequest {}, &[]), 2))?;
         let (info, _) = InfoResponse::decode(payload(&info), order)
             .with_context(|| format!("{address} does not tell its packet size"))?;
-        peer.data_length = info.data_length as usize;
+        peer.data_length =
+            usize::try_from(info.data_length).ok().filter(|&length| length <= MAX_DATA_LENGTH).with_context(
+                || format!("{address} says that packets hold {} bytes of data", info.data_length),
+            )?;
         if let Some(login) = &options.login {
             let (name, pin) = login.split_once(':').context("--login is NAME:PIN")?;
             peer.login(name, pin)?;
