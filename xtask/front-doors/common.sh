@@ -1,4 +1,5 @@
-# What the scripts of this folder share. They set `name` first, and work in a folder of their own.
+# What the scripts of this folder share. They set `name` first, and work in a folder of their own. With COMPARED in the
+# environment, what is tested is another's work: its failures are told without their details, and are none of ours.
 
 export LC_ALL=C
 failures=0
@@ -10,6 +11,9 @@ attempt() {
     shift
     if "$@" >"log.$what" 2>&1 </dev/null; then
         echo "$name  ok    $what"
+    elif [ -n "${COMPARED-}" ]; then
+        echo "$name  no    $what"
+        failures=$((failures + 1))
     else
         echo "$name  FAIL  $what"
         tail -n 5 "log.$what" | sed 's/^/        /'

@@ -144,7 +144,7 @@ fn all(context: &Context, folder: &Path) -> Result<String, String> {
     let text = format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display());
     fs::write(&configuration, text).map_err(|error| format!("{}: {error}", configuration.display()))?;
     let configuration = configuration.display().to_string();
-    let environment = [("SOFTHSM2_CONF", configuration.as_str())];
+    let environment = [("SOFTHSM2_CONF", configuration.as_str()), ("COMPARED", "1")];
     set(Task::new("softhsm2-util"), &environment)
         .arguments(["--init-token", "--free", "--label", "test", "--pin", PIN, "--so-pin", PIN])
         .run()?;
