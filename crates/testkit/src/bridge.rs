@@ -4,9 +4,9 @@ use casemate_client::{Client, NewKey};
 use casemate_crypto::encoding::Ed25519Key;
 use casemate_crypto::{Curve25519, Ed25519Mode, HashAlgorithm, Software, hash};
 use casemate_nvm::ObjectStore;
-use casemate_port::{Firmware, NoHardware, Port, Progress, Reason, Step};
+use casemate_port::{Cause, Firmware, NoHardware, Port, Progress, Reason, Step};
 use casemate_protocol::{ClientId, Flags, KeyId, Label, Metadata, ObjectId};
-use casemate_server::image::{HeaderWriter, Tag, signed_by};
+use casemate_server::image::{HeaderWriter, Image, ImageKind, Tag, signed_by};
 use casemate_transport::{
     ClientTransport, MemoryClient, MemoryError, SharedMemory, SharedRegion, TransportError,
 };
@@ -139,6 +139,16 @@ impl<P: Port, const LINKS: usize> Bench<P, LINKS> {
         assert_eq!(stored, Some(true), "the key is stored");
     }
 
+    /// Raises a version floor, as an update does that has proved itself.
+    ///
+    /// # Panics
+    /// Before the server is there, and if the store does not take it.
+    pub fn raise_version_floor(&self, floor: ObjectId, version: u32) {
+        let firmware = self.firmware.borrow();
+        let server = firmware.server().expect("the device has booted");
+        assert_eq!(server.raise_version_floor(floor, version).expect("the floor is stored"), version);
+    }
+
     /// The client at the other end of a link.
     ///
     /// # Panics
@@ -203,41 +213,66 @@ impl<P: Port, const LINKS: usize> ClientTransport for Application<P, LINKS> {
     }
 }
 
-/// An image of an application core, and what verifies it.
+/// Who signs images of the application cores with Ed25519.
 #[derive(Debug, Clone)]
-pub struct SignedImage {
-    /// The owner's public key as it is stored.
-    pub key: Vec<u8>,
-    /// Header and payload.
-    pub bytes: Vec<u8>,
+pub struct ImageSigner {
+    seed: [u8; 32],
+    named: Vec<u8>,
 }
 
-/// An image with a wolfBoot header of `header_size` bytes, signed with Ed25519.
-///
-/// # Panics
-/// If the header is too small.
-pub fn signed_image(header_size: usize, payload: &[u8]) -> SignedImage {
-    let driver = Software::new(NoHardware);
-    let seed = [0x42; 32];
-    let mut public = [0; 32];
-    driver.ed25519_public(&seed, &mut public).unwrap();
-    let mut key = vec![0; Ed25519Key::MAX_ENCODING];
-    let length = Ed25519Key { seed: None, public: Some(public) }.encode_public(&mut key).unwrap();
-    key.truncate(length);
-    let (mut hint, mut digest, mut signature) = ([0; 32], [0; 32], [0; 64]);
-    hash(&driver, HashAlgorithm::Sha256, &[&key], &mut hint).unwrap();
-    let mut bytes = vec![0xFF; header_size];
-    let size = u32::try_from(payload.len()).expect("a payload of less than 4 GiB");
-    let mut writer = HeaderWriter::new(&mut bytes, size).unwrap();
-    writer.field(Tag::VERSION, &1_u32.to_le_bytes()).unwrap();
-    writer.field(Tag::IMAGE_TYPE, &[1, signed_by::ED25519]).unwrap();
-    writer.field(Tag::KEY_HINT, &hint).unwrap();
-    hash(&driver, HashAlgorithm::Sha256, &[writer.digest_input(), payload], &mut digest).unwrap();
-    writer.field(Tag::SHA256, &digest).unwrap();
-    driver.ed25519_sign(&seed, &public, Ed25519Mode::Pure, &digest, &mut signature).unwrap();
-    writer.field(Tag::SIGNATURE, &signature).unwrap();
-    bytes.extend_from_slice(payload);
-    SignedImage { key, bytes }
+impl ImageSigner {
+    /// One signer for each number.
+    ///
+    /// # Panics
+    /// If the key cannot be encoded.
+    pub fn new(number: u8) -> Self {
+        let seed = [number; 32];
+        let public = Self::public(&seed);
+        let mut named = vec![0; Ed25519Key::MAX_ENCODING];
+        let length = Ed25519Key { seed: None, public: Some(public) }.encode_public(&mut named).unwrap();
+        named.truncate(length);
+        Self { seed, named }
+    }
+
+    /// The same signer, whose images say that `other` has signed them.
+    #[must_use]
+    pub fn posing_as(&self, other: &Self) -> Self {
+        Self { seed: self.seed, named: other.named.clone() }
+    }
+
+    /// The public key as it is stored.
+    pub fn key(&self) -> &[u8] {
+        &self.named
+    }
+
+    fn public(seed: &[u8; 32]) -> [u8; 32] {
+        let mut public = [0; 32];
+        Software::new(NoHardware).ed25519_public(seed, &mut public).unwrap();
+        public
+    }
+
+    /// An image with a wolfBoot header of `header_size` bytes, followed by the payload.
+    ///
+    /// # Panics
+    /// If the header is too small.
+    pub fn image(&self, header_size: usize, version: u32, payload: &[u8]) -> Vec<u8> {
+        let driver = Software::new(NoHardware);
+        let (mut hint, mut digest, mut signature) = ([0; 32], [0; 32], [0; 64]);
+        hash(&driver, HashAlgorithm::Sha256, &[&self.named], &mut hint).unwrap();
+        let mut bytes = vec![0xFF; header_size];
+        let size = u32::try_from(payload.len()).expect("a payload of less than 4 GiB");
+        let mut writer = HeaderWriter::new(&mut bytes, size).unwrap();
+        writer.field(Tag::VERSION, &version.to_le_bytes()).unwrap();
+        writer.field(Tag::IMAGE_TYPE, &[1, signed_by::ED25519]).unwrap();
+        writer.field(Tag::KEY_HINT, &hint).unwrap();
+        hash(&driver, HashAlgorithm::Sha256, &[writer.digest_input(), payload], &mut digest).unwrap();
+        writer.field(Tag::SHA256, &digest).unwrap();
+        let public = Self::public(&self.seed);
+        driver.ed25519_sign(&self.seed, &public, Ed25519Mode::Pure, &digest, &mut signature).unwrap();
+        writer.field(Tag::SIGNATURE, &signature).unwrap();
+        bytes.extend_from_slice(payload);
+        bytes
+    }
 }
 
 fn id(number: u32) -> ClientId {
@@ -266,6 +301,67 @@ pub fn a_link_serves_its_own_client_and_no_other<P: Port, const LINKS: usize>(be
     two.init(id(2)).unwrap();
     assert!(two.key_export(KeyId(5), &mut [0; 16]).is_err(), "it is client 1's");
     one.key_export(KeyId(5), &mut [0; 16]).unwrap();
+}
+
+/// The application cores run when their flash begins with the one image of `images`, whole, signed by its owner and not below
+/// its version floor, and are held otherwise; without any images they run whatever the flash holds. The image has a wolfBoot
+/// header, a key and a floor. `device` makes a device with this flash of the application cores, and what that returns is the
+/// device's next start, for these images; `released` and `held` are what the model tells of the cores.
+///
+/// # Panics
+/// If the cores run when they must not, or the other way round.
+pub fn the_application_cores_are_released_for_a_good_image_only<P: Port, const LINKS: usize, D>(
+    images: &'static [Image<'static>],
+    released: u32,
+    held: u32,
+    device: impl Fn(&[u8]) -> D,
+) where
+    D: Fn(&'static [Image<'static>]) -> Bench<P, LINKS>,
+{
+    let [Image { kind: ImageKind::WolfBoot { header, key: key_id, floor: Some(floor) }, .. }] = images else {
+        panic!("one image with a wolfBoot header and a floor");
+    };
+    let boot = |flash: &[u8], key: &[u8], lowest: Option<u32>, images| {
+        let start = device(flash);
+        // In the factory, where no image is asked for.
+        let factory = start(&[]);
+        factory.boot();
+        assert_eq!(factory.around.told().last(), Some(&released));
+        factory.provision(*key_id, key);
+        if let Some(version) = lowest {
+            factory.raise_version_floor(*floor, version);
+        }
+        let bench = start(images);
+        let refused = bench.refused();
+        assert_eq!(bench.around.told().last(), Some(if refused.is_some() { &held } else { &released }));
+        refused
+    };
+    let refused = Some(Reason { step: Step::Images, cause: Cause::Image(0) });
+    let (owner, stranger) = (ImageSigner::new(0x42), ImageSigner::new(0x43));
+    let (header_size, payload) = (header.size as usize, b"what the application cores run");
+    let good = owner.image(header_size, 7, payload);
+
+    assert_eq!(boot(&good, owner.key(), None, images), None);
+    for place in [0, header_size, good.len() - 1] {
+        let mut changed = good.clone();
+        changed[place] ^= 1;
+        assert_eq!(boot(&changed, owner.key(), None, images), refused, "byte {place}");
+        assert_eq!(boot(&changed, owner.key(), None, &[]), None, "no image is configured");
+    }
+    assert_eq!(boot(&good[..good.len() - 1], owner.key(), None, images), refused, "it breaks off");
+    assert_eq!(boot(&[0xFF; 4096], owner.key(), None, images), refused, "no image");
+    assert_eq!(boot(&[], owner.key(), None, images), refused, "no flash");
+
+    let strange = stranger.image(header_size, 7, payload);
+    assert_eq!(boot(&strange, stranger.key(), None, images), None, "a good image, of another owner");
+    assert_eq!(boot(&strange, owner.key(), None, images), refused, "somebody else has signed it");
+    let posed = stranger.posing_as(&owner).image(header_size, 7, payload);
+    assert_eq!(boot(&posed, owner.key(), None, images), refused, "it says that the owner has signed it");
+    assert_eq!(boot(&good, &[owner.key(), &[0]].concat(), None, images), refused, "the stored key is none");
+
+    assert_eq!(boot(&good, owner.key(), Some(7), images), None, "at the floor");
+    assert_eq!(boot(&good, owner.key(), Some(8), images), refused, "below the floor");
+    assert_eq!(boot(&good, owner.key(), Some(8), &[]), None, "no image is configured");
 }
 
 /// A generator that sticks leads to the safe state before any core has been released.

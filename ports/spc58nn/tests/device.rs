@@ -4,16 +4,16 @@ use casemate_client::{Direction, Key};
 use casemate_device::Bridge;
 use casemate_nvm::{Error as StoreError, ObjectStore, Unusable};
 use casemate_nvm_image::{Format, Layout, Object};
-use casemate_port::{Cause, Ended, Port, Progress, Reason, Step};
+use casemate_port::{Cause, Ended, Port, Progress};
 use casemate_protocol::{ClientId, Flags, KeyId, Metadata, ObjectId};
 use casemate_server::image::Image;
 use casemate_spc58nn::bridge::BLOCK;
 use casemate_spc58nn::data_flash::BLOCK_SIZE;
-use casemate_spc58nn::images::{HEADER_SIZE, IMAGES, KEY};
+use casemate_spc58nn::images::IMAGES;
 use casemate_spc58nn::port::{DATA_LENGTH, Memory, OBJECTS, PACKET, Spc58nn};
 use casemate_spc58nn::registers::{DONE, FAULT, GOOD, Register};
 use casemate_spc58nn::{BridgeBoard, FlashArray, Model, Registers, Surroundings};
-use casemate_testkit::bridge::{self, Around, Bench, any_key, bridge_memory, leak, signed_image};
+use casemate_testkit::bridge::{self, Around, Bench, any_key, bridge_memory, leak};
 use casemate_transport::SharedRegion;
 use std::cell::Cell;
 
@@ -210,33 +210,13 @@ fn an_image_made_on_a_host_is_mounted() {
 
 #[test]
 fn the_application_cores_are_released_for_a_good_image_only() {
-    let signed = signed_image(HEADER_SIZE as usize, b"what the application cores run");
-    let refused = Some(Reason { step: Step::Images, cause: Cause::Image(0) });
-    let (released, held) = (0, 0b111);
-    let boot = |flash: &[u8], key: &[u8], images| {
+    let device = |flash: &[u8]| {
         let around: &'static Around = leak(Around::default());
         let module = Model::new(Wire(around), leak(FlashArray::<2>::new()).start());
-        let module = leak(module.with_applications(flash.to_vec().leak()));
-        // In the factory, where no image is asked for.
-        let factory = Device::on(around, module).bench;
-        factory.boot();
-        assert_eq!(around.told().last(), Some(&released));
-        factory.provision(KEY, key);
-        let refused = Device::with_images(around, module, images).bench.refused();
-        assert_eq!(around.told().last(), Some(if refused.is_some() { &held } else { &released }));
-        refused
+        let module: &'static Module = leak(module.with_applications(flash.to_vec().leak()));
+        move |images| Device::with_images(around, module, images).bench
     };
-    assert_eq!(boot(&signed.bytes, &signed.key, IMAGES), None);
-    for place in [0, HEADER_SIZE as usize, signed.bytes.len() - 1] {
-        let mut changed = signed.bytes.clone();
-        changed[place] ^= 1;
-        assert_eq!(boot(&changed, &signed.key, IMAGES), refused, "byte {place}");
-        assert_eq!(boot(&changed, &signed.key, &[]), None, "no image is configured");
-    }
-    assert_eq!(boot(&signed.bytes, &[signed.key.as_slice(), &[0]].concat(), IMAGES), refused, "another key");
-    assert_eq!(boot(&signed.bytes[..signed.bytes.len() - 1], &signed.key, IMAGES), refused, "it breaks off");
-    assert_eq!(boot(&[0xFF; 4096], &signed.key, IMAGES), refused, "no image");
-    assert_eq!(boot(&[], &signed.key, IMAGES), refused, "no flash");
+    bridge::the_application_cores_are_released_for_a_good_image_only(IMAGES, 0, 0b111, device);
 }
 
 #[test]
