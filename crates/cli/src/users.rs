@@ -190,7 +190,8 @@ impl UserOptions {
         if self.certificate_logins == CertificateLogins::Replayable {
             log(&"warning: whoever has seen the certificate of a user can log in with it");
         }
-        log(&format_args!("{} users", server.user_count()?));
+        let count = server.user_count()?;
+        log(&format_args!("{count} {}", if count == 1 { "user" } else { "users" }));
         Ok(())
     }
 

@@ -78,6 +78,9 @@ impl fmt::Display for LinkError {
                         "; start a server there, or check the address"
                     }
                     io::ErrorKind::TimedOut => "; check the address and the network",
+                    io::ErrorKind::PermissionDenied if !address.contains(':') => {
+                        "; who runs the server can add you to the group of its socket"
+                    }
                     _ => "",
                 };
                 (source, advice)
@@ -111,16 +114,5 @@ impl fmt::Display for LinkError {
     }
 }
 
-impl std::error::Error for LinkError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Address { .. } => None,
-            Self::File { source, .. }
-            | Self::Resolve { source, .. }
-            | Self::Connect { source, .. }
-            | Self::Bind { source, .. }
-            | Self::Accept { source }
-            | Self::Connection { source, .. } => Some(source),
-        }
-    }
-}
+// No source: the text has it already.
+impl std::error::Error for LinkError {}
