@@ -3,8 +3,11 @@
 //! The lock over the users is taken before the lock over the object store, never the other way round, and PINs are
 //! hashed under neither.
 
+mod error;
 mod import;
+mod key_list;
 mod pin;
+mod policy;
 mod record;
 mod table;
 
@@ -14,173 +17,19 @@ use crate::server::Server;
 use casemate_crypto::HashAlgorithm;
 use casemate_nvm::{Error as StoreError, ObjectStore};
 use casemate_protocol::message::authentication::{Permissions, UserId, UserName, method};
-use casemate_protocol::{ClientId, Flags, IdFeatures, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
-use core::fmt;
-use record::{
-    ATTEMPTS_OBJECT, ATTEMPTS_RECORD, RecordError, Seal, USER_RECORD, certificate_object, user_object,
-};
+use casemate_protocol::{Flags, Label, Metadata, ObjectId, Status};
+use error::record_status;
+use record::{ATTEMPTS_OBJECT, ATTEMPTS_RECORD, Seal, USER_RECORD, certificate_object, user_object};
 use zeroize::Zeroizing;
 
+pub use error::UserError;
+#[cfg(feature = "certificates")]
+pub use policy::CertificateLogin;
+pub use policy::{Lockout, UserPolicy};
+
+pub(crate) use key_list::KeyList;
 pub(crate) use pin::{PinDigest, Verifier};
 pub(crate) use table::{Attempts, Credential, Login, MAX_USERS, StoredCertificate, Table, User, slot_of};
-
-/// What holds for users.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UserPolicy {
-    /// Iterations of PBKDF2-HMAC-SHA-256 for a PIN. Users whose PIN was stored with fewer are moved up when they log
-    /// in. Each takes two compressions of SHA-256: choose the number so that a login takes as long as can be waited.
-    pub pin_iterations: u32,
-    /// Shortest new PIN in bytes, at least 1. PINs that exist stay valid.
-    pub minimum_pin_length: u8,
-    /// What failed logins lead to.
-    pub lockout: Lockout,
-    /// Whether a user whose permissions list keys can use no others. The original keeps the lists and does not look
-    /// at them.
-    pub key_lists: bool,
-    /// Whether users can log in with a certificate.
-    #[cfg(feature = "certificates")]
-    pub certificates: CertificateLogin,
-}
-
-/// Whether users can log in with a certificate (document 07, C.5). A user's credential is then the certificate of an
-/// authority, and whoever shows a certificate that it has issued, or that very certificate, logs in as the user. The
-/// dates count if there is a clock, and [`Platform::accepts_certificate`] is asked.
-///
-/// The message carries nothing but the certificate, which is public: it proves nothing by itself.
-#[cfg(feature = "certificates")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CertificateLogin {
-    /// Not at all, and no user gets a certificate.
-    #[default]
-    Off,
-    /// If the transport has proven that the client has the certificate's private key, as TLS does: it must be the very
-    /// certificate that [`Session::with_certificate`](crate::Session::with_certificate) names.
-    Proven,
-    /// Always, as in the original: whoever has seen the certificate, on the wire or elsewhere, can log in. For clients of
-    /// the original on transports where nobody else can listen or connect.
-    Replayable,
-}
-
-impl UserPolicy {
-    /// Whether credentials of this kind can be stored and used.
-    #[cfg(feature = "certificates")]
-    pub(crate) fn knows(&self, method: u16) -> bool {
-        method == method::PIN || method == method::CERTIFICATE && self.certificates != CertificateLogin::Off
-    }
-
-    /// Whether credentials of this kind can be stored and used.
-    #[cfg(not(feature = "certificates"))]
-    pub(crate) const fn knows(&self, method: u16) -> bool {
-        method == method::PIN
-    }
-}
-
-impl Default for UserPolicy {
-    /// For a server on a general-purpose computer.
-    fn default() -> Self {
-        Self {
-            pin_iterations: 600_000,
-            minimum_pin_length: 1,
-            lockout: Lockout::default(),
-            key_lists: true,
-            #[cfg(feature = "certificates")]
-            certificates: CertificateLogin::Off,
-        }
-    }
-}
-
-/// What failed logins lead to. They are counted for each user, and a successful login sets the count to zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lockout {
-    /// So many failures cost nothing.
-    pub free: u8,
-    /// Seconds to wait after the first failure beyond that; each further one doubles it. A platform without a
-    /// clock ([`Platform::now`]) does not wait.
-    pub first_delay: u32,
-    /// Longest wait in seconds.
-    pub longest_delay: u32,
-    /// After so many failures the user cannot log in until an administrator sets its permissions.
-    pub limit: u8,
-    /// Whether an attempt is counted in the store before the PIN is compared, so that cutting the power in between
-    /// gains nothing. The price is two writes for each login. Otherwise only failed logins write, and those whose
-    /// failures were counted. In memory every attempt counts at once, in either case.
-    pub count_first: bool,
-}
-
-impl Default for Lockout {
-    /// 5 failures are free; then 1 second, doubling up to 15 minutes; after 20 failures the user is locked. Attempts
-    /// are counted first.
-    fn default() -> Self {
-        Self { free: 5, first_delay: 1, longest_delay: 900, limit: 20, count_first: true }
-    }
-}
-
-/// Why the server's owner cannot work with the users.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UserError {
-    /// The configuration has no users ([`crate::Config::users`]).
-    Disabled,
-    /// The users have not been loaded ([`Server::load_users`]).
-    NotLoaded,
-    /// A record of the database has an unknown version or an impossible content.
-    Format(ObjectId),
-    /// A record was changed, was moved, or was sealed under another device key.
-    NotAuthentic(ObjectId),
-    /// A record is not sealed, but the platform has a device key: it was planted, or written before there was one.
-    Unsealed(ObjectId),
-    /// A record is sealed, but the platform has no device key.
-    NoDeviceKey(ObjectId),
-    /// There are users already.
-    NotEmpty,
-    /// There is no database of the original's.
-    NoOriginal,
-    /// The original's database is damaged.
-    OriginalDamaged,
-    /// No user is free, or the name or PIN cannot be used.
-    Refused(Status),
-    /// The object store failed, with this status.
-    Store(Status),
-    /// The cryptographic driver failed.
-    Driver,
-    /// A lock could not be had.
-    Lock,
-}
-
-impl fmt::Display for UserError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disabled => f.write_str("the server is configured without users"),
-            Self::NotLoaded => f.write_str("the users have not been loaded from the object store yet"),
-            Self::Format(id) => write!(
-                f,
-                "object {id} of the user database is damaged or of a newer version; restore the object store"
-            ),
-            Self::NotAuthentic(id) => write!(
-                f,
-                "object {id} of the user database was changed, or was sealed under another device key; check the \
-                 device key"
-            ),
-            Self::Unsealed(id) => write!(
-                f,
-                "object {id} of the user database is not sealed, but this server has a device key; whoever wrote \
-                 it did not have the key"
-            ),
-            Self::NoDeviceKey(id) => {
-                write!(f, "object {id} of the user database is sealed; give the server its device key")
-            }
-            Self::NotEmpty => f.write_str("there are users already"),
-            Self::NoOriginal => f.write_str("the object store holds no user database of the original's"),
-            Self::OriginalDamaged => f.write_str("the original's user database is damaged"),
-            Self::Refused(status) => write!(f, "the user cannot be stored: {status}"),
-            Self::Store(status) => write!(f, "the object store failed: {status}"),
-            Self::Driver => f.write_str("the cryptographic driver failed"),
-            Self::Lock => f.write_str("the users' lock cannot be had"),
-        }
-    }
-}
-
-impl core::error::Error for UserError {}
 
 /// What [`Server::load_users`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -202,63 +51,6 @@ pub struct ImportedUsers {
     /// Those among them that had a certificate or no credential, and cannot log in before an administrator gives them
     /// a PIN.
     pub without_pin: usize,
-}
-
-/// The keys that a user's permissions list.
-///
-/// An entry of at most 12 bits is a key as clients name it (number 1 to 255, plus 0x100 for a global, 0x200 for a
-/// wrapped and 0x400 for a hardware key), of whatever client the session has said to be. An entry with type bits
-/// (0x1000 to 0xFFFF) is a key as the server names it (type, owner, number): so a SHE slot can be listed too. No key
-/// matches any other entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct KeyList {
-    keys: [u32; Permissions::MAX_KEYS],
-    count: usize,
-}
-
-impl KeyList {
-    /// No list: every key.
-    pub(crate) const ANY: Self = Self { keys: [0; Permissions::MAX_KEYS], count: 0 };
-
-    fn of(permissions: &Permissions) -> Self {
-        let (keys, count) = permissions.key_list();
-        Self { keys, count }
-    }
-
-    /// Whether a session of `client` may use the key `id`. Objects that are no keys are not what lists are about.
-    pub(crate) fn permits(&self, id: ObjectId, client: ClientId, features: IdFeatures) -> bool {
-        let is_key = matches!(
-            id.object_type(),
-            ObjectType::CRYPTO | ObjectType::SHE | ObjectType::WRAPPED | ObjectType::HARDWARE
-        );
-        let listed = |entry: u32| match u16::try_from(entry) {
-            Ok(entry @ 0x1000..) => ObjectId(entry) == id,
-            Ok(entry @ 0..0x0800) => {
-                KeyId(entry).is_some() && KeyId(entry).to_object(ObjectType::CRYPTO, client, features) == id
-            }
-            _ => false,
-        };
-        !is_key || self.count == 0 || self.keys.iter().take(self.count).any(|&entry| listed(entry))
-    }
-}
-
-impl RecordError {
-    const fn at(self, id: ObjectId) -> UserError {
-        match self {
-            Self::Format => UserError::Format(id),
-            Self::NotAuthentic => UserError::NotAuthentic(id),
-            Self::Unsealed => UserError::Unsealed(id),
-            Self::NoKey => UserError::NoDeviceKey(id),
-            Self::Driver => UserError::Driver,
-        }
-    }
-}
-
-const fn record_status(error: RecordError) -> Status {
-    match error {
-        RecordError::Driver => Status::RNG_FAILURE,
-        _ => Status::ABORTED,
-    }
 }
 
 fn metadata(id: ObjectId, label: &str) -> Metadata {
@@ -643,43 +435,5 @@ impl<P: Platform> Server<P> {
             }
             None => Ok(Credential::None),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn key_lists_name_keys_as_clients_or_as_the_server_does() {
-        let client = ClientId::new(3).unwrap();
-        let permits = |entries: &[u32], id| {
-            let mut permissions = Permissions::NONE;
-            assert!(permissions.set_keys(entries));
-            KeyList::of(&permissions).permits(ObjectId(id), client, IdFeatures::ALL)
-        };
-        for (entry, id) in [
-            (0x0005, 0x1305),
-            (0x0105, 0x1005),
-            (0x0205, 0x4305),
-            (0x0405, 0x5305),
-            (0x1305, 0x1305),
-            (0x1405, 0x1405),
-            (0x2304, 0x2304),
-            (0x2300, 0x2300),
-        ] {
-            assert!(permits(&[entry], id), "{entry:#x}");
-            assert!(permits(&[0x1FFF, entry], id), "{entry:#x}");
-            assert!(!permits(&[entry], id ^ 1), "{entry:#x}");
-            assert!(!permits(&[entry], id ^ 0x0100), "{entry:#x}");
-        }
-        assert!(permits(&[], 0x1305));
-        for id in [0x1300, 0x1305, 0x2305] {
-            for entry in [0, 0x0100, 0x0805, 0x1_1305, 0xFFFF_FFFF] {
-                assert!(!permits(&[entry], id), "{entry:#x}");
-            }
-        }
-        // Objects and counters are no keys.
-        assert!(permits(&[0x1305], 0x0042) && permits(&[0x1305], 0x3301));
     }
 }

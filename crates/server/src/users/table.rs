@@ -1,7 +1,8 @@
 //! The users, and every rule on them (document 07, C.2 and C.5). Everything here runs under the users' lock.
 
+use super::key_list::KeyList;
 use super::pin::Verifier;
-use super::{KeyList, Lockout, UserPolicy};
+use super::policy::{Lockout, UserPolicy};
 use casemate_protocol::message::authentication::{Permissions, UserId, UserName, action};
 use casemate_protocol::{Group, Kind, Status};
 
