@@ -2,7 +2,6 @@
 //! [`casemate_x509`]; this module keeps the trusted roots, the verify cache and the keys of leaves.
 
 use crate::audit::Event;
-use crate::config::Isolation;
 use crate::context::Context;
 use crate::keys::{KeyStore, is_stateful_private};
 use crate::platform::Platform;
@@ -19,9 +18,11 @@ mod cache;
 #[cfg(feature = "dma")]
 mod dma;
 mod hooks;
+mod roots;
 mod verify;
 
 pub(crate) use cache::VerifyCache;
+use roots::may_be_root;
 #[cfg(feature = "authentication")]
 pub(crate) use verify::verify_issued_by;
 use verify::{Chain, verify_attribute, verify_chain};
@@ -116,16 +117,6 @@ fn verified<P: Platform>(
         Err(status) => (Err(status), KeyId::NONE),
     };
     context.put(&VerifyResponse { status: result.err().unwrap_or(Status::OK), key }, out)
-}
-
-/// Whether an object may be a trusted root. Every client may use every root; keys, counters, SHE slots and the records
-/// of the user database are none, whoever they belong to. The user database is out of reach in any case.
-fn may_be_root(isolation: Isolation, id: ObjectId) -> bool {
-    match isolation {
-        _ if id.is_user_database() => false,
-        Isolation::Original => true,
-        Isolation::Strict => !id.has_owner(),
-    }
 }
 
 impl<P: Platform> Context<'_, P> {
@@ -234,24 +225,4 @@ fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8
     };
     let tail = if status == Status::OK { usize::from(length) } else { 0 };
     context.put(&ReadTrustedResponse { status, length: u32::from(reported) }, out).saturating_add(tail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn roots_are_plain_objects() {
-        for id in [0x0001, 0x0FFF, 0x6405, 0xFF00, 0xFD00] {
-            assert!(may_be_root(Isolation::Strict, ObjectId(id)), "{id:#06x}");
-        }
-        for id in [0x1305, 0x1005, 0x2300, 0x2100, 0x3301, 0x4301, 0x5301] {
-            assert!(!may_be_root(Isolation::Strict, ObjectId(id)), "{id:#06x}");
-            assert!(may_be_root(Isolation::Original, ObjectId(id)));
-        }
-        for id in [0xFE00, 0xFE05, 0xFEFF] {
-            assert!(!may_be_root(Isolation::Strict, ObjectId(id)), "{id:#06x}");
-            assert!(!may_be_root(Isolation::Original, ObjectId(id)), "{id:#06x}");
-        }
-    }
 }

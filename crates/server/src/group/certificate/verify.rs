@@ -4,18 +4,14 @@ use super::cache::VerifyCache;
 #[cfg(any(feature = "images", feature = "authentication"))]
 use super::hooks::OwnHooks;
 use super::hooks::ServerHooks;
-use super::may_be_root;
+use super::roots::StoredRoots;
 use crate::context::Context;
 use crate::keys::NewKey;
 use crate::platform::{Affinity, Platform};
 use crate::server::Server;
-use casemate_crypto::HashAlgorithm;
-use casemate_nvm::{Error as StoreError, ObjectStore};
-use casemate_protocol::message::certificate::{FLAG_CACHE_LEAF_KEY, MAX_VERIFY_ROOTS, RootIds};
+use casemate_protocol::message::certificate::{FLAG_CACHE_LEAF_KEY, RootIds};
 use casemate_protocol::{Flags, KeyId, Label, ObjectId, ObjectType, Status};
-use casemate_x509::{Anchors, AttributeCertificate, Certificate, ChainError, Error, Policy, Verifier};
-
-const _: () = assert!(MAX_VERIFY_ROOTS <= casemate_x509::MAX_ANCHORS);
+use casemate_x509::{AttributeCertificate, Certificate, ChainError, Error, Policy, Verifier};
 
 /// A request to verify a chain.
 pub(super) struct Chain<'p> {
@@ -40,126 +36,6 @@ impl<'p> Chain<'p> {
     ) -> Result<Self, Status> {
         let roots = RootIds::new([root]).ok_or(Status::BAD_ARGUMENTS)?;
         Ok(Self { roots, flags, key_flags, key, bytes })
-    }
-}
-
-/// The roots of a request that exist, of which one at a time is in memory.
-struct StoredRoots<'s, P: Platform> {
-    server: &'s Server<P>,
-    ids: [ObjectId; MAX_VERIFY_ROOTS],
-    count: usize,
-    /// Where a root is loaded.
-    space: &'s mut [u8],
-    /// Which one is there, and its length.
-    loaded: Option<(usize, usize)>,
-    /// What each was when it was loaded first: between that and a second time, another session may replace it.
-    digests: [Option<[u8; 32]>; MAX_VERIFY_ROOTS],
-    /// Why loading failed.
-    status: Option<Status>,
-}
-
-impl<'s, P: Platform> StoredRoots<'s, P> {
-    /// # Errors
-    /// BUFFER_SIZE if a root is larger than `space`, NOT_FOUND if there is none that a client may name, what the store
-    /// answers.
-    fn find(server: &'s Server<P>, roots: &RootIds, space: &'s mut [u8]) -> Result<Self, Status> {
-        let isolation = server.config().isolation;
-        Self::find_among(server, roots, space, |id| may_be_root(isolation, id))
-    }
-
-    /// As [`find`](Self::find), with another opinion on what may be a root.
-    fn find_among(
-        server: &'s Server<P>,
-        roots: &RootIds,
-        space: &'s mut [u8],
-        may_be_root: impl Fn(ObjectId) -> bool,
-    ) -> Result<Self, Status> {
-        let mut ids = [ObjectId::INVALID; MAX_VERIFY_ROOTS];
-        let mut count = 0_usize;
-        let found = server.with_shared(|shared| {
-            for &id in roots.as_slice() {
-                if ids.get(..count).is_some_and(|known| known.contains(&id)) || !may_be_root(id) {
-                    continue;
-                }
-                match shared.store.metadata(id) {
-                    Ok(metadata) if usize::from(metadata.length) > space.len() => {
-                        return Err(Status::BUFFER_SIZE);
-                    }
-                    Ok(_) => {
-                        *ids.get_mut(count).ok_or(Status::BAD_ARGUMENTS)? = id;
-                        count = count.saturating_add(1);
-                    }
-                    Err(StoreError::NotFound) => {}
-                    Err(error) => return Err(error.status()),
-                }
-            }
-            Ok(())
-        });
-        found.unwrap_or(Err(Status::ABORTED))?;
-        if count == 0 {
-            return Err(Status::NOT_FOUND);
-        }
-        let digests = [None; MAX_VERIFY_ROOTS];
-        Ok(Self { server, ids, count, space, loaded: None, digests, status: None })
-    }
-
-    fn load(&mut self, index: usize) -> Result<usize, Status> {
-        let id = *self.ids.get(index).ok_or(Status::NOT_FOUND)?;
-        let Self { server, space, .. } = self;
-        let length = server.with_shared(|shared| {
-            let metadata = shared.store.metadata(id).map_err(|error| error.status())?;
-            let length = usize::from(metadata.length);
-            let space = space.get_mut(..length).ok_or(Status::BUFFER_SIZE)?;
-            shared.store.read(id, 0, space).map_err(|error| error.status())?;
-            Ok(length)
-        });
-        length.unwrap_or(Err(Status::ABORTED))
-    }
-
-    /// Whether what was loaded is what it was before. A single root is loaded once.
-    fn is_unchanged(&mut self, index: usize, length: usize) -> bool {
-        if self.count == 1 {
-            return true;
-        }
-        let mut digest = [0; 32];
-        let driver = self.server.platform().crypto(Affinity::Accelerated);
-        let loaded = self.space.get(..length).unwrap_or_default();
-        if casemate_crypto::hash(driver, HashAlgorithm::Sha256, &[loaded], &mut digest).is_err() {
-            return false;
-        }
-        match self.digests.get_mut(index) {
-            Some(Some(before)) => *before == digest,
-            Some(place) => {
-                *place = Some(digest);
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-impl<P: Platform> Anchors for StoredRoots<'_, P> {
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    fn anchor(&mut self, index: usize) -> Result<&[u8], Error> {
-        let length = match self.loaded {
-            Some((loaded, length)) if loaded == index => length,
-            _ => {
-                self.loaded = None;
-                let length = self.load(index).map_err(|status| {
-                    self.status = Some(status);
-                    Error::Unavailable
-                })?;
-                if !self.is_unchanged(index, length) {
-                    return Err(Error::Unavailable);
-                }
-                self.loaded = Some((index, length));
-                length
-            }
-        };
-        self.space.get(..length).ok_or(Error::Unavailable)
     }
 }
 
@@ -314,11 +190,10 @@ pub(super) fn verify_attribute<P: Platform>(
     context.session.subject = root;
     let roots = RootIds::new([root]).ok_or(Status::BAD_ARGUMENTS)?;
     let mut roots = StoredRoots::find(context.server, &roots, space)?;
-    let length = roots.load(0)?;
+    let root = roots.first()?;
     if certificate.is_empty() {
         return Err(Status::CRYPTO_ARGUMENT);
     }
-    let root = roots.space.get(..length).ok_or(Status::ABORTED)?;
     let (root, _) = Certificate::decode_first(root).map_err(|_| Status::ASN_PARSE)?;
     let (certificate, _) = AttributeCertificate::decode_first(certificate).map_err(|_| Status::ASN_PARSE)?;
     let driver = context.server.platform().crypto(Affinity::Accelerated);
