@@ -1,7 +1,8 @@
 //! How images are verified: the built-in methods, and what a method of an application's own works with.
 
+use super::fault::Fault;
 use super::header::signed_by;
-use super::{Fault, ImageMemory, Region};
+use super::memory::{ImageMemory, Region};
 use casemate_crypto::encoding::{EcKey, Ed25519Key, MlDsaKey, RsaKey, decode_ecdsa_signature};
 use casemate_crypto::rsa_padding::{open_signature, pkcs1_signature_verify};
 use casemate_crypto::{

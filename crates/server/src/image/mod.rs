@@ -23,10 +23,12 @@
 
 mod fault;
 mod header;
+mod memory;
 mod method;
 
 pub use fault::Fault;
 pub use header::{Fields, Header, HeaderField, HeaderWriter, MAGIC, Tag, signed_by};
+pub use memory::{ImageMemory, ImageReadError, Region};
 pub use method::{AesCmac, Ecdsa, Ed25519, Evidence, Method, MlDsa, Rsa, RsaContent};
 
 use crate::audit::{Event, Record};
@@ -38,46 +40,6 @@ use casemate_crypto::{Driver, HashAlgorithm, Hasher, hash, wipe};
 use casemate_nvm::{Error as StoreError, ObjectStore};
 use casemate_protocol::{ClientId, Flags, Label, Metadata, ObjectId, Status};
 use core::fmt;
-
-/// Memory in which images lie: memory-mapped flash, flash behind a driver, a file.
-pub trait ImageMemory {
-    /// Reads `out.len()` bytes from `address` on.
-    ///
-    /// # Errors
-    /// [`ImageReadError`] if there is no such memory, or it cannot be read.
-    fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), ImageReadError>;
-}
-
-/// Image memory could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ImageReadError;
-
-impl fmt::Display for ImageReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the image's memory cannot be read")
-    }
-}
-
-impl core::error::Error for ImageReadError {}
-
-/// A slice, whose first byte has address 0.
-impl ImageMemory for &[u8] {
-    fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), ImageReadError> {
-        let start = usize::try_from(address).map_err(|_| ImageReadError)?;
-        let end = start.checked_add(out.len()).ok_or(ImageReadError)?;
-        out.copy_from_slice(self.get(start..end).ok_or(ImageReadError)?);
-        Ok(())
-    }
-}
-
-/// A part of image memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Region {
-    /// Where it begins.
-    pub address: u64,
-    /// Its size in bytes.
-    pub size: u32,
-}
 
 /// What an image consists of besides its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
