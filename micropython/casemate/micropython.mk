@@ -36,14 +36,21 @@ CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_AESGCM HAVE_AESCCM),aead)
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2),mac)
 CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_TLS13),tls $(if $(call casemate_set,WOLFSSL_NO_TLS12),,tls12) $(if $(call casemate_set,NO_RSA),,rsa) $(call casemate_curve,384) $(call casemate_curve,521) $(if $(call casemate_set,NO_SESSION_CACHE),,resumption))
 CASEMATE_FEATURES += $(if $(call casemate_set,WOLFHSM_CFG_ENABLE_CLIENT),hsm)
+# Processors of an STM32: their registers are known for these series only. The HASH of two chips has no SHA-2.
+CASEMATE_FEATURES += $(if $(call casemate_set,STM32_CRYPTO),stm32_crypto)
+CASEMATE_FEATURES += $(if $(call casemate_set,STM32_HASH),stm32_hash $(if $(filter STM32F415xx STM32F417xx,$(CMSIS_MCU)),,stm32_sha2))
+CASEMATE_PROCESSORS := $(call casemate_set,$(if $(filter f4 f7 h7,$(MCU_SERIES)),,STM32_CRYPTO) $(if $(filter f4 f7 h7 l4,$(MCU_SERIES)),,STM32_HASH))
+ifneq ($(CASEMATE_PROCESSORS),)
+$(error $(WOLFSSL_USER_SETTINGS_FILE): $(CASEMATE_PROCESSORS): not for WOLFSSL_PORT=$(WOLFSSL_PORT)$(if $(MCU_SERIES), and chips of the series $(MCU_SERIES)); STM32_CRYPTO is for stm32 on f4, f7 and h7, STM32_HASH on l4 too))
+endif
 CASEMATE_OPTIMIZE := $(call casemate_set,WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED)
 ifneq ($(words $(CASEMATE_OPTIMIZE)),$(if $(CASEMATE_OPTIMIZE),1,0))
 $(error $(WOLFSSL_USER_SETTINGS_FILE): define one of $(CASEMATE_OPTIMIZE), not both)
 endif
 CASEMATE_PROFILE := $(if $(filter %_SIZE,$(CASEMATE_OPTIMIZE)),micropython-size,micropython)
 CASEMATE_KNOWN := WOLFSSL_TLS13 WOLFSSL_NO_TLS12 NO_RSA ECC_USER_CURVES HAVE_ECC384 HAVE_ECC521 NO_SESSION_CACHE NO_ERROR_STRINGS NO_MD5 NO_SHA WOLFSSL_SHA384 WOLFSSL_SHA512 WOLFSSL_SHA3 WOLFSSL_SHAKE128 WOLFSSL_SHAKE256 \
-	HAVE_AESGCM HAVE_AESCCM HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2 WOLFHSM_CFG_ENABLE_CLIENT WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED
-CASEMATE_IGNORED := $(filter-out $(CASEMATE_KNOWN),$(filter WOLF% HAVE_% NO_%,$(CASEMATE_SETTINGS)))
+	HAVE_AESGCM HAVE_AESCCM HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2 WOLFHSM_CFG_ENABLE_CLIENT STM32_CRYPTO STM32_HASH WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED
+CASEMATE_IGNORED := $(filter-out $(CASEMATE_KNOWN),$(filter WOLF% HAVE_% NO_% STM32_%,$(CASEMATE_SETTINGS)))
 ifneq ($(CASEMATE_IGNORED),)
 $(info $(WOLFSSL_USER_SETTINGS_FILE): without meaning here: $(CASEMATE_IGNORED))
 endif
@@ -66,6 +73,7 @@ CASEMATE_FEATURE_LIST := $(subst $(casemate_space),$(casemate_comma),$(strip $(C
 
 # What C calls. The linker keeps of the library what these reach.
 CASEMATE_SYMBOLS := hash_state_size hash_start hash_update hash_finish hash_check_open aes_start aes_set_direction aes_run
+CASEMATE_SYMBOLS += $(if $(filter stm32_crypto,$(CASEMATE_FEATURES)),aes_in_hardware) $(if $(filter stm32_hash,$(CASEMATE_FEATURES)),hash_in_hardware)
 CASEMATE_SYMBOLS += $(if $(filter aead,$(CASEMATE_FEATURES)),aead_seal aead_open)
 CASEMATE_SYMBOLS += $(if $(filter mac,$(CASEMATE_FEATURES)),hmac cmac hkdf pbkdf2)
 CASEMATE_SYMBOLS += $(if $(filter tls,$(CASEMATE_FEATURES)),$(addprefix context_,new free set_mode set_callback set_protocols load_key add_anchors set_suites prepare) suite failure_text \

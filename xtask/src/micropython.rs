@@ -99,6 +99,7 @@ fn run(context: &Context, goal: Goal) -> Result<Outcome, String> {
 
     let device = match device_tools(context) {
         Ok(compiler) => {
+            table.push(processors(context, &folder, &compiler)?);
             let firmware = build(context, &source, &folder, Port::Qemu(compiler))?;
             table.extend(run_tests(context, &source, &tests, "Cortex-M3", &unix, Some(&firmware))?);
             let own = own_device_tests(context, &folder)?;
@@ -522,6 +523,27 @@ fn with_server(
     let result = if task.limit(LIMIT).run().is_ok() { Verdict::Pass } else { Verdict::Fail };
     let build = if firmware.is_some() { "Cortex-M3" } else { "unix" };
     Ok(Row { build, test: test.into(), result })
+}
+
+/// Builds the stm32 port's C file and the library with the settings for the chip's processors, with stubs in place of the vendor's
+/// headers, and runs them on the Cortex-M3: no emulated chip has the processors, so what is shown is that the software does
+/// everything. Prints the sizes.
+fn processors(context: &Context, folder: &Path, compiler: &tools::DeviceCompiler) -> Result<Row, String> {
+    let test = "micropython/tests/stm32";
+    let output = folder.join("build-stm32-processors");
+    let make = Task::new("make")
+        .directory(&context.root.join(test))
+        .limit(LIMIT)
+        .arguments([format!("BUILD={}", output.display())])
+        .arguments([format!("CASEMATE_TARGET_DIR={}", folder.join("rust").display())]);
+    compiler.for_make(make).run()?;
+    let result = Task::new("qemu-system-arm")
+        .arguments(["-machine", "mps2-an385", "-nographic", "-monitor", "null", "-semihosting", "-kernel"])
+        .arguments([output.join("processors.elf")])
+        .limit(LIMIT)
+        .run();
+    let result = if result.is_ok() { Verdict::Pass } else { Verdict::Fail };
+    Ok(Row { build: "Cortex-M3", test: test.into(), result })
 }
 
 /// Figures of this machine's build beside those of MicroPython's own modules, and of the emulated device.

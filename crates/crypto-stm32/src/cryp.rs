@@ -13,7 +13,7 @@ use core::sync::atomic::AtomicBool;
 
 type Block = [u8; AES_BLOCK];
 
-/// The AES processor as a driver: ECB, CBC and CTR.
+/// The AES processor as a driver: ECB, CBC, CTR, and with the feature `gcm` GCM, whose GHASH is the software's.
 #[derive(Debug)]
 pub struct Cryp<R> {
     registers: R,
@@ -21,7 +21,7 @@ pub struct Cryp<R> {
 }
 
 impl<R: Registers> Cryp<R> {
-    /// The driver of the processor behind `registers`, whose clock is on.
+    /// The driver of the processor behind `registers`, whose clock is on, or is switched on by [`Registers::enable`].
     pub const fn new(registers: R) -> Self {
         Self { registers, busy: AtomicBool::new(false) }
     }
@@ -43,6 +43,7 @@ impl<R: Registers> Cryp<R> {
         };
         let turn = Turn::take(&self.busy)?;
         let registers = &self.registers;
+        registers.enable();
         registers.write(CONTROL, 0);
         registers.write(CONTROL, FLUSH);
         if registers.read(STATUS) & ALL != INPUT_EMPTY | INPUT_ROOM {
@@ -180,10 +181,28 @@ fn xor(to: &mut [u8], from: &[u8]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to ^= from);
 }
 
+impl<R: Registers> Aead for Cryp<R> {
+    #[cfg(feature = "gcm")]
+    fn gcm_seal(
+        &self,
+        key: &[u8],
+        iv: &[u8],
+        aad: &[u8],
+        data: &mut [u8],
+        tag: &mut [u8],
+    ) -> Result<(), Error> {
+        casemate_crypto::gcm_seal_from_cipher(self, key, iv, aad, data, tag)
+    }
+
+    #[cfg(feature = "gcm")]
+    fn gcm_open(&self, key: &[u8], iv: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), Error> {
+        casemate_crypto::gcm_open_from_cipher(self, key, iv, aad, data, tag)
+    }
+}
+
 impl<R> Random for Cryp<R> {}
 impl<R> Hash for Cryp<R> {}
 impl<R> Mac for Cryp<R> {}
-impl<R> Aead for Cryp<R> {}
 impl<R> EllipticCurve for Cryp<R> {}
 impl<R> Curve25519 for Cryp<R> {}
 impl<R> Rsa for Cryp<R> {}
@@ -280,6 +299,35 @@ mod tests {
             }
         }
         assert!(model.turned.get() > 1000, "the model was used");
+    }
+
+    /// Both ways, with lengths around a block, nonces of every kind, and tags that do not match.
+    #[cfg(feature = "gcm")]
+    #[test]
+    fn gcm_agrees_with_the_software() {
+        let model = CrypModel::default();
+        let driver = Cryp::new(&model);
+        for size in [16, 24, 32] {
+            let (key, aad) = (message(size), message(21));
+            for iv in [message(12), message(1), message(60)] {
+                for length in [0, 1, 15, 16, 17, 100] {
+                    let (mut ours, mut theirs) = (message(length), message(length));
+                    let (mut our_tag, mut their_tag) = ([0; 16], [0; 16]);
+                    driver.gcm_seal(&key, &iv, &aad, &mut ours, &mut our_tag).unwrap();
+                    SOFTWARE.gcm_seal(&key, &iv, &aad, &mut theirs, &mut their_tag).unwrap();
+                    assert_eq!((&ours, our_tag), (&theirs, their_tag));
+                    our_tag[3] ^= 1;
+                    let answer = driver.gcm_open(&key, &iv, &aad, &mut ours, &our_tag);
+                    assert_eq!((answer, &ours), (Err(Error::Authentication), &theirs));
+                    driver.gcm_open(&key, &iv, &aad, &mut ours, &their_tag).unwrap();
+                    assert_eq!(ours, message(length));
+                }
+            }
+        }
+        assert!(model.is_blank());
+        model.off.set(true);
+        let answer = driver.gcm_seal(&[0; 16], &[0; 12], &[], &mut [0; 5], &mut [0; 16]);
+        assert_eq!(answer, Err(Error::Unsupported));
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! The hash processor, HASH.
 
 use crate::registers::hash::{
-    BUSY, BYTES, CONTROL, DIGEST, DONE, FINISH, INITIALIZE, INPUT, MD5, ROOM, SHA1, SHA224, SHA256, START,
-    STATUS,
+    BUSY, BYTES, CONTEXT, CONTROL, DIGEST, DONE, FINISH, INITIALIZE, INPUT, MD5, ROOM, SHA1, SHA224, SHA256,
+    START, STATUS,
 };
 use crate::registers::{Registers, Turn, wait};
 use casemate_crypto::{
     Aead, Cipher, Curve25519, EllipticCurve, Error, Hash, HashAlgorithm, Mac, MlDsa, MlKem, Random, Rsa,
 };
 use core::sync::atomic::AtomicBool;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Words in the processor's input.
 const WORDS: u32 = 16;
@@ -19,11 +19,44 @@ const WORDS: u32 = 16;
 pub enum HashKinds {
     /// SHA-1 and MD5: STM32F21x, F415, F417.
     Sha1AndMd5,
-    /// Those, SHA-224 and SHA-256: STM32F437, F439, F479, F7, H7.
+    /// Those, SHA-224 and SHA-256: STM32F437, F439, F479, F7, H7, L4.
     WithSha2,
 }
 
-/// The hash processor as a driver, for messages that are there as a whole.
+/// What the processor keeps of a message between two pieces: its own words, which only it understands. They can be derived from
+/// the message, and are wiped when dropped.
+#[derive(Clone)]
+pub struct HashContext(pub [u32; HashContext::WORDS]);
+
+impl HashContext {
+    /// Number of words.
+    pub const WORDS: usize = CONTEXT.len();
+    /// The least that makes a context: a message's first so many bytes. The processor takes up a block when the first word of
+    /// the next one comes, and is between two blocks then.
+    pub const FIRST: usize = 68;
+    /// Further bytes come in multiples of this.
+    pub const NEXT: usize = 64;
+}
+
+impl Drop for HashContext {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for HashContext {}
+
+impl core::fmt::Debug for HashContext {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_struct("HashContext").finish_non_exhaustive()
+    }
+}
+
+/// The hash processor as a driver.
+///
+/// The driver seam gets messages that are there as a whole. For messages in pieces there are [`absorb`](Self::absorb) and
+/// [`finish_context`](Self::finish_context), which save what the processor knows after each piece: any number of messages can
+/// be under way, and each may be continued twice.
 #[derive(Debug)]
 pub struct HashProcessor<R> {
     registers: R,
@@ -32,9 +65,57 @@ pub struct HashProcessor<R> {
 }
 
 impl<R: Registers> HashProcessor<R> {
-    /// The driver of the processor behind `registers`, whose clock is on.
+    /// The driver of the processor behind `registers`, whose clock is on, or is switched on by [`Registers::enable`].
     pub const fn new(registers: R, kinds: HashKinds) -> Self {
         Self { registers, kinds, busy: AtomicBool::new(false) }
+    }
+
+    /// Adds a piece to a message: the concatenation of `parts`. Without a context the message begins, with
+    /// [`FIRST`](HashContext::FIRST) bytes or any number of blocks more; otherwise the piece is a number of
+    /// [blocks](HashContext::NEXT). After an error the context is as before, and stays usable.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the processor does not have the algorithm, does not answer, or is in use: an interrupt came in
+    /// between another call; [`Error::DataLength`]; [`Error::Hardware`] if it does not finish.
+    pub fn absorb(
+        &self,
+        algorithm: HashAlgorithm,
+        context: &mut Option<HashContext>,
+        parts: &[&[u8]],
+    ) -> Result<(), Error> {
+        let control = self.control(algorithm).ok_or(Error::Unsupported)?;
+        let before = if context.is_none() { HashContext::FIRST } else { HashContext::NEXT };
+        let blocks = length(parts).checked_sub(before).ok_or(Error::DataLength)?;
+        if !blocks.is_multiple_of(HashContext::NEXT) {
+            return Err(Error::DataLength);
+        }
+        let mut session = self.begin(control, context.as_ref())?;
+        for part in parts {
+            session.feed(part)?;
+        }
+        // Between two blocks, with one word of the next: the state in which it may be read.
+        wait(&self.registers, STATUS, BUSY | ROOM, ROOM)?;
+        let context = context.get_or_insert(HashContext([0; HashContext::WORDS]));
+        for (word, register) in context.0.iter_mut().zip(&CONTEXT) {
+            *word = self.registers.read(*register);
+        }
+        Ok(())
+    }
+
+    /// Ends a message with `tail`, of any length, and writes its digest. The context stays as it is.
+    ///
+    /// # Errors
+    /// As for [`absorb`](Self::absorb); [`Error::OutputLength`].
+    pub fn finish_context(
+        &self,
+        algorithm: HashAlgorithm,
+        context: &HashContext,
+        tail: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), Error> {
+        let control = self.control(algorithm).ok_or(Error::Unsupported)?;
+        algorithm.check_output(output.len())?;
+        self.begin(control, Some(context))?.finish(&[tail], output)
     }
 
     const fn control(&self, algorithm: HashAlgorithm) -> Option<u32> {
@@ -46,16 +127,72 @@ impl<R: Registers> HashProcessor<R> {
             _ => return None,
         })
     }
+
+    /// Takes the processor, with nothing in it or with what it knew. Declines if somebody else is in a call, or if it does not
+    /// answer.
+    fn begin(&self, control: u32, context: Option<&HashContext>) -> Result<Session<'_, R>, Error> {
+        let turn = Turn::take(&self.busy)?;
+        let registers = &self.registers;
+        registers.enable();
+        registers.write(START, 0);
+        registers.write(CONTROL, control | BYTES | INITIALIZE);
+        if registers.read(STATUS) & (BUSY | ROOM) != ROOM {
+            return Err(Error::Unsupported);
+        }
+        let mut session = Session { registers, written: 0, word: [0; 4], filled: 0, _turn: turn };
+        if let Some(context) = context {
+            for (register, word) in CONTEXT.iter().zip(&context.0) {
+                registers.write(*register, *word);
+            }
+            session.written = 1;
+        }
+        Ok(session)
+    }
+}
+
+/// Number of bytes in all parts.
+fn length(parts: &[&[u8]]) -> usize {
+    parts.iter().fold(0, |sum, part| sum.saturating_add(part.len()))
 }
 
 /// The processor with part of a message in it.
 struct Session<'a, R: Registers> {
     registers: &'a R,
+    /// Words of the block that it is given.
     written: u32,
+    /// Bytes of a word that is not whole yet.
+    word: [u8; 4],
+    filled: usize,
+    // Given back after what the processor knows has been forgotten.
     _turn: Turn<'a>,
 }
 
 impl<R: Registers> Session<'_, R> {
+    fn feed(&mut self, mut data: &[u8]) -> Result<(), Error> {
+        while self.filled > 0 {
+            let Some((byte, rest)) = data.split_first() else { return Ok(()) };
+            self.put(*byte)?;
+            data = rest;
+        }
+        let (words, rest) = data.as_chunks();
+        for word in words {
+            self.push(*word)?;
+        }
+        rest.iter().try_for_each(|byte| self.put(*byte))
+    }
+
+    fn put(&mut self, byte: u8) -> Result<(), Error> {
+        if let Some(place) = self.word.get_mut(self.filled) {
+            *place = byte;
+        }
+        self.filled = self.filled.saturating_add(1);
+        if self.filled == self.word.len() {
+            self.filled = 0;
+            self.push(self.word)?;
+        }
+        Ok(())
+    }
+
     /// Gives the processor a word. The first of a block makes it work on the block before.
     fn push(&mut self, word: [u8; 4]) -> Result<(), Error> {
         self.registers.write(INPUT, u32::from_le_bytes(word));
@@ -66,12 +203,34 @@ impl<R: Registers> Session<'_, R> {
         self.written = self.written.saturating_add(1);
         Ok(())
     }
+
+    /// The last parts of a message, and its digest, to an output of the right size.
+    fn finish(mut self, parts: &[&[u8]], output: &mut [u8]) -> Result<(), Error> {
+        // Whatever came before were whole words.
+        let bits = u32::try_from(length(parts) % 4).unwrap_or(0).saturating_mul(8);
+        self.registers.write(START, bits);
+        for part in parts {
+            self.feed(part)?;
+        }
+        if self.filled > 0 {
+            self.word.iter_mut().skip(self.filled).for_each(|byte| *byte = 0);
+            self.push(self.word)?;
+        }
+        self.registers.write(START, bits | FINISH);
+        wait(self.registers, STATUS, BUSY | DONE, DONE)?;
+        let (words, _) = output.as_chunks_mut::<4>();
+        for (register, word) in DIGEST.iter().zip(words) {
+            *word = self.registers.read(*register).to_be_bytes();
+        }
+        Ok(())
+    }
 }
 
 impl<R: Registers> Drop for Session<'_, R> {
     fn drop(&mut self) {
         // What the processor has of the message and the digest is forgotten.
         self.registers.write(CONTROL, INITIALIZE);
+        self.word.zeroize();
     }
 }
 
@@ -79,41 +238,10 @@ impl<R: Registers> Hash for HashProcessor<R> {
     fn digest(&self, algorithm: HashAlgorithm, parts: &[&[u8]], output: &mut [u8]) -> Result<(), Error> {
         let control = self.control(algorithm).ok_or(Error::Unsupported)?;
         // Wrong lengths are the software's to judge. Whether the processor can hash nothing is not described.
-        let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
-        if algorithm.digest_size() != Some(output.len()) || length == 0 {
+        if algorithm.digest_size() != Some(output.len()) || length(parts) == 0 {
             return Err(Error::Unsupported);
         }
-        let turn = Turn::take(&self.busy)?;
-        let registers = &self.registers;
-        registers.write(CONTROL, control | BYTES | INITIALIZE);
-        if registers.read(STATUS) & (BUSY | ROOM) != ROOM {
-            return Err(Error::Unsupported);
-        }
-        let mut session = Session { registers, written: 0, _turn: turn };
-        let bits = u32::try_from(length % 4).unwrap_or(0).saturating_mul(8);
-        registers.write(START, bits);
-        let (mut word, mut filled) = ([0_u8; 4], 0_usize);
-        for byte in parts.iter().copied().flatten() {
-            if let Some(place) = word.get_mut(filled) {
-                *place = *byte;
-            }
-            filled = filled.saturating_add(1);
-            if filled == word.len() {
-                session.push(word)?;
-                (word, filled) = ([0; 4], 0);
-            }
-        }
-        if filled > 0 {
-            session.push(word)?;
-        }
-        word.zeroize();
-        registers.write(START, bits | FINISH);
-        wait(registers, STATUS, BUSY | DONE, DONE)?;
-        let (words, _) = output.as_chunks_mut::<4>();
-        for (register, word) in DIGEST.iter().zip(words) {
-            *word = registers.read(*register).to_be_bytes();
-        }
-        Ok(())
+        self.begin(control, None)?.finish(parts, output)
     }
 }
 
@@ -174,6 +302,93 @@ mod tests {
                 assert_eq!(ours, theirs, "{algorithm:?}, {length} bytes");
             }
         }
+    }
+
+    /// Three messages at once, each in pieces of its own size, and one that is continued twice.
+    #[test]
+    fn messages_in_pieces_take_turns() {
+        let model = HashModel::default();
+        let driver = HashProcessor::new(&model, HashKinds::WithSha2);
+        let message: Vec<u8> = (0..1500).map(|index| u8::try_from(index * 31 % 251).unwrap()).collect();
+        let at_once = |algorithm: HashAlgorithm, length: usize| {
+            let mut output = vec![0; algorithm.digest_size().unwrap()];
+            hash(&SOFTWARE, algorithm, &[&message[..length]], &mut output).unwrap();
+            output
+        };
+        for algorithm in ALL {
+            let size = algorithm.digest_size().unwrap();
+            let mut contexts = [None, None, None];
+            let mut lengths = [0; 3];
+            for _ in 0..4 {
+                for (index, blocks) in [0, 1, 4].into_iter().enumerate() {
+                    let from = lengths[index];
+                    let first = if from == 0 { HashContext::FIRST } else { HashContext::NEXT };
+                    let to = from + first + blocks * HashContext::NEXT;
+                    let (one, other) = message[from..to].split_at(7 + index);
+                    driver.absorb(algorithm, &mut contexts[index], &[one, &[], other]).unwrap();
+                    assert!(model.is_blank(), "the processor keeps nothing between calls");
+                    lengths[index] = to;
+                }
+            }
+            for tail in [0, 1, 2, 3, 4, 55, 59, 60, 61, 63, 64, 100] {
+                for (context, length) in contexts.iter().zip(lengths) {
+                    let mut output = vec![0; size];
+                    let rest = &message[length..length + tail];
+                    driver.finish_context(algorithm, context.as_ref().unwrap(), rest, &mut output).unwrap();
+                    assert_eq!(output, at_once(algorithm, length + tail), "{algorithm:?}, {length} + {tail}");
+                }
+            }
+            let mut copy = contexts[0].clone();
+            driver.absorb(algorithm, &mut copy, &[&[0x77; 64]]).unwrap();
+            let mut output = vec![0; size];
+            driver.finish_context(algorithm, contexts[0].as_ref().unwrap(), &[], &mut output).unwrap();
+            assert_eq!(output, at_once(algorithm, lengths[0]));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_absorbed_changes_nothing() {
+        let model = HashModel::default();
+        let driver = HashProcessor::new(&model, HashKinds::Sha1AndMd5);
+        let sha1 = HashAlgorithm::Sha1;
+        let mut context = None;
+        for length in [0, 1, 64, 67, 69, 131, 133] {
+            let answer = driver.absorb(sha1, &mut context, &[&vec![1; length]]);
+            assert_eq!(answer, Err(Error::DataLength));
+        }
+        assert_eq!(driver.absorb(HashAlgorithm::Sha256, &mut context, &[&[1; 68]]), Err(Error::Unsupported));
+        let turn = Turn::take(&driver.busy).unwrap();
+        assert_eq!(driver.absorb(sha1, &mut context, &[&[1; 68]]), Err(Error::Unsupported));
+        drop(turn);
+        model.stuck.set(true);
+        assert_eq!(driver.absorb(sha1, &mut context, &[&[1; 68]]), Err(Error::Hardware));
+        assert!(context.is_none());
+        model.stuck.set(false);
+        driver.absorb(sha1, &mut context, &[&[1; 68]]).unwrap();
+
+        let before = context.clone().unwrap();
+        for length in [0, 1, 63, 65] {
+            let answer = driver.absorb(sha1, &mut context, &[&vec![1; length]]);
+            assert_eq!(answer, Err(Error::DataLength));
+        }
+        let finish = |context: &Option<HashContext>, output: &mut [u8]| {
+            driver.finish_context(sha1, context.as_ref().unwrap(), b"end", output)
+        };
+        assert_eq!(finish(&context, &mut [0; 32]), Err(Error::OutputLength));
+        model.stuck.set(true);
+        assert_eq!(driver.absorb(sha1, &mut context, &[&[1; 64]]), Err(Error::Hardware));
+        assert_eq!(finish(&context, &mut [0; 20]), Err(Error::Hardware));
+        model.stuck.set(false);
+        model.off.set(true);
+        assert_eq!(driver.absorb(sha1, &mut context, &[&[1; 64]]), Err(Error::Unsupported));
+        assert_eq!(finish(&context, &mut [0; 20]), Err(Error::Unsupported));
+        model.off.set(false);
+        assert_eq!(context.as_ref().unwrap().0, before.0);
+        let (mut ours, mut theirs) = ([0; 20], [0; 20]);
+        finish(&context, &mut ours).unwrap();
+        hash(&SOFTWARE, sha1, &[&[1; 68], b"end"], &mut theirs).unwrap();
+        assert_eq!(ours, theirs);
+        assert!(model.enabled.get() > 0, "the clock was switched on");
     }
 
     #[test]

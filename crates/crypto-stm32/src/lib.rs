@@ -1,13 +1,17 @@
-//! The AES and hash processors of STM32 F2, F4, F7 and H7 behind the cryptographic driver seam.
+//! The AES and hash processors of STM32 F2, F4, F7, H7 and L4 behind the cryptographic driver seam.
 //!
 //! **These drivers have never run on silicon.** They follow the register descriptions of ST's reference manuals RM0033 (F2),
-//! RM0090 (F4), RM0385 (F7) and RM0433 (H7), and their tests run against a model of the registers that was written from the same
-//! descriptions: what a description leaves open, the model does not know either. Run the conformance suite on the chip first.
+//! RM0090 (F4), RM0385 (F7), RM0433 (H7) and RM0351 (L4), and their tests run against a model of the registers that was written
+//! from the same descriptions: what a description leaves open, the model does not know either. [`Checked`] compares a processor
+//! with the software before its first use, and leaves one alone that computes something else. Run the conformance suite on the
+//! chip first.
 //!
 //! | driver | does | chips that have the processor, among others |
 //! |---|---|---|
-//! | [`Cryp`] | AES-ECB, CBC and CTR with keys of 128, 192 and 256 bits | F215, F217, F415, F417, F437, F439, F479, F756, F777, F779, H753, H755, H757 |
-//! | [`HashProcessor`] | SHA-1 and MD5, on newer chips SHA-224 and SHA-256, of a message that is there as a whole | the same |
+//! | [`Cryp`] | AES-ECB, CBC and CTR with keys of 128, 192 and 256 bits; GCM, but for its GHASH | F215, F217, F415, F417, F437, F439, F479, F756, F777, F779, H753, H755, H757 |
+//! | [`HashProcessor`] | SHA-1 and MD5, on newer chips SHA-224 and SHA-256 | the same, and L4A6, L4P5, L4Q5, L4S5, L4S7, L4S9 |
+//!
+//! The other AES processor, named AES, of L0, L4, G0, G4, WB and WL has other registers: there is no driver for it.
 //!
 //! What a driver does not do it declines, and [`Prefer`](casemate_crypto::Prefer) asks the software: other algorithms, arguments
 //! that are errors, a processor that does not answer because its clock is off, and calls while another one is under way. Hashes
@@ -15,7 +19,7 @@
 //!
 //! ```
 //! use casemate_crypto::{Prefer, Random, Software};
-//! use casemate_crypto_stm32::{Cryp, HashKinds, HashProcessor, Mapped};
+//! use casemate_crypto_stm32::{Checked, Cryp, HashKinds, HashProcessor, Mapped};
 //!
 //! # struct Generator;
 //! # impl Random for Generator {}
@@ -23,7 +27,10 @@
 //! // SAFETY: these are the addresses of the two processors, and nothing else uses them.
 //! let (cryp, hash) = unsafe { (Mapped::new(Mapped::CRYP_F2_F4_F7), Mapped::new(Mapped::HASH_F2_F4_F7)) };
 //! let driver = Prefer::new(
-//!     Prefer::new(Cryp::new(cryp), HashProcessor::new(hash, HashKinds::WithSha2)),
+//!     Prefer::new(
+//!         Checked::cryp(Cryp::new(cryp)),
+//!         Checked::hash(HashProcessor::new(hash, HashKinds::WithSha2)),
+//!     ),
 //!     Software::new(Generator),
 //! );
 //! # let _ = driver;
@@ -50,15 +57,17 @@
     )
 )]
 
+mod checked;
 mod cryp;
 mod hash;
 #[allow(unsafe_code, reason = "registers are memory")]
 mod mapped;
-#[cfg(test)]
-mod model;
+#[cfg(any(test, feature = "model"))]
+pub mod model;
 mod registers;
 
+pub use checked::Checked;
 pub use cryp::Cryp;
-pub use hash::{HashKinds, HashProcessor};
+pub use hash::{HashContext, HashKinds, HashProcessor};
 pub use mapped::Mapped;
 pub use registers::{Register, Registers};

@@ -1,17 +1,28 @@
 //! Models of both processors, from their descriptions, for tests. They compute with the software driver and panic if a driver
 //! does what the descriptions forbid.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::unwrap_in_result,
+    missing_debug_implementations,
+    reason = "for tests"
+)]
 
 extern crate std;
 
 use crate::registers::{Register, Registers, cryp, hash};
-use casemate_crypto::{Cipher, Direction, HashAlgorithm, Random, Software};
+use casemate_crypto::{Chain, Cipher, Direction, Hash, HashAlgorithm, HashState, Software};
 use core::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::vec;
 use std::vec::Vec;
 
-pub(crate) struct NoRandom;
-impl Random for NoRandom {}
+pub(crate) use crate::checked::NoRandom;
 
 const SOFTWARE: Software<NoRandom> = Software::new(NoRandom);
 
@@ -20,12 +31,17 @@ const DELAY: u32 = 3;
 
 /// CRYP, as far as its AES goes.
 #[derive(Default)]
-pub(crate) struct CrypModel {
-    pub(crate) off: Cell<bool>,
+pub struct CrypModel {
+    /// Its clock is off, and cannot be switched on.
+    pub off: Cell<bool>,
     /// After so many words of input nothing happens any more.
-    pub(crate) stop_after: Cell<Option<u32>>,
+    pub stop_after: Cell<Option<u32>>,
+    /// Every block has a wrong bit.
+    pub wrong: Cell<bool>,
     /// How many blocks went through.
-    pub(crate) turned: Cell<u32>,
+    pub turned: Cell<u32>,
+    /// How often the clock was asked for.
+    pub enabled: Cell<u32>,
     state: RefCell<CrypState>,
 }
 
@@ -44,7 +60,7 @@ struct CrypState {
 
 impl CrypModel {
     /// Whether no secret is left.
-    pub(crate) fn is_blank(&self) -> bool {
+    pub fn is_blank(&self) -> bool {
         let state = self.state.borrow();
         state.key == [0; 8] && state.vector == [0; 4] && state.input.is_empty() && state.output.is_empty()
     }
@@ -184,6 +200,9 @@ impl Registers for CrypModel {
             let stopped = self.stop_after.get().is_some_and(|limit| state.words > limit);
             if state.input.len() == 4 && !stopped {
                 state.turn();
+                if let Some(word) = state.output.back_mut() {
+                    *word ^= u32::from(self.wrong.get());
+                }
                 state.busy = DELAY;
                 self.turned.set(self.turned.get() + 1);
             }
@@ -191,16 +210,27 @@ impl Registers for CrypModel {
             panic!("{register:?} is written");
         }
     }
+
+    fn enable(&self) {
+        self.enabled.set(self.enabled.get() + 1);
+    }
 }
 
 /// HASH.
 #[derive(Default)]
-pub(crate) struct HashModel {
-    pub(crate) off: Cell<bool>,
+pub struct HashModel {
+    /// Its clock is off, and cannot be switched on.
+    pub off: Cell<bool>,
     /// Once busy, it stays so.
-    pub(crate) stuck: Cell<bool>,
+    pub stuck: Cell<bool>,
+    /// Every digest has a wrong bit.
+    pub wrong: Cell<bool>,
     /// How many digests were made.
-    pub(crate) digests: Cell<u32>,
+    pub digests: Cell<u32>,
+    /// How many blocks went through before the last ones.
+    pub blocks: Cell<u32>,
+    /// How often the clock was asked for.
+    pub enabled: Cell<u32>,
     state: RefCell<HashModelState>,
 }
 
@@ -208,17 +238,66 @@ pub(crate) struct HashModel {
 struct HashModelState {
     control: u32,
     valid: u32,
-    words: Vec<u32>,
+    /// Of the blocks that went through.
+    chain: Option<HashState>,
+    /// Words of the block that has not.
+    input: Vec<u32>,
+    /// The context that is being written back, while nothing else has been written.
+    context: Option<[u32; 38]>,
     digest: [u32; 8],
     done: bool,
     busy: u32,
 }
 
+/// So that nobody reads anything from the words of a context.
+const DISGUISE: u32 = 0x5aa5_1234;
+
+impl HashModelState {
+    fn algorithm(&self) -> HashAlgorithm {
+        match self.control & (1 << 18 | 1 << 7) {
+            hash::SHA1 => HashAlgorithm::Sha1,
+            hash::MD5 => HashAlgorithm::Md5,
+            hash::SHA224 => HashAlgorithm::Sha224,
+            _ => HashAlgorithm::Sha256,
+        }
+    }
+
+    /// What the context registers show: chain, length, number of words, words.
+    fn save(&self) -> [u32; 38] {
+        let mut saved = [0; 38];
+        if let Some(Chain::Words32 { words, length }) = self.chain.as_ref().map(HashState::chain) {
+            saved[..8].copy_from_slice(words);
+            saved[8] = u32::try_from(*length).unwrap();
+        }
+        saved[9] = u32::try_from(self.input.len()).unwrap();
+        saved[22..][..self.input.len()].copy_from_slice(&self.input);
+        saved.map(|word| word ^ DISGUISE)
+    }
+
+    /// Takes over what was written to the context registers.
+    fn restore(&mut self) {
+        let Some(context) = self.context.take() else { return };
+        let context = context.map(|word| word ^ DISGUISE);
+        let words = context[..8].try_into().unwrap();
+        let chain = Chain::Words32 { words, length: context[8].into() };
+        self.chain = Some(HashState::from_chain(self.algorithm(), chain).unwrap());
+        self.input = context[22..][..usize::try_from(context[9]).unwrap()].to_vec();
+    }
+
+    fn compress(&mut self) {
+        let block: Vec<u8> = self.input.drain(..16).flat_map(u32::to_le_bytes).collect();
+        let algorithm = self.algorithm();
+        let chain = self.chain.get_or_insert_with(|| HashState::new(algorithm));
+        SOFTWARE.compress(chain, &block).unwrap();
+        self.busy = DELAY;
+    }
+}
+
 impl HashModel {
     /// Whether neither message nor digest is left.
-    pub(crate) fn is_blank(&self) -> bool {
+    pub fn is_blank(&self) -> bool {
         let state = self.state.borrow();
-        state.words.is_empty() && state.digest == [0; 8]
+        state.input.is_empty() && state.chain.is_none() && state.context.is_none() && state.digest == [0; 8]
     }
 }
 
@@ -232,6 +311,10 @@ impl Registers for HashModel {
             assert!(state.done && state.busy == 0, "there is no digest");
             return state.digest[index];
         }
+        if let Some(index) = hash::CONTEXT.iter().position(|context| *context == register) {
+            assert!(!state.done && state.busy == 0 && state.input.len() <= 1, "not between two blocks");
+            return state.save()[index];
+        }
         assert_eq!(register, hash::STATUS);
         if state.busy > 0 {
             if !self.stuck.get() {
@@ -239,7 +322,7 @@ impl Registers for HashModel {
             }
             return hash::BUSY;
         }
-        let room = if state.words.len().is_multiple_of(16) { hash::ROOM } else { 0 };
+        let room = if state.input.len() <= 1 { hash::ROOM } else { 0 };
         room | if state.done { hash::DONE } else { 0 }
     }
 
@@ -248,40 +331,50 @@ impl Registers for HashModel {
             return;
         }
         let state = &mut *self.state.borrow_mut();
+        if let Some(index) = hash::CONTEXT.iter().position(|context| *context == register) {
+            let fresh = state.input.is_empty() && state.chain.is_none() && !state.done && state.busy == 0;
+            assert!(fresh, "a context is written over a message");
+            state.context.get_or_insert([0; 38])[index] = value;
+            return;
+        }
         match register {
             hash::CONTROL => {
                 assert!(value & hash::INITIALIZE != 0);
                 *state = HashModelState { control: value, ..HashModelState::default() };
             }
             hash::INPUT => {
+                state.restore();
                 assert!(state.busy == 0 && !state.done, "a word for a busy processor");
-                state.words.push(value);
-                if state.words.len() > 16 && state.words.len() % 16 == 1 {
-                    state.busy = DELAY;
+                if state.input.len() == 16 {
+                    state.compress();
+                    self.blocks.set(self.blocks.get() + 1);
                 }
+                state.input.push(value);
             }
             hash::START => {
-                assert!(state.busy == 0);
+                // Before a message, it may be written whatever state the one before was left in.
                 state.valid = value & 0x1f;
                 if value & hash::FINISH == 0 {
                     return;
                 }
-                assert!(!state.words.is_empty());
+                state.restore();
+                assert!(state.busy == 0);
+                assert!(!state.input.is_empty());
                 assert_eq!(state.control >> 4 & 3, 2, "data are bytes");
-                let algorithm = match state.control & (1 << 18 | 1 << 7) {
-                    hash::SHA1 => HashAlgorithm::Sha1,
-                    hash::MD5 => HashAlgorithm::Md5,
-                    hash::SHA224 => HashAlgorithm::Sha224,
-                    _ => HashAlgorithm::Sha256,
-                };
-                let mut message: Vec<u8> = state.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+                let algorithm = state.algorithm();
+                if state.input.len() == 16 && state.valid == 0 {
+                    state.compress();
+                }
+                let mut tail: Vec<u8> = state.input.iter().flat_map(|word| word.to_le_bytes()).collect();
                 if state.valid != 0 {
                     assert_eq!(state.valid % 8, 0);
                     let unused = 4 - usize::try_from(state.valid / 8).unwrap();
-                    message.truncate(message.len() - unused);
+                    tail.truncate(tail.len() - unused);
                 }
                 let mut digest = vec![0; algorithm.digest_size().unwrap()];
-                casemate_crypto::hash(&SOFTWARE, algorithm, &[&message], &mut digest).unwrap();
+                let chain = state.chain.get_or_insert_with(|| HashState::new(algorithm));
+                SOFTWARE.finish(chain, &tail, &mut digest).unwrap();
+                digest[0] ^= u8::from(self.wrong.get());
                 for (word, bytes) in state.digest.iter_mut().zip(digest.chunks(4)) {
                     *word = u32::from_be_bytes(bytes.try_into().unwrap());
                 }
@@ -291,5 +384,9 @@ impl Registers for HashModel {
             }
             other => panic!("{other:?} is written"),
         }
+    }
+
+    fn enable(&self) {
+        self.enabled.set(self.enabled.get() + 1);
     }
 }

@@ -25,6 +25,8 @@ pub trait Registers {
     fn read(&self, register: Register) -> u32;
     /// Writes a register.
     fn write(&self, register: Register, value: u32);
+    /// Switches the processor's clock on; called before each use. The default leaves that to who made the registers.
+    fn enable(&self) {}
 }
 
 impl<T: Registers + ?Sized> Registers for &T {
@@ -34,6 +36,10 @@ impl<T: Registers + ?Sized> Registers for &T {
 
     fn write(&self, register: Register, value: u32) {
         (**self).write(register, value);
+    }
+
+    fn enable(&self) {
+        (**self).enable();
     }
 }
 
@@ -136,6 +142,21 @@ pub(crate) mod hash {
         Register::new(0x32c),
     ];
 
+    /// Where the state between two pieces of a message is read and written, without those for HMAC.
+    pub(crate) const CONTEXT: [Register; 38] = {
+        let mut registers = [Register::new(0xf8); 38];
+        let (mut offset, mut rest) = (0xf8, registers.as_mut_slice());
+        while let Some((first, others)) = rest.split_first_mut() {
+            *first = Register::new(offset);
+            offset = match offset.checked_add(4) {
+                Some(next) => next,
+                None => offset,
+            };
+            rest = others;
+        }
+        registers
+    };
+
     /// In [`CONTROL`].
     pub(crate) const INITIALIZE: u32 = 1 << 2;
     /// Data words hold bytes, the first in the lowest bits.
@@ -148,7 +169,7 @@ pub(crate) mod hash {
     /// In [`START`], beside the number of valid bits of the last word (0: all): pads and makes the digest.
     pub(crate) const FINISH: u32 = 1 << 8;
 
-    /// In [`STATUS`].
+    /// In [`STATUS`]. There is room for a block.
     pub(crate) const ROOM: u32 = 1 << 0;
     pub(crate) const DONE: u32 = 1 << 1;
     pub(crate) const BUSY: u32 = 1 << 3;

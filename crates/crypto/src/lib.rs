@@ -170,6 +170,8 @@ pub use secret::{Secret, wipe};
 #[cfg(feature = "rsa")]
 pub use software::RsaComponents;
 pub use software::Software;
+#[cfg(feature = "gcm")]
+pub use software::{gcm_open_from_cipher, gcm_seal_from_cipher};
 
 /// Size of an AES block, of a CBC initialisation vector and of a full CMAC, GCM or CCM tag, in bytes.
 pub const AES_BLOCK: usize = 16;

@@ -17,6 +17,8 @@
 #define CASEMATE_ERROR_UNSUPPORTED    (-8)
 #define CASEMATE_ERROR_DIRECTION      (-9)
 #define CASEMATE_ERROR_OUTPUT         (-10)
+#define CASEMATE_ERROR_BUSY           (-11)
+#define CASEMATE_ERROR_HARDWARE       (-12)
 
 typedef struct {
     const uint8_t *data;
@@ -43,6 +45,8 @@ int32_t casemate_hash_start(uint8_t *state, size_t size, uint8_t number);
 int32_t casemate_hash_update(uint8_t *state, size_t size, const uint8_t *data, size_t length);
 int32_t casemate_hash_finish(uint8_t *state, size_t size, uint8_t *digest, size_t length);
 int32_t casemate_hash_check_open(uint8_t *state, size_t size);
+// Whether the chip's processor is used (feature "stm32_hash").
+bool casemate_hash_in_hardware(uint8_t number);
 
 // AES. A state is plain bytes.
 #define CASEMATE_AES_STATE_SIZE 72
@@ -52,6 +56,8 @@ int32_t casemate_hash_check_open(uint8_t *state, size_t size);
 int32_t casemate_aes_start(uint8_t *state, uint8_t mode, const uint8_t *key, size_t key_length, const uint8_t *iv, size_t iv_length);
 int32_t casemate_aes_set_direction(uint8_t *state, bool decrypt);
 int32_t casemate_aes_run(uint8_t *state, uint8_t *data, size_t length);
+// Whether the chip's processor is used (feature "stm32_crypto").
+bool casemate_aes_in_hardware(void);
 
 // Authenticated encryption in place (feature "aead").
 int32_t casemate_aead_seal(bool ccm, casemate_bytes_t key, casemate_bytes_t nonce, casemate_bytes_t aad, uint8_t *data, size_t length, uint8_t *tag, size_t tag_length);
@@ -197,6 +203,12 @@ int32_t casemate_port_random(uint8_t *output, size_t length);
 uint64_t casemate_port_time(void);
 // Milliseconds since any moment, for the timeouts of the module casemate; it wraps.
 uint32_t casemate_port_milliseconds(void);
+// The addresses of the AES and the hash processor, and functions that switch their clocks on; nothing else uses them
+// (features "stm32_crypto" and "stm32_hash").
+extern const uintptr_t casemate_port_cryp;
+extern const uintptr_t casemate_port_hash;
+void casemate_port_cryp_on(void);
+void casemate_port_hash_on(void);
 
 // What the C part supplies to the library: common.c, and for TLS heap.c and modwolfssl.c.
 void casemate_port_panic(const uint8_t *file, size_t length, uint32_t line) __attribute__((noreturn));

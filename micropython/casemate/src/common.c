@@ -3,6 +3,7 @@
 #include "common.h"
 #include "heap.h"
 #include "py/mphal.h"
+#include "py/mperrno.h"
 
 void casemate_raise(int32_t error) {
     switch (error) {
@@ -24,6 +25,10 @@ void casemate_raise(int32_t error) {
             mp_raise_ValueError(MP_ERROR_TEXT("can't encrypt & decrypt"));
         case CASEMATE_ERROR_OUTPUT:
             mp_raise_ValueError(MP_ERROR_TEXT("output length"));
+        case CASEMATE_ERROR_BUSY:
+            mp_raise_OSError(MP_EBUSY);
+        case CASEMATE_ERROR_HARDWARE:
+            mp_raise_OSError(MP_EIO);
         default:
             mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("internal error"));
     }

@@ -309,6 +309,14 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(cryptolib_pbkdf2_hmac_object, 4, 5, c
 
 #endif
 
+#if CASEMATE_FEATURE_STM32_CRYPTO
+// in_hardware()
+static mp_obj_t cryptolib_in_hardware(void) {
+    return mp_obj_new_bool(casemate_aes_in_hardware());
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(cryptolib_in_hardware_object, cryptolib_in_hardware);
+#endif
+
 static const mp_rom_map_elem_t wolfcryptolib_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_wolfcryptolib) },
     { MP_ROM_QSTR(MP_QSTR_aes), MP_ROM_PTR(&aes_type) },
@@ -328,6 +336,9 @@ static const mp_rom_map_elem_t wolfcryptolib_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_cmac), MP_ROM_PTR(&cryptolib_cmac_object) },
     { MP_ROM_QSTR(MP_QSTR_hkdf), MP_ROM_PTR(&cryptolib_hkdf_object) },
     { MP_ROM_QSTR(MP_QSTR_pbkdf2_hmac), MP_ROM_PTR(&cryptolib_pbkdf2_hmac_object) },
+    #endif
+    #if CASEMATE_FEATURE_STM32_CRYPTO
+    { MP_ROM_QSTR(MP_QSTR_in_hardware), MP_ROM_PTR(&cryptolib_in_hardware_object) },
     #endif
 };
 static MP_DEFINE_CONST_DICT(wolfcryptolib_globals, wolfcryptolib_globals_table);

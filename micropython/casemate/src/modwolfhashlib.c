@@ -148,6 +148,14 @@ HASH_TYPE(shake_128, CASEMATE_HASH_SHAKE128, 0, 168);
 HASH_TYPE(shake_256, CASEMATE_HASH_SHAKE256, 0, 136);
 #endif
 
+#if CASEMATE_FEATURE_STM32_HASH
+// in_hardware(hash_name)
+static mp_obj_t hashlib_in_hardware(mp_obj_t name) {
+    return mp_obj_new_bool(casemate_hash_in_hardware(casemate_hash_number(name)));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(hashlib_in_hardware_object, hashlib_in_hardware);
+#endif
+
 static const mp_rom_map_elem_t wolfhashlib_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_wolfhashlib) },
     #if WOLF_HASHLIB_MD5
@@ -171,6 +179,9 @@ static const mp_rom_map_elem_t wolfhashlib_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_sha3_512), MP_ROM_PTR(&sha3_512_type) },
     { MP_ROM_QSTR(MP_QSTR_shake_128), MP_ROM_PTR(&shake_128_type) },
     { MP_ROM_QSTR(MP_QSTR_shake_256), MP_ROM_PTR(&shake_256_type) },
+    #endif
+    #if CASEMATE_FEATURE_STM32_HASH
+    { MP_ROM_QSTR(MP_QSTR_in_hardware), MP_ROM_PTR(&hashlib_in_hardware_object) },
     #endif
 };
 static MP_DEFINE_CONST_DICT(wolfhashlib_globals, wolfhashlib_globals_table);

@@ -85,6 +85,11 @@ pub fn set_direction(state: &mut [u8], direction: Direction) -> Result<(), Error
 /// [`Error::Length`] for ECB and CBC if `data` is no multiple of 16 bytes; [`Error::Internal`] if `state` is none or has no
 /// direction.
 pub fn run(state: &mut [u8], data: &mut [u8]) -> Result<(), Error> {
+    run_by(&DRIVER, state, data)
+}
+
+/// [`run`] with a driver of the caller's choice.
+pub(crate) fn run_by<D: Cipher>(driver: &D, state: &mut [u8], data: &mut [u8]) -> Result<(), Error> {
     let Parts { head, key, iv, keystream } = Parts::new(state)?;
     let [mode, length, direction, unused, ..] = head;
     let key = key.get(..usize::from(*length)).ok_or(Error::Internal)?;
@@ -94,11 +99,11 @@ pub fn run(state: &mut [u8], data: &mut [u8]) -> Result<(), Error> {
         _ => return Err(Error::Internal),
     };
     match *mode {
-        MODE_ECB => DRIVER.ecb(direction, key, data)?,
-        MODE_CBC => DRIVER.cbc(direction, key, iv, data)?,
+        MODE_ECB => driver.ecb(direction, key, data)?,
+        MODE_CBC => driver.cbc(direction, key, iv, data)?,
         MODE_CTR => {
             let mut state = CtrState { counter: *iv, keystream: *keystream, unused: usize::from(*unused) };
-            DRIVER.ctr(key, &mut state, data)?;
+            driver.ctr(key, &mut state, data)?;
             *iv = state.counter;
             *keystream = state.keystream;
             *unused = u8::try_from(state.unused).map_err(|_| Error::Internal)?;

@@ -26,6 +26,10 @@ pub enum Error {
     Direction,
     /// The output has a length that cannot be produced.
     Output,
+    /// The hash is in a processor's words, and the processor is in use: an interrupt came in between. Nothing was done.
+    Busy,
+    /// The processor did not finish.
+    Hardware,
 }
 
 impl Error {
@@ -43,6 +47,8 @@ impl Error {
             Self::Unsupported => -8,
             Self::Direction => -9,
             Self::Output => -10,
+            Self::Busy => -11,
+            Self::Hardware => -12,
         }
     }
 }
@@ -58,6 +64,7 @@ impl From<casemate_crypto::Error> for Error {
             Driver::OutputLength => Self::Output,
             Driver::Authentication => Self::Authentication,
             Driver::Unsupported => Self::Unsupported,
+            Driver::Hardware => Self::Hardware,
             _ => Self::Internal,
         }
     }
@@ -80,6 +87,8 @@ impl fmt::Display for Error {
             Self::Unsupported => "the algorithm is not part of this build: enable its feature",
             Self::Direction => "the object has been used in the other direction: make another one",
             Self::Output => "the output length is wrong: ask for what the algorithm can produce",
+            Self::Busy => "the processor is in use: repeat the call outside of the interrupt",
+            Self::Hardware => "the processor did not finish: the next object is computed in software",
         })
     }
 }

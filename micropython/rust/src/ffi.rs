@@ -285,10 +285,79 @@ pub(crate) fn random(output: &mut [u8]) -> Result<(), casemate_crypto::Error> {
         .map_err(|_| casemate_crypto::Error::Entropy)
 }
 
+/// Whether the AES processor is used.
+#[cfg(feature = "stm32_crypto")]
+#[unsafe(no_mangle)]
+pub extern "C" fn casemate_aes_in_hardware() -> bool {
+    crate::aes_processor::AES.is_usable()
+}
+
+/// Whether the hash processor is used for an algorithm.
+#[cfg(feature = "stm32_hash")]
+#[unsafe(no_mangle)]
+pub extern "C" fn casemate_hash_in_hardware(number: u8) -> bool {
+    hash::by_number(number).is_ok_and(|algorithm| hash::processor::HASHES.is_usable(algorithm))
+}
+
+/// The registers of a processor that the port names; where this crate runs by itself, of one that does not answer.
+#[cfg(any(feature = "stm32_crypto", feature = "stm32_hash"))]
+macro_rules! processor {
+    ($name:ident, $address:ident, $on:ident) => {
+        #[derive(Debug)]
+        pub(crate) struct $name;
+
+        impl casemate_crypto_stm32::Registers for $name {
+            fn read(&self, register: casemate_crypto_stm32::Register) -> u32 {
+                #[cfg(feature = "firmware")]
+                // SAFETY: the port's promise is the one that `Mapped::new` asks for; its constant is never written.
+                return unsafe { casemate_crypto_stm32::Mapped::new(port::$address) }.read(register);
+                #[cfg(not(feature = "firmware"))]
+                {
+                    let _ = register;
+                    0
+                }
+            }
+
+            fn write(&self, register: casemate_crypto_stm32::Register, value: u32) {
+                #[cfg(feature = "firmware")]
+                // SAFETY: as for `read`.
+                unsafe { casemate_crypto_stm32::Mapped::new(port::$address) }.write(register, value);
+                #[cfg(not(feature = "firmware"))]
+                let _ = (register, value);
+            }
+
+            fn enable(&self) {
+                #[cfg(feature = "firmware")]
+                // SAFETY: the function has no conditions.
+                unsafe {
+                    port::$on();
+                }
+            }
+        }
+    };
+}
+
+#[cfg(feature = "stm32_crypto")]
+processor!(CrypRegisters, casemate_port_cryp, casemate_port_cryp_on);
+#[cfg(feature = "stm32_hash")]
+processor!(HashRegisters, casemate_port_hash, casemate_port_hash_on);
+
 /// What the port supplies.
 #[cfg(feature = "firmware")]
 mod port {
     unsafe extern "C" {
+        /// Address of the AES processor CRYP, which nothing else uses.
+        #[cfg(feature = "stm32_crypto")]
+        pub(super) static casemate_port_cryp: usize;
+        /// Switches its clock on.
+        #[cfg(feature = "stm32_crypto")]
+        pub(super) fn casemate_port_cryp_on();
+        /// Address of the hash processor HASH, which nothing else uses.
+        #[cfg(feature = "stm32_hash")]
+        pub(super) static casemate_port_hash: usize;
+        /// Switches its clock on.
+        #[cfg(feature = "stm32_hash")]
+        pub(super) fn casemate_port_hash_on();
         /// Fills `output` with random bytes; 0 if it did.
         pub(super) fn casemate_port_random(output: *mut u8, length: usize) -> i32;
         /// Memory of `size` bytes, aligned to a power of two, or null.

@@ -3,6 +3,12 @@
 //! Layout: algorithm number, count of pending bytes, a flag for "has given its digest", five bytes unused; the count of
 //! compressed bytes (8); the words between blocks; one block for pending bytes. A state is as large as its algorithm
 //! needs: 112 bytes for SHA-256.
+//!
+//! Builds for a chip with a hash processor have room for that processor's words in its algorithms' states, and for a few more
+//! pending bytes: 236 bytes. The flag behind "has given its digest" tells whose words they are.
+
+#[cfg(feature = "stm32_hash")]
+pub(crate) mod processor;
 
 use crate::{DRIVER, Error};
 use casemate_crypto::{Chain, Hash, HashAlgorithm, HashState};
@@ -43,9 +49,21 @@ const FINAL: usize = 2;
 /// Size of the words between blocks, in bytes.
 const fn words_size(algorithm: HashAlgorithm) -> usize {
     match algorithm.block_size() {
+        #[cfg(feature = "stm32_hash")]
+        64 => processor::WORDS_SIZE,
+        #[cfg(not(feature = "stm32_hash"))]
         64 => 32,
         128 => 64,
         _ => 200,
+    }
+}
+
+/// Most bytes that a state has pending.
+const fn pending_size(algorithm: HashAlgorithm) -> usize {
+    match algorithm.block_size() {
+        #[cfg(feature = "stm32_hash")]
+        64 => processor::PENDING_SIZE,
+        block => block,
     }
 }
 
@@ -55,7 +73,7 @@ const fn words_size(algorithm: HashAlgorithm) -> usize {
 /// [`Error::Unsupported`].
 pub fn state_size(number: u8) -> Result<usize, Error> {
     let algorithm = by_number(number)?;
-    Ok(HEAD.saturating_add(words_size(algorithm)).saturating_add(algorithm.block_size()))
+    Ok(HEAD.saturating_add(words_size(algorithm)).saturating_add(pending_size(algorithm)))
 }
 
 /// The parts of a state, borrowed.
@@ -71,7 +89,7 @@ impl<'a> State<'a> {
         let (head, rest) = state.split_first_chunk_mut::<HEAD>().ok_or(Error::Internal)?;
         let algorithm = by_number(*head.first().ok_or(Error::Internal)?)?;
         let (words, pending) = rest.split_at_mut_checked(words_size(algorithm)).ok_or(Error::Internal)?;
-        let pending = pending.get_mut(..algorithm.block_size()).ok_or(Error::Internal)?;
+        let pending = pending.get_mut(..pending_size(algorithm)).ok_or(Error::Internal)?;
         Ok(Self { algorithm, head, words, pending })
     }
 
@@ -108,6 +126,7 @@ impl<'a> State<'a> {
         Ok(HashState::from_chain(self.algorithm, chain)?)
     }
 
+    #[cfg(any(feature = "sha3", feature = "sha512"))]
     fn wide<const N: usize>(&self) -> [u64; N] {
         let mut words = [0; N];
         let (bytes, _) = self.words.as_chunks::<8>();
@@ -138,6 +157,7 @@ impl<'a> State<'a> {
         Ok(())
     }
 
+    #[cfg(any(feature = "sha3", feature = "sha512"))]
     fn store_wide(&mut self, words: &[u64]) {
         let (bytes, _) = self.words.as_chunks_mut::<8>();
         bytes.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_ne_bytes());
@@ -159,25 +179,35 @@ pub fn start(state: &mut [u8], number: u8) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Final`] after [`finish`]; [`Error::Internal`] if `state` is none.
-pub fn update(state: &mut [u8], mut data: &[u8]) -> Result<(), Error> {
-    let mut state = State::new(state)?;
-    state.check_open()?;
+pub fn update(state: &mut [u8], data: &[u8]) -> Result<(), Error> {
+    #[cfg(feature = "stm32_hash")]
+    return processor::update(&processor::HASHES, state, data);
+    #[cfg(not(feature = "stm32_hash"))]
+    {
+        let mut state = State::new(state)?;
+        state.check_open()?;
+        add(&mut state, data)
+    }
+}
+
+/// Adds `data` to an open message, through the driver.
+fn add(state: &mut State<'_>, mut data: &[u8]) -> Result<(), Error> {
+    let block = state.algorithm.block_size();
     let mut count = state.pending_length();
     let mut chain = None;
     if count > 0 {
-        let free = state.pending.get_mut(count..).ok_or(Error::Internal)?;
+        let free = state.pending.get_mut(count..block).ok_or(Error::Internal)?;
         let (now, later) = data.split_at(free.len().min(data.len()));
         free.iter_mut().zip(now).for_each(|(target, byte)| *target = *byte);
         count = count.saturating_add(now.len());
         data = later;
-        if count == state.pending.len() {
+        if count == block {
             let mut loaded = state.load()?;
-            DRIVER.compress(&mut loaded, state.pending)?;
+            DRIVER.compress(&mut loaded, state.pending.get(..block).ok_or(Error::Internal)?)?;
             chain = Some(loaded);
             count = 0;
         }
     }
-    let block = state.pending.len();
     if data.len() >= block {
         let tail = data.len().checked_rem(block).ok_or(Error::Internal)?;
         let (blocks, rest) = data.split_at(data.len().saturating_sub(tail));
@@ -205,13 +235,28 @@ pub fn update(state: &mut [u8], mut data: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Final`] the second time; [`Error::Output`] if `output` has not the digest's size.
 pub fn finish(state: &mut [u8], output: &mut [u8]) -> Result<(), Error> {
-    let parts = State::new(state)?;
-    parts.check_open()?;
-    let tail = parts.pending.get(..parts.pending_length()).ok_or(Error::Internal)?;
-    DRIVER.finish(&parts.load()?, tail, output)?;
-    parts.words.zeroize();
-    parts.pending.zeroize();
-    *parts.head.get_mut(FINAL).ok_or(Error::Internal)? = 1;
+    #[cfg(feature = "stm32_hash")]
+    return processor::finish(&processor::HASHES, state, output);
+    #[cfg(not(feature = "stm32_hash"))]
+    {
+        let state = State::new(state)?;
+        state.check_open()?;
+        digest(&state, output)?;
+        close(state)
+    }
+}
+
+/// Writes the digest, through the driver.
+fn digest(state: &State<'_>, output: &mut [u8]) -> Result<(), Error> {
+    let tail = state.pending.get(..state.pending_length()).ok_or(Error::Internal)?;
+    Ok(DRIVER.finish(&state.load()?, tail, output)?)
+}
+
+/// Wipes a state and marks it as final.
+fn close(state: State<'_>) -> Result<(), Error> {
+    state.words.zeroize();
+    state.pending.zeroize();
+    *state.head.get_mut(FINAL).ok_or(Error::Internal)? = 1;
     Ok(())
 }
 
@@ -263,6 +308,124 @@ mod tests {
         }
     }
 
+    /// Objects whose messages arrive in any pieces take turns at one processor, copies go on by themselves, and every digest is
+    /// the software's.
+    #[cfg(feature = "stm32_hash")]
+    #[test]
+    fn by_a_processor() {
+        use casemate_crypto_stm32::model::HashModel;
+        use casemate_crypto_stm32::{Checked, HashKinds, HashProcessor};
+        let model = HashModel::default();
+        let unit = Checked::hash(HashProcessor::new(&model, HashKinds::WithSha2));
+        let message: Vec<u8> = (0..600_u32).map(|index| (index * 31 % 251) as u8).collect();
+        let at_once = |number, message: &[u8]| {
+            let algorithm = by_number(number).unwrap();
+            let mut digest = vec![0; algorithm.digest_size().unwrap_or(50)];
+            casemate_crypto::hash(&DRIVER, algorithm, &[message], &mut digest).unwrap();
+            digest
+        };
+        for piece in (1..=140).chain([300, 600]) {
+            let mut states: Vec<_> =
+                (1..=12).map(|number| vec![number; state_size(number).unwrap()]).collect();
+            states.iter_mut().zip(1..).for_each(|(state, number)| start(state, number).unwrap());
+            let mut copies = None;
+            for (index, piece) in message.chunks(piece).enumerate() {
+                states.iter_mut().for_each(|state| processor::update(&unit, state, piece).unwrap());
+                if index == 1 {
+                    copies = Some(states.clone());
+                }
+            }
+            for (mut state, number) in states.into_iter().zip(1..) {
+                let expected = at_once(number, &message);
+                let mut digest = vec![0; expected.len()];
+                processor::finish(&unit, &mut state, &mut digest).unwrap();
+                assert_eq!(digest, expected, "{number} in pieces of {piece}");
+                assert_eq!(processor::update(&unit, &mut state, b"x"), Err(Error::Final));
+            }
+            for (mut state, number) in copies.into_iter().flatten().zip(1..) {
+                processor::update(&unit, &mut state, b"and so on").unwrap();
+                let expected = at_once(number, &[&message[..600.min(2 * piece)], b"and so on"].concat());
+                let mut digest = vec![0; expected.len()];
+                processor::finish(&unit, &mut state, &mut digest).unwrap();
+                assert_eq!(digest, expected);
+            }
+        }
+        assert!(model.is_blank());
+        assert!(model.blocks.get() > 4 * 9 * 140, "the processor was used");
+        // Short messages are given to it, too; the empty one is not.
+        for (length, made) in [(0, 0), (1, 1), (64, 1), (67, 1)] {
+            let before = model.digests.get();
+            let mut state = vec![0; state_size(4).unwrap()];
+            start(&mut state, 4).unwrap();
+            processor::update(&unit, &mut state, &message[..length]).unwrap();
+            let mut digest = [0; 32];
+            processor::finish(&unit, &mut state, &mut digest).unwrap();
+            assert_eq!(digest, *at_once(4, &message[..length]));
+            assert_eq!(model.digests.get(), before + made);
+        }
+    }
+
+    /// Messages that begin while the processor cannot be used are the software's; one that is the processor's waits.
+    #[cfg(feature = "stm32_hash")]
+    #[test]
+    fn a_processor_that_comes_and_goes() {
+        use casemate_crypto_stm32::model::HashModel;
+        use casemate_crypto_stm32::{Checked, HashKinds, HashProcessor};
+        let model = HashModel::default();
+        let unit = Checked::hash(HashProcessor::new(&model, HashKinds::Sha1AndMd5));
+        let mut expected = [0; 20];
+        casemate_crypto::hash(&DRIVER, HashAlgorithm::Sha1, &[&[7; 200]], &mut expected).unwrap();
+        let new = |number| {
+            let mut state = vec![0; state_size(number).unwrap()];
+            start(&mut state, number).unwrap();
+            state
+        };
+        let finish = |state: &mut Vec<u8>| {
+            let mut digest = [0; 20];
+            processor::finish(&unit, state, &mut digest).map(|()| digest)
+        };
+        for kept in [0, 1, 63, 64, 65, 66, 67] {
+            let (mut one, mut other) = (new(2), new(2));
+            processor::update(&unit, &mut one, &[7; 80]).unwrap();
+            processor::update(&unit, &mut other, &vec![7; kept]).unwrap();
+            model.off.set(true);
+            let before = one.clone();
+            assert_eq!(processor::update(&unit, &mut one, &[7; 120]), Err(Error::Busy));
+            assert_eq!(finish(&mut one), Err(Error::Busy));
+            assert_eq!(one, before);
+            processor::update(&unit, &mut other, &vec![7; 200 - kept - 1]).unwrap();
+            model.off.set(false);
+            processor::update(&unit, &mut other, &[7]).unwrap();
+            assert_eq!(finish(&mut other), Ok(expected), "{kept} bytes were kept");
+            processor::update(&unit, &mut one, &[7; 120]).unwrap();
+            assert_eq!(finish(&mut one), Ok(expected));
+
+            // The last bytes are there, and nobody had the message.
+            let mut short = new(2);
+            processor::update(&unit, &mut short, &vec![7; kept]).unwrap();
+            model.off.set(true);
+            let digest = finish(&mut short).unwrap();
+            model.off.set(false);
+            assert_eq!(digest.as_slice(), hash(2, &[&vec![7; kept]], 20));
+        }
+        // What this processor does not have.
+        let mut state = new(4);
+        processor::update(&unit, &mut state, &[7; 200]).unwrap();
+        let mut digest = [0; 32];
+        processor::finish(&unit, &mut state, &mut digest).unwrap();
+        assert_eq!(digest.as_slice(), hash(4, &[&[7; 200]], 32));
+
+        // It stops for good: its message is lost, a new one is the software's.
+        let (mut one, mut other) = (new(2), new(2));
+        processor::update(&unit, &mut one, &[7; 80]).unwrap();
+        model.stuck.set(true);
+        assert_eq!(finish(&mut one), Err(Error::Hardware));
+        assert_eq!(finish(&mut one), Err(Error::Hardware));
+        assert_eq!(processor::update(&unit, &mut one, &[7; 200]), Err(Error::Hardware));
+        processor::update(&unit, &mut other, &[7; 200]).unwrap();
+        assert_eq!(finish(&mut other), Ok(expected));
+    }
+
     /// FIPS 180-4, "abc"; the algorithm numbers are what C uses.
     #[test]
     fn known_digests() {
@@ -291,14 +454,14 @@ mod tests {
     fn not_a_state() {
         assert_eq!(state_size(0), Err(Error::Unsupported));
         assert_eq!(state_size(13), Err(Error::Unsupported));
-        for length in 0..112 {
+        for length in 0..state_size(4).unwrap() {
             assert_eq!(start(&mut vec![0; length], 4), Err(Error::Internal));
         }
         assert_eq!(update(&mut [0; 200], b"x"), Err(Error::Unsupported));
         // A count of pending bytes beyond the block.
         let mut state = vec![0; state_size(4).unwrap()];
         start(&mut state, 4).unwrap();
-        state[PENDING] = 65;
+        state[PENDING] = 69;
         assert_eq!(update(&mut state, b"x"), Err(Error::Internal));
         assert_eq!(finish(&mut state, &mut [0; 32]), Err(Error::Internal));
     }

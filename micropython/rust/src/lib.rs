@@ -26,6 +26,8 @@
 #[cfg(feature = "tls")]
 extern crate alloc;
 
+#[cfg(feature = "stm32_crypto")]
+mod aes_processor;
 pub mod cipher;
 mod error;
 #[allow(unsafe_code)]
@@ -41,6 +43,8 @@ pub mod tls;
 
 pub use error::Error;
 
+#[cfg(any(feature = "stm32_crypto", feature = "stm32_hash"))]
+use casemate_crypto::Prefer;
 use casemate_crypto::{Random, Software};
 
 /// Where random numbers come from: the port's C function, or the operating system when this crate runs by itself.
@@ -53,5 +57,28 @@ impl Random for PortRandom {
     }
 }
 
+#[cfg(not(feature = "stm32_hash"))]
+type WithHash = Software<PortRandom>;
+#[cfg(not(feature = "stm32_hash"))]
+const WITH_HASH: WithHash = Software::new(PortRandom);
+
+/// The hash processor first. What it does not do, the software does.
+#[cfg(feature = "stm32_hash")]
+type WithHash = Prefer<&'static hash::processor::Hashes, Software<PortRandom>>;
+#[cfg(feature = "stm32_hash")]
+const WITH_HASH: WithHash = Prefer::new(&hash::processor::HASHES, Software::new(PortRandom));
+
+#[cfg(not(feature = "stm32_crypto"))]
+pub(crate) type Driver = WithHash;
+
 /// The driver that every operation of the modules goes through.
-pub(crate) static DRIVER: Software<PortRandom> = Software::new(PortRandom);
+#[cfg(not(feature = "stm32_crypto"))]
+pub(crate) static DRIVER: Driver = WITH_HASH;
+
+/// The AES processor first.
+#[cfg(feature = "stm32_crypto")]
+pub(crate) type Driver = Prefer<&'static aes_processor::Aes, WithHash>;
+
+/// The driver that every operation of the modules goes through.
+#[cfg(feature = "stm32_crypto")]
+pub(crate) static DRIVER: Driver = Prefer::new(&aes_processor::AES, WITH_HASH);

@@ -22,6 +22,8 @@ mod ml_kem;
 mod rsa;
 
 pub(crate) use cbc_mac::CbcMac;
+#[cfg(feature = "gcm")]
+pub use gcm::{gcm_open_from_cipher, gcm_seal_from_cipher};
 #[cfg(feature = "rsa")]
 pub use rsa::RsaComponents;
 #[cfg(feature = "rsa")]

@@ -1,9 +1,11 @@
-// The stm32 port: random numbers from the chip's generator, time from its clock.
+// The stm32 port: random numbers from the chip's generator, time from its clock, and where its processors for AES and hashes
+// are, if the settings file asks for them.
 #include "py/mpconfig.h"
 #include "py/mphal.h"
 #include "shared/timeutils/timeutils.h"
 #include "rng.h"
 #include "rtc.h"
+#include "irq.h"
 #include "casemate.h"
 
 #if !MICROPY_HW_ENABLE_RNG
@@ -40,6 +42,39 @@ uint64_t casemate_port_time(void) {
     HAL_RTC_GetDate(&RTCHandle, &date, RTC_FORMAT_BIN);
     uint64_t seconds = timeutils_seconds_since_2000(2000 + date.Year, date.Month, date.Date, time.Hours, time.Minutes, time.Seconds);
     return seconds + TIMEUTILS_SECONDS_1970_TO_2000;
+}
+#endif
+
+#if CASEMATE_FEATURE_STM32_CRYPTO
+#if !defined(CRYP)
+#error "STM32_CRYPTO: this chip has no processor CRYP; leave the macro out of the settings file"
+#endif
+
+const uintptr_t casemate_port_cryp = CRYP_BASE;
+
+void casemate_port_cryp_on(void) {
+    // An interrupt may switch on another clock in the same register.
+    if (__HAL_RCC_CRYP_IS_CLK_DISABLED()) {
+        mp_uint_t state = disable_irq();
+        __HAL_RCC_CRYP_CLK_ENABLE();
+        enable_irq(state);
+    }
+}
+#endif
+
+#if CASEMATE_FEATURE_STM32_HASH
+#if !defined(HASH)
+#error "STM32_HASH: this chip has no processor HASH; leave the macro out of the settings file"
+#endif
+
+const uintptr_t casemate_port_hash = HASH_BASE;
+
+void casemate_port_hash_on(void) {
+    if (__HAL_RCC_HASH_IS_CLK_DISABLED()) {
+        mp_uint_t state = disable_irq();
+        __HAL_RCC_HASH_CLK_ENABLE();
+        enable_irq(state);
+    }
 }
 #endif
 

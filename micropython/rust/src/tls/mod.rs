@@ -17,8 +17,7 @@ pub use context::{Context, LoadError, VerifyMode, suites};
 pub use failure::Failure;
 pub use session::{MAX_WRITE, Session, Status};
 
-use crate::{DRIVER, PortRandom};
-use casemate_crypto::Software;
+use crate::DRIVER;
 use casemate_rustls::DriverSource;
 
 /// The driver of this crate, for the provider.
@@ -26,7 +25,7 @@ use casemate_rustls::DriverSource;
 pub(crate) struct Port;
 
 impl DriverSource for Port {
-    type Driver = Software<PortRandom>;
+    type Driver = crate::Driver;
     fn driver() -> &'static Self::Driver {
         &DRIVER
     }
