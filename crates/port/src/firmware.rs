@@ -79,11 +79,28 @@ struct Service<P: Port, const LINKS: usize> {
     scratch: P::Buffer,
 }
 
-/// What the boot has made and the server does not own yet.
-struct Parts<P: Port> {
-    generator: Option<Generator<P::Entropy>>,
-    driver: Option<Prefer<P::Crypto, P::Software>>,
-    store: Option<P::Store>,
+/// What the boot has made so far. Each step puts what it makes in the place of what it has used up, so that all of them share
+/// the memory of the largest.
+enum Made<P: Port, const LINKS: usize> {
+    Nothing,
+    Generator(Generator<P::Entropy>),
+    Driver(Prefer<P::Crypto, P::Software>),
+    Store(Prefer<P::Crypto, P::Software>, P::Store),
+    Service(Service<P, LINKS>),
+}
+
+impl<P: Port, const LINKS: usize> Made<P, LINKS> {
+    const fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::Nothing)
+    }
+
+    const fn service(&self) -> Option<&Service<P, LINKS>> {
+        if let Self::Service(service) = self { Some(service) } else { None }
+    }
+
+    const fn service_mut(&mut self) -> Option<&mut Service<P, LINKS>> {
+        if let Self::Service(service) = self { Some(service) } else { None }
+    }
 }
 
 /// Where the firmware is.
@@ -100,8 +117,7 @@ enum State {
 pub struct Firmware<P: Port, const LINKS: usize> {
     port: P,
     state: State,
-    parts: Parts<P>,
-    service: Option<Service<P, LINKS>>,
+    made: Made<P, LINKS>,
     /// The link that is looked at next.
     next: usize,
 }
@@ -115,13 +131,7 @@ impl<P: Port, const LINKS: usize> fmt::Debug for Firmware<P, LINKS> {
 impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
     /// The firmware before its first step.
     pub const fn new(port: P) -> Self {
-        Self {
-            port,
-            state: State::At(Step::Hardware),
-            parts: Parts { generator: None, driver: None, store: None },
-            service: None,
-            next: 0,
-        }
+        Self { port, state: State::At(Step::Hardware), made: Made::Nothing, next: 0 }
     }
 
     /// Boots and serves for ever. Calls [`Port::idle`] when nothing is to be done, and in the safe state.
@@ -191,12 +201,12 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     /// The server, from [`Step::Server`] on and until the safe state.
     pub fn server(&self) -> Option<&PortServer<P>> {
-        self.service.as_ref().map(|service| &service.server)
+        self.made.service().map(|service| &service.server)
     }
 
     /// Who the client of a link is; `None` before INIT.
     pub fn client(&self, link: usize) -> Option<ClientId> {
-        self.service.as_ref()?.links.get(link)?.session.client()
+        self.made.service()?.links.get(link)?.session.client()
     }
 
     /// Resets an application core: holds it, ends the sessions of its links, releases it. For the device's own logic; a
@@ -232,7 +242,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
             // The fault that led here is the one to report, and there is nothing left to do about another.
             let _ = self.port.hold(Core(core));
         }
-        if let Some(mut service) = self.service.take() {
+        if let Some(service) = self.made.service_mut() {
             service.request.as_mut().zeroize();
             service.scratch.as_mut().zeroize();
             for link in &mut service.links {
@@ -240,7 +250,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
             }
             // The caches wipe themselves when they are dropped.
         }
-        self.parts = Parts { generator: None, driver: None, store: None };
+        self.made = Made::Nothing;
         self.port.entered_safe_state(&reason);
         Progress::Safe(reason)
     }
@@ -258,23 +268,26 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
             Step::Entropy => {
                 let source = self.port.entropy()?;
                 let generator = Generator::new(source, self.port.min_entropy(), self.port.personalization());
-                self.parts.generator = Some(generator.map_err(Cause::Entropy)?);
+                self.made = Made::Generator(generator.map_err(Cause::Entropy)?);
                 Ok(())
             }
             Step::Crypto => {
                 let hardware = self.port.crypto()?;
                 self_test(&hardware, SelfTest::ALL).map_err(Cause::SelfTest)?;
-                let generator = self.parts.generator.take().ok_or(crate::Fault::Taken)?;
+                let Made::Generator(generator) = self.made.take() else {
+                    return Err(crate::Fault::Taken.into());
+                };
                 let driver = Prefer::new(hardware, self.port.software(generator));
                 self_test(&driver, SelfTest::QUICK).map_err(Cause::SelfTest)?;
-                self.parts.driver = Some(driver);
+                self.made = Made::Driver(driver);
                 Ok(())
             }
             Step::Flash => {
                 let flash = self.port.flash()?;
                 let store = self.port.mount(flash);
-                self.parts.store =
-                    Some(store.map_err(|error| Cause::Mount(error.map(|flash| flash.kind())))?);
+                let store = store.map_err(|error| Cause::Mount(error.map(|flash| flash.kind())))?;
+                let Made::Driver(driver) = self.made.take() else { return Err(crate::Fault::Taken.into()) };
+                self.made = Made::Store(driver, store);
                 Ok(())
             }
             Step::Server => self.make_server(),
@@ -288,10 +301,8 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     #[inline(never)]
     fn make_server(&mut self) -> Result<(), Cause> {
-        let Self { port, parts, service, .. } = self;
-        let (Some(driver), Some(store)) = (parts.driver.take(), parts.store.take()) else {
-            return Err(crate::Fault::Taken.into());
-        };
+        let Self { port, made, .. } = self;
+        let Made::Store(driver, store) = made.take() else { return Err(crate::Fault::Taken.into()) };
         let platform = PortPlatform::new(driver, port.services()?);
         let cache = port.cache(CacheOwner::Global);
         let server = Server::new(platform, port.config(), WatchedStore::new(store), cache)?;
@@ -315,7 +326,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
             }
         }
         port.prepare(&server)?;
-        *service = Some(Service { server, links, request, scratch });
+        *made = Made::Service(Service { server, links, request, scratch });
         self.check()
     }
 
@@ -327,7 +338,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     #[cfg(feature = "images")]
     fn verify_images(&mut self) -> Result<(), Cause> {
-        let Some(service) = &mut self.service else { return Err(crate::Fault::Taken.into()) };
+        let Some(service) = self.made.service_mut() else { return Err(crate::Fault::Taken.into()) };
         let Some(boot) = self.port.images() else { return Ok(()) };
         for (index, image) in boot.images.iter().enumerate() {
             if !service.server.verify_image(image, boot.memory, service.scratch.as_mut()).is_good() {
@@ -339,7 +350,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     /// Whether entropy and store are as they should be after something was done with them.
     fn check(&self) -> Result<(), Cause> {
-        let Some(Service { server, .. }) = &self.service else { return Ok(()) };
+        let Some(Service { server, .. }) = self.made.service() else { return Ok(()) };
         if server.platform().software().generator().has_failed() {
             return Err(Cause::Entropy(casemate_crypto::Error::Entropy));
         }
@@ -384,7 +395,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     /// Ends the session of a link: wipes it and gives up the transport. Whether the link was open.
     fn end(&mut self, link: usize) -> bool {
-        let Some(Service { server, links, request, .. }) = &mut self.service else { return false };
+        let Some(Service { server, links, request, .. }) = self.made.service_mut() else { return false };
         let Some(Link { session, transport, response, pending }) = links.get_mut(link) else { return false };
         server.renew(session, None);
         request.as_mut().zeroize();
@@ -395,7 +406,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     /// Moves one link on.
     fn attend(&mut self, number: usize) -> Result<Progress, Cause> {
-        let Self { port, service: Some(service), .. } = self else { return Ok(Progress::Idle) };
+        let Self { port, made: Made::Service(service), .. } = self else { return Ok(Progress::Idle) };
         let Service { server, links, request, scratch } = service;
         let Some(link) = links.get_mut(number) else { return Ok(Progress::Idle) };
         let Some(transport) = &mut link.transport else {
@@ -444,7 +455,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
     }
 
     fn link_mut(&mut self, number: usize) -> Option<&mut Link<P>> {
-        self.service.as_mut()?.links.get_mut(number)
+        self.made.service_mut()?.links.get_mut(number)
     }
 
     /// Gives the pending response to the transport; `otherwise` if it does not take it now.
