@@ -17,13 +17,15 @@ const FINGERPRINT: usize = 16;
 /// Fingerprints of the states given out last, oldest overwritten first.
 #[derive(Debug)]
 pub(crate) struct IssuedStates {
-    fingerprints: [Option<[u8; FINGERPRINT]>; REMEMBERED],
-    next: usize,
+    fingerprints: [[u8; FINGERPRINT]; REMEMBERED],
+    /// How many of them, from the first one on, are those of states.
+    count: u8,
+    next: u8,
 }
 
 impl IssuedStates {
     pub(crate) const fn new() -> Self {
-        Self { fingerprints: [None; REMEMBERED], next: 0 }
+        Self { fingerprints: [[0; FINGERPRINT]; REMEMBERED], count: 0, next: 0 }
     }
 
     /// Remembers a state given out for `key`.
@@ -37,10 +39,14 @@ impl IssuedStates {
         state: &CmacState,
     ) -> Result<(), Error> {
         let fingerprint = fingerprint(driver, key, state)?;
-        if let Some(slot) = self.fingerprints.get_mut(self.next) {
-            *slot = Some(fingerprint);
+        if let Some(slot) = self.fingerprints.get_mut(usize::from(self.next)) {
+            *slot = fingerprint;
         }
-        self.next = self.next.wrapping_add(1).checked_rem(REMEMBERED).unwrap_or(0);
+        self.next = self.next.saturating_add(1);
+        self.count = self.count.max(self.next);
+        if usize::from(self.next) >= REMEMBERED {
+            self.next = 0;
+        }
         Ok(())
     }
 
@@ -53,7 +59,8 @@ impl IssuedStates {
             return Ok(true);
         }
         let fingerprint = fingerprint(driver, key, state)?;
-        Ok(self.fingerprints.iter().flatten().any(|known| constant_time_equal(known, &fingerprint)))
+        let mut given_out = self.fingerprints.iter().take(usize::from(self.count));
+        Ok(given_out.any(|known| constant_time_equal(known, &fingerprint)))
     }
 }
 
