@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use casemate_nvm::{DirectoryEntry, Error, FlashOptions, FlashStore, LogOptions, LogStore, ObjectStore};
+use casemate_nvm::{
+    Attributes, DirectoryEntry, Error, FlashOptions, FlashStore, LogOptions, LogStore, ObjectStore,
+};
 use casemate_protocol::{Metadata, ObjectId};
 
 use crate::flash::{Fault, SharedFlash};
@@ -49,17 +51,23 @@ pub fn objects(store: &mut dyn ObjectStore<FlashError = Fault>) -> Result<Object
 /// If the ways to learn of it disagree, or if it does not end.
 pub fn records(store: &mut dyn ObjectStore<FlashError = Fault>) -> Result<Vec<Metadata>, Error<Fault>> {
     let mut records = Vec::new();
-    store.visit(&mut |metadata| {
-        records.push(*metadata);
-        assert!(records.len() <= 1000, "the enumeration does not end");
+    let mut objects = Vec::new();
+    store.visit(&mut |object| {
+        objects.push(object);
+        assert!(objects.len() <= 1000, "the enumeration does not end");
         ControlFlow::Continue(())
     })?;
+    for object in objects {
+        let record = store.metadata(object.id)?;
+        assert_eq!(Attributes::from(&record), object);
+        assert_eq!(store.attributes(object.id).as_ref(), Ok(&object));
+        records.push(record);
+    }
     let mut id = ObjectId::INVALID;
     for (position, record) in records.iter().enumerate() {
         let listed = store.list_next(id)?;
         assert_eq!(listed.id, record.id);
         assert_eq!(usize::from(listed.count), records.len() - position);
-        assert_eq!(store.metadata(record.id).as_ref(), Ok(record));
         id = record.id;
     }
     if records.is_empty() {

@@ -146,7 +146,7 @@ impl UserOptions {
         if path.exists() {
             return Ok((Some(device_key::load(&path)?), None));
         }
-        if store.metadata(ATTEMPTS).is_ok() {
+        if store.attributes(ATTEMPTS).is_ok() {
             bail!(
                 "the object store holds users, but their device key {} is missing; restore it from a backup",
                 path.display()

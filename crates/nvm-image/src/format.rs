@@ -4,7 +4,6 @@ use crate::{Error, Object};
 use casemate_nvm::{
     DirectoryEntry, FlashOptions, FlashStore, LogOptions, LogStore, ObjectStore, RamFlash, RamFlashError,
 };
-use casemate_protocol::Metadata;
 use std::ops::ControlFlow;
 use zeroize::Zeroizing;
 
@@ -192,19 +191,20 @@ impl Store {
 }
 
 fn objects_of<S: ObjectStore>(store: &mut S) -> Result<Vec<Object>, Error> {
-    let mut found: Vec<Metadata> = Vec::new();
+    let mut found = Vec::new();
     let failed = |error: casemate_nvm::Error<S::FlashError>| Error::Image(error.to_string());
     store
-        .visit(&mut |metadata| {
-            found.push(*metadata);
+        .visit(&mut |object| {
+            found.push(object.id);
             ControlFlow::Continue(())
         })
         .map_err(failed)?;
     let mut objects = Vec::new();
-    for metadata in found {
+    for id in found {
+        let metadata = store.metadata(id).map_err(failed)?;
         let mut data = Zeroizing::new(vec![0; usize::from(metadata.length)]);
         // Objects whose data are damaged are the report's business.
-        if data.is_empty() || store.read(metadata.id, 0, &mut data).is_ok() {
+        if data.is_empty() || store.read(id, 0, &mut data).is_ok() {
             objects.push(Object { metadata, data });
         }
     }

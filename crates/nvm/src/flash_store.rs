@@ -7,7 +7,7 @@
 
 use crate::checksum::Checksum;
 use crate::medium::{CHUNK, Medium, Side, is_between, newer, to_u32, to_usize};
-use crate::object_store::{Available, ObjectStore};
+use crate::object_store::{Attributes, Available, ObjectStore};
 use crate::{Error, Flash, Geometry, Unusable, record};
 use casemate_protocol::{Metadata, ObjectId};
 use core::ops::ControlFlow;
@@ -56,9 +56,28 @@ impl FlashOptions {
     }
 }
 
-/// What a [`FlashStore`] remembers of one directory entry.
+/// What a [`FlashStore`] remembers of one directory entry: 6 bytes. The rest of it is read from flash when it is wanted.
+///
+/// Its identifier is [`ObjectId::INVALID`] unless the entry holds an object that can be found: entries that are unused, or were
+/// cut short, replaced or damaged do not.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct DirectoryEntry {
+pub struct DirectoryEntry(Attributes);
+
+impl DirectoryEntry {
+    /// An unused entry, to fill arrays with.
+    pub const EMPTY: Self =
+        Self(Attributes { id: ObjectId::INVALID, flags: casemate_protocol::Flags::NONE, length: 0 });
+
+    /// The object, if the entry holds one.
+    const fn object(&self) -> Option<Attributes> {
+        let Self(attributes) = *self;
+        if attributes.id.0 == ObjectId::INVALID.0 { None } else { Some(attributes) }
+    }
+}
+
+/// A directory entry as it stands in flash.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
     metadata: Metadata,
     /// Version of the object: 0 when new, one more with every replacement.
     epoch: u32,
@@ -66,26 +85,9 @@ pub struct DirectoryEntry {
     start: u32,
     /// Checksum of the data, if the image has checksums.
     checksum: u16,
-    /// Whether the entry holds an object that can be found. Entries that were cut short, replaced or damaged do not.
-    live: bool,
 }
 
-impl DirectoryEntry {
-    /// An unused entry, to fill arrays with.
-    pub const EMPTY: Self = Self {
-        metadata: Metadata {
-            id: ObjectId::INVALID,
-            access: 0,
-            flags: casemate_protocol::Flags::NONE,
-            length: 0,
-            label: casemate_protocol::Label::EMPTY,
-        },
-        epoch: 0,
-        start: 0,
-        checksum: 0,
-        live: false,
-    };
-
+impl Entry {
     /// Units that the data take.
     const fn units(&self) -> u32 {
         units(self.metadata.length)
@@ -192,7 +194,7 @@ enum Found {
     /// Entirely blank.
     Free,
     /// Complete.
-    Live(DirectoryEntry),
+    Live(Entry),
     /// Something else. Its data, if any, end before unit `end`.
     Burnt {
         /// First unit behind what the entry reserved.
@@ -217,10 +219,10 @@ enum Burnt {
     OtherErased,
 }
 
-/// An object store with a directory in flash, its copy in RAM, and data in flash only.
+/// An object store with a directory and data in flash, and in RAM what a search of the directory needs.
 ///
-/// `F` is the flash; its units of programming and reading have to divide 8 bytes. `D` is the storage of the directory
-/// in RAM, `[DirectoryEntry; 32]` or a vector, for instance; its length is the number of entries in an image and
+/// `F` is the flash; its units of programming and reading have to divide 8 bytes. `D` is the storage of that part
+/// of the directory, `[DirectoryEntry; 32]` or a vector, for instance; its length is the number of entries in an image and
 /// has to match images that already exist. A partition takes `24 + 56 * entries` bytes plus the objects' data, each
 /// rounded up to 8 bytes.
 ///
@@ -468,7 +470,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let checksum = if self.checksums { count.checksum() } else { 0 };
         match (epoch.complete(), end, count.complete_or_checksum()) {
             (Some(epoch), Some(_), Some(count)) if count == units && metadata.id != ObjectId::INVALID => {
-                Ok(Found::Live(DirectoryEntry { metadata, epoch, start: start.value, checksum, live: true }))
+                Ok(Found::Live(Entry { metadata, epoch, start: start.value, checksum }))
             }
             _ if start.complete().is_some() && count.complete() == Some(units) => burnt(Burnt::Unchecked),
             _ => burnt(Burnt::Damaged),
@@ -532,7 +534,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
                     entry.start.saturating_add(entry.units())
                 }
                 Found::Live(entry) => {
-                    self.insert(index, entry);
+                    self.insert(index, &entry.metadata);
                     entry.start.saturating_add(entry.units())
                 }
                 Found::Burnt { end, reason } => {
@@ -565,22 +567,33 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     }
 
     /// Takes an entry into the directory in RAM; an older version of the object goes out.
-    fn insert(&mut self, index: u32, entry: DirectoryEntry) {
+    fn insert(&mut self, index: u32, metadata: &Metadata) {
         let directory = self.directory.as_mut();
-        for old in directory.iter_mut().filter(|old| old.metadata.id == entry.metadata.id) {
-            old.live = false;
+        for old in directory.iter_mut().filter(|old| old.0.id == metadata.id) {
+            *old = DirectoryEntry::EMPTY;
         }
         if let Some(slot) = directory.get_mut(to_usize(index)) {
-            *slot = entry;
+            *slot = DirectoryEntry(metadata.into());
         }
     }
 
-    fn entries(&self) -> impl Iterator<Item = &DirectoryEntry> {
-        self.directory.as_ref().iter().filter(|entry| entry.live)
+    /// The objects, with the numbers of their entries.
+    fn objects(&self) -> impl Iterator<Item = (u32, Attributes)> {
+        (0..).zip(self.directory.as_ref()).filter_map(|(index, entry)| Some((index, entry.object()?)))
     }
 
-    fn entry(&self, id: ObjectId) -> Option<&DirectoryEntry> {
-        self.entries().find(|entry| entry.metadata.id == id)
+    fn entry_number(&self, id: ObjectId) -> Result<u32, Error<F::Error>> {
+        self.objects().find(|(_, object)| object.id == id).map(|(index, _)| index).ok_or(Error::NotFound)
+    }
+
+    /// Reads the entry of an object that the directory in RAM knows.
+    fn entry(&mut self, index: u32) -> Result<Entry, Error<F::Error>> {
+        let known = self.directory.as_ref().get(to_usize(index)).and_then(DirectoryEntry::object);
+        match self.find(self.active, index)? {
+            Found::Live(entry) if known == Some(Attributes::from(&entry.metadata)) => Ok(entry),
+            // It was complete when it was mounted, or when it was written.
+            _ => Err(Error::NotVerified),
+        }
     }
 
     const fn usable(&self) -> Result<(), Error<F::Error>> {
@@ -592,7 +605,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     }
 
     /// Writes what comes before the data of an entry.
-    fn begin_entry(&mut self, side: Side, index: u32, entry: &DirectoryEntry) -> Result<(), Error<F::Error>> {
+    fn begin_entry(&mut self, side: Side, index: u32, entry: &Entry) -> Result<(), Error<F::Error>> {
         let offset = Shape::entry(index);
         let record = record::encode(&entry.metadata);
         let upper = if self.checksums { upper_with(Checksum::of(&record)) } else { MAGIC };
@@ -602,12 +615,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     }
 
     /// Writes the word that makes an entry valid.
-    fn finish_entry(
-        &mut self,
-        side: Side,
-        index: u32,
-        entry: &DirectoryEntry,
-    ) -> Result<(), Error<F::Error>> {
+    fn finish_entry(&mut self, side: Side, index: u32, entry: &Entry) -> Result<(), Error<F::Error>> {
         let upper = if self.checksums { upper_with(entry.checksum) } else { MAGIC };
         self.write_word(side, Shape::entry(index).saturating_add(16), entry.units(), upper)
     }
@@ -627,12 +635,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         Ok(())
     }
 
-    fn write_object(
-        &mut self,
-        index: u32,
-        entry: &DirectoryEntry,
-        data: &[u8],
-    ) -> Result<(), Error<F::Error>> {
+    fn write_object(&mut self, index: u32, entry: &Entry, data: &[u8]) -> Result<(), Error<F::Error>> {
         self.begin_entry(self.active, index, entry)?;
         self.write_data(self.active, entry.start, data)?;
         self.medium.commit()?;
@@ -641,12 +644,12 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     }
 
     /// Brings RAM in line with flash after writing an entry failed.
-    fn after_failed_write(&mut self, index: u32, entry: &DirectoryEntry) {
+    fn after_failed_write(&mut self, index: u32, entry: &Entry) {
         let behind = index.saturating_add(1);
         match self.find(self.active, index) {
             Ok(Found::Free) => {}
             Ok(Found::Live(found)) => {
-                self.insert(index, found);
+                self.insert(index, &found.metadata);
                 self.next_entry = behind;
                 self.next_unit = found.start.saturating_add(found.units());
             }
@@ -665,9 +668,11 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         }
     }
 
-    /// Copies an object from the active partition to the other one.
-    fn copy(&mut self, from: &DirectoryEntry, index: u32, start: u32) -> Result<(), Error<F::Error>> {
-        let to = DirectoryEntry { start, ..*from };
+    /// Copies the object of an entry of the active partition to the other one: to an entry and a unit of that. The first
+    /// unit behind it.
+    fn copy(&mut self, from: u32, to: u32, start: u32) -> Result<u32, Error<F::Error>> {
+        let (index, from) = (to, self.entry(from)?);
+        let to = Entry { start, ..from };
         let side = self.active.other();
         self.begin_entry(side, index, &to)?;
         let mut buffer = Zeroizing::new([0; CHUNK]);
@@ -688,7 +693,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         if self.checksums && checksum.get() != from.checksum {
             return Err(Error::NotVerified);
         }
-        self.finish_entry(side, index, &to)
+        self.finish_entry(side, index, &to)?;
+        Ok(start.saturating_add(to.units()))
     }
 
     /// Copies everything but `ids` to the other partition and makes that one active.
@@ -705,11 +711,10 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let mut kept = 0_u32;
         let mut unit = 0_u32;
         for index in 0..self.shape.entries {
-            let Some(&entry) = self.directory.as_ref().get(to_usize(index)) else { break };
-            if entry.live && !ids.contains(&entry.metadata.id) {
-                self.copy(&entry, kept, unit)?;
+            let Some(entry) = self.directory.as_ref().get(to_usize(index)) else { break };
+            if entry.object().is_some_and(|object| !ids.contains(&object.id)) {
+                unit = self.copy(index, kept, unit)?;
                 kept = kept.saturating_add(1);
-                unit = unit.saturating_add(entry.units());
             }
         }
         self.medium.commit()?;
@@ -723,20 +728,18 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         }
 
         let directory = self.directory.as_mut();
-        let mut unit = 0_u32;
-        let mut kept = 0_usize;
+        let mut next = 0_usize;
         for index in 0..directory.len() {
             let Some(&entry) = directory.get(index) else { break };
-            if entry.live && !ids.contains(&entry.metadata.id) {
-                if let Some(slot) = directory.get_mut(kept) {
-                    *slot = DirectoryEntry { start: unit, ..entry };
+            if entry.object().is_some_and(|object| !ids.contains(&object.id)) {
+                if let Some(slot) = directory.get_mut(next) {
+                    *slot = entry;
                 }
-                kept = kept.saturating_add(1);
-                unit = unit.saturating_add(entry.units());
+                next = next.saturating_add(1);
             }
         }
-        directory.iter_mut().skip(kept).for_each(|entry| *entry = DirectoryEntry::EMPTY);
-        self.next_entry = to_u32(kept);
+        directory.iter_mut().skip(next).for_each(|entry| *entry = DirectoryEntry::EMPTY);
+        self.next_entry = kept;
         self.next_unit = unit;
         self.active = side;
         self.epoch = epoch;
@@ -770,7 +773,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
 
     fn read_object(&mut self, id: ObjectId, offset: u16, out: &mut [u8]) -> Result<(), Error<F::Error>> {
         self.usable()?;
-        let entry = *self.entry(id).ok_or(Error::NotFound)?;
+        let index = self.entry_number(id)?;
+        let entry = self.entry(index)?;
         let length = entry.metadata.length;
         let rest = length.checked_sub(offset).filter(|&rest| rest > 0).ok_or(Error::OutOfRange)?;
         if out.len() > usize::from(rest) {
@@ -791,16 +795,16 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
     fn available(&self) -> Result<Available, Error<F::Error>> {
         self.usable()?;
         let mut entries = 0_u32;
-        let mut units = 0_u32;
-        for entry in self.entries() {
+        let mut used = 0_u32;
+        for (_, object) in self.objects() {
             entries = entries.saturating_add(1);
-            units = units.saturating_add(entry.units());
+            used = used.saturating_add(units(object.length));
         }
         let objects = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
         Ok(Available {
             size: self.shape.data_units().saturating_sub(self.next_unit).saturating_mul(UNIT),
             objects: objects(self.shape.entries.saturating_sub(self.next_entry)),
-            reclaimable_size: self.next_unit.saturating_sub(units).saturating_mul(UNIT),
+            reclaimable_size: self.next_unit.saturating_sub(used).saturating_mul(UNIT),
             reclaimable_objects: objects(self.next_entry.saturating_sub(entries)),
         })
     }
@@ -815,19 +819,22 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
         if self.next_entry >= self.shape.entries || end > self.shape.data_units() {
             return Err(Error::NoSpace);
         }
-        let entry = DirectoryEntry {
+        let epoch = match self.entry_number(metadata.id) {
+            Ok(old) => self.entry(old)?.epoch.wrapping_add(1),
+            Err(_) => 0,
+        };
+        let entry = Entry {
             metadata: Metadata { length, ..*metadata },
-            epoch: self.entry(metadata.id).map_or(0, |old| old.epoch.wrapping_add(1)),
+            epoch,
             start: self.next_unit,
             checksum: if self.checksums { Checksum::of(data) } else { 0 },
-            live: true,
         };
         let index = self.next_entry;
         if let Err(error) = self.write_object(index, &entry, data) {
             self.after_failed_write(index, &entry);
             return Err(error);
         }
-        self.insert(index, entry);
+        self.insert(index, &entry.metadata);
         self.next_entry = index.saturating_add(1);
         self.next_unit = end;
         Ok(())
@@ -843,25 +850,26 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
         result
     }
 
-    fn metadata(&self, id: ObjectId) -> Result<Metadata, Error<F::Error>> {
+    fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Error<F::Error>> {
         self.usable()?;
-        self.entry(id).map(|entry| entry.metadata).ok_or(Error::NotFound)
+        let index = self.entry_number(id)?;
+        Ok(self.entry(index)?.metadata)
     }
 
     /// As the trait says. The data of destroyed objects are erased from flash before the call returns, and so are
     /// older versions of all objects. An error of that last erasure is returned although the objects are destroyed.
     fn destroy(&mut self, ids: &[ObjectId]) -> Result<(), Error<F::Error>> {
         self.usable()?;
-        if !ids.is_empty() && !self.entries().any(|entry| ids.contains(&entry.metadata.id)) {
+        if !ids.is_empty() && !self.objects().any(|(_, object)| ids.contains(&object.id)) {
             return Ok(());
         }
         self.compact(ids)
     }
 
-    fn visit(&self, visitor: &mut dyn FnMut(&Metadata) -> ControlFlow<()>) -> Result<(), Error<F::Error>> {
+    fn visit(&self, visitor: &mut dyn FnMut(Attributes) -> ControlFlow<()>) -> Result<(), Error<F::Error>> {
         self.usable()?;
-        for entry in self.entries() {
-            if visitor(&entry.metadata).is_break() {
+        for (_, object) in self.objects() {
+            if visitor(object).is_break() {
                 break;
             }
         }

@@ -44,5 +44,5 @@ pub use error::{Error, Geometry, Unusable};
 pub use flash::Flash;
 pub use flash_store::{DirectoryEntry, FlashOptions, FlashStore};
 pub use log_store::{LogOptions, LogStore};
-pub use object_store::{Available, Listed, NoStore, ObjectStore};
+pub use object_store::{Attributes, Available, Listed, NoStore, ObjectStore};
 pub use ram_flash::{RamFlash, RamFlashError};

@@ -5,7 +5,7 @@
 //! header last.
 
 use crate::medium::{Medium, Side, is_between, newer, to_u32, to_usize};
-use crate::object_store::{Available, ObjectStore};
+use crate::object_store::{Attributes, Available, ObjectStore};
 use crate::{Error, Flash, Geometry, Unusable, record};
 use casemate_protocol::{Metadata, ObjectId};
 use core::ops::ControlFlow;
@@ -443,7 +443,7 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> ObjectStore for LogStore<F, B> {
         result
     }
 
-    fn metadata(&self, id: ObjectId) -> Result<Metadata, Error<F::Error>> {
+    fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Error<F::Error>> {
         self.usable()?;
         if id == ObjectId::INVALID {
             return Err(Error::NotFound);
@@ -469,10 +469,10 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> ObjectStore for LogStore<F, B> {
         if self.size == before { Ok(()) } else { self.commit() }
     }
 
-    fn visit(&self, visitor: &mut dyn FnMut(&Metadata) -> ControlFlow<()>) -> Result<(), Error<F::Error>> {
+    fn visit(&self, visitor: &mut dyn FnMut(Attributes) -> ControlFlow<()>) -> Result<(), Error<F::Error>> {
         self.usable()?;
         for object in self.objects() {
-            if visitor(&object.metadata).is_break() {
+            if visitor(Attributes::from(&object.metadata)).is_break() {
                 break;
             }
         }

@@ -19,6 +19,23 @@ pub struct Available {
     pub reclaimable_objects: u16,
 }
 
+/// What a store knows of an object without looking into its flash: enough to find it and to protect it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// The object's identifier.
+    pub id: ObjectId,
+    /// What may be done with the object.
+    pub flags: Flags,
+    /// Length of its data in bytes.
+    pub length: u16,
+}
+
+impl From<&Metadata> for Attributes {
+    fn from(metadata: &Metadata) -> Self {
+        Self { id: metadata.id, flags: metadata.flags, length: metadata.length }
+    }
+}
+
 /// One step of an enumeration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Listed {
@@ -64,8 +81,25 @@ pub trait ObjectStore {
     /// The metadata of an object.
     ///
     /// # Errors
+    /// [`Error::NotFound`]; [`Error::NotVerified`] if the flash no longer holds what was found when it was mounted, or
+    /// what was written since; [`Error::Flash`].
+    fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Error<Self::FlashError>>;
+
+    /// Identifier, flags and length of an object.
+    ///
+    /// # Errors
     /// [`Error::NotFound`].
-    fn metadata(&self, id: ObjectId) -> Result<Metadata, Error<Self::FlashError>>;
+    fn attributes(&self, id: ObjectId) -> Result<Attributes, Error<Self::FlashError>> {
+        let mut found = Err(Error::NotFound);
+        self.visit(&mut |object| {
+            if object.id == id && id != ObjectId::INVALID {
+                found = Ok(object);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        found
+    }
 
     /// Destroys all objects in `ids` at once; identifiers that name no object are skipped. An empty list asks for a
     /// compaction.
@@ -82,26 +116,26 @@ pub trait ObjectStore {
     fn list_next(&self, start: ObjectId) -> Result<Listed, Error<Self::FlashError>> {
         let mut listed = Listed::default();
         let mut passed = start == ObjectId::INVALID;
-        self.visit(&mut |metadata| {
+        self.visit(&mut |object| {
             if passed {
                 if listed.count == 0 {
-                    listed.id = metadata.id;
+                    listed.id = object.id;
                 }
                 listed.count = listed.count.saturating_add(1);
             }
-            passed |= metadata.id == start;
+            passed |= object.id == start;
             ControlFlow::Continue(())
         })?;
         Ok(listed)
     }
 
-    /// Shows the metadata of every object to `visitor`, in the order in which they were added, until it breaks.
+    /// Shows the attributes of every object to `visitor`, in the order in which they were added, until it breaks.
     ///
     /// # Errors
     /// [`Error::NoStore`], [`Error::Failed`].
     fn visit(
         &self,
-        visitor: &mut dyn FnMut(&Metadata) -> ControlFlow<()>,
+        visitor: &mut dyn FnMut(Attributes) -> ControlFlow<()>,
     ) -> Result<(), Error<Self::FlashError>>;
 
     /// [`add`](Self::add), compacting first if that makes room (document 02, §3.8).
@@ -128,7 +162,7 @@ pub trait ObjectStore {
     /// # Errors
     /// [`Error::Access`], and those of `add`.
     fn add_checked(&mut self, metadata: &Metadata, data: &[u8]) -> Result<(), Error<Self::FlashError>> {
-        match self.metadata(metadata.id) {
+        match self.attributes(metadata.id) {
             Ok(existing) if existing.flags.intersects(Flags::TRUSTED | Flags::NONMODIFIABLE) => {
                 return Err(Error::Access);
             }
@@ -148,7 +182,7 @@ pub trait ObjectStore {
         offset: u16,
         out: &mut [u8],
     ) -> Result<(), Error<Self::FlashError>> {
-        let result = match self.metadata(id) {
+        let result = match self.attributes(id) {
             Ok(existing) if existing.flags.intersects(Flags::TRUSTED | Flags::NONEXPORTABLE) => {
                 Err(Error::Access)
             }
@@ -167,7 +201,7 @@ pub trait ObjectStore {
     fn destroy_checked(&mut self, ids: &[ObjectId]) -> Result<(), Error<Self::FlashError>> {
         let protected = Flags::TRUSTED | Flags::NONMODIFIABLE | Flags::NONDESTROYABLE;
         for &id in ids {
-            match self.metadata(id) {
+            match self.attributes(id) {
                 Ok(existing) if existing.flags.intersects(protected) => return Err(Error::Access),
                 Ok(_) | Err(Error::NotFound) => {}
                 Err(error) => return Err(error),
@@ -188,8 +222,11 @@ impl<T: ObjectStore + ?Sized> ObjectStore for &mut T {
     fn read(&mut self, id: ObjectId, offset: u16, out: &mut [u8]) -> Result<(), Error<Self::FlashError>> {
         T::read(self, id, offset, out)
     }
-    fn metadata(&self, id: ObjectId) -> Result<Metadata, Error<Self::FlashError>> {
+    fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Error<Self::FlashError>> {
         T::metadata(self, id)
+    }
+    fn attributes(&self, id: ObjectId) -> Result<Attributes, Error<Self::FlashError>> {
+        T::attributes(self, id)
     }
     fn destroy(&mut self, ids: &[ObjectId]) -> Result<(), Error<Self::FlashError>> {
         T::destroy(self, ids)
@@ -199,7 +236,7 @@ impl<T: ObjectStore + ?Sized> ObjectStore for &mut T {
     }
     fn visit(
         &self,
-        visitor: &mut dyn FnMut(&Metadata) -> ControlFlow<()>,
+        visitor: &mut dyn FnMut(Attributes) -> ControlFlow<()>,
     ) -> Result<(), Error<Self::FlashError>> {
         T::visit(self, visitor)
     }
@@ -225,13 +262,13 @@ impl ObjectStore for NoStore {
         out.fill(0);
         Err(Error::NoStore)
     }
-    fn metadata(&self, _: ObjectId) -> Result<Metadata, Error<Infallible>> {
+    fn metadata(&mut self, _: ObjectId) -> Result<Metadata, Error<Infallible>> {
         Err(Error::NoStore)
     }
     fn destroy(&mut self, _: &[ObjectId]) -> Result<(), Error<Infallible>> {
         Err(Error::NoStore)
     }
-    fn visit(&self, _: &mut dyn FnMut(&Metadata) -> ControlFlow<()>) -> Result<(), Error<Infallible>> {
+    fn visit(&self, _: &mut dyn FnMut(Attributes) -> ControlFlow<()>) -> Result<(), Error<Infallible>> {
         Err(Error::NoStore)
     }
 }
@@ -253,12 +290,13 @@ mod tests {
             store.add_with_reclaim(&Metadata::default(), &[]).unwrap_err(),
             store.read_checked(id, 0, &mut out).unwrap_err(),
             store.metadata(id).unwrap_err(),
+            store.attributes(id).unwrap_err(),
             store.destroy_checked(&[id]).unwrap_err(),
             store.destroy(&[]).unwrap_err(),
             store.list_next(id).unwrap_err(),
         ]
         .map(|error| error.status());
-        assert_eq!(statuses, [Status::BAD_ARGUMENTS; 9]);
+        assert_eq!(statuses, [Status::BAD_ARGUMENTS; 10]);
         assert_eq!(out, [0]);
     }
 }

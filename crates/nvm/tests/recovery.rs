@@ -9,7 +9,9 @@ use casemate_nvm::{
 use casemate_protocol::{Flags, Metadata, ObjectId};
 use casemate_testkit::flash::{Effect, PowerCutFlash};
 use common::{Layout, content, metadata, pattern, plain};
+use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use proptest::prelude::*;
+use std::cell::Cell;
 
 const ENTRIES: usize = 6;
 const PLAIN: Layout = Layout::Flash { entries: ENTRIES, checksums: false };
@@ -452,6 +454,73 @@ fn checksums_guard_metadata_and_data() {
     assert_eq!(content(store).keys().copied().collect::<Vec<_>>(), [1]);
 }
 
+/// Flash of which one unit, whose offset the cell holds, can no longer be read as it was written.
+struct Aging<'c>(Ram, &'c Cell<Option<u32>>);
+
+impl ErrorType for Aging<'_> {
+    type Error = <Ram as ErrorType>::Error;
+}
+
+impl ReadNorFlash for Aging<'_> {
+    const READ_SIZE: usize = Ram::READ_SIZE;
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.0.read(offset, bytes)?;
+        let lost = self.1.get().map_or(0..0, |lost| lost..lost + 8);
+        for (at, byte) in (offset..).zip(bytes) {
+            if lost.contains(&at) {
+                *byte ^= 0x40;
+            }
+        }
+        Ok(())
+    }
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+impl NorFlash for Aging<'_> {
+    const WRITE_SIZE: usize = Ram::WRITE_SIZE;
+    const ERASE_SIZE: usize = Ram::ERASE_SIZE;
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
+        if self.1.get().is_some_and(|lost| (from..to).contains(&lost)) {
+            self.1.set(None);
+        }
+        self.0.erase(from, to)
+    }
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.0.write(offset, bytes)
+    }
+}
+
+impl Flash for Aging<'_> {}
+
+#[test]
+fn a_directory_that_ages_while_it_is_in_use() {
+    for (layout, units) in [(PLAIN, [0, 1, 2, 3]), (CHECKED, [0, 1, 2, 6])] {
+        for unit in units {
+            let lost = Cell::new(None);
+            let ram = Ram::from_image(image(layout, &[8, 20, 12]), 0xFF);
+            let mut store = layout.mount(Aging(ram, &lost)).unwrap();
+            let store = store.get();
+            let before = content(store);
+            let (id, available) = (ObjectId(2), store.available().unwrap());
+            lost.set(Some(24 + 56 + 8 * unit));
+            // What protects the object is known without the flash, the rest of it not.
+            assert_eq!(store.attributes(id).unwrap().length, 20);
+            assert_eq!(store.metadata(id), Err(Error::NotVerified));
+            assert_eq!(store.read(id, 0, &mut [1; 20]), Err(Error::NotVerified));
+            assert_eq!(store.add(&plain(2), &[1; 20]), Err(Error::NotVerified));
+            store.read(ObjectId(3), 0, &mut [0; 12]).unwrap();
+            assert_eq!(store.destroy(&[]), Err(Error::NotVerified));
+            assert_eq!(store.available().unwrap(), available, "nothing has changed");
+            store.destroy(&[id]).unwrap();
+            let mut after = before;
+            after.remove(&2);
+            assert_eq!(content(store), after, "{layout:?} {unit}");
+        }
+    }
+}
+
 #[test]
 fn a_torn_log_header_never_wins() {
     let good = image(LOG, &[10, 70]);
@@ -639,8 +708,8 @@ proptest! {
                 continue;
             };
             let mut objects = Vec::new();
-            store.get().visit(&mut |metadata| {
-                objects.push(metadata.id);
+            store.get().visit(&mut |object| {
+                objects.push(object.id);
                 std::ops::ControlFlow::Continue(())
             }).unwrap();
             for &id in &objects {

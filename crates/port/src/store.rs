@@ -1,6 +1,6 @@
 //! The object store, watched for faults of the flash under it.
 
-use casemate_nvm::{Available, Error, Listed, ObjectStore};
+use casemate_nvm::{Attributes, Available, Error, Listed, ObjectStore};
 use casemate_protocol::{Metadata, ObjectId};
 use core::cell::Cell;
 use core::fmt;
@@ -88,8 +88,13 @@ impl<S: ObjectStore> ObjectStore for WatchedStore<S> {
         self.note(false, result)
     }
 
-    fn metadata(&self, id: ObjectId) -> Result<Metadata, Error<S::FlashError>> {
-        self.note(false, self.store.metadata(id))
+    fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Error<S::FlashError>> {
+        let result = self.store.metadata(id);
+        self.note(false, result)
+    }
+
+    fn attributes(&self, id: ObjectId) -> Result<Attributes, Error<S::FlashError>> {
+        self.note(false, self.store.attributes(id))
     }
 
     fn destroy(&mut self, ids: &[ObjectId]) -> Result<(), Error<S::FlashError>> {
@@ -103,7 +108,7 @@ impl<S: ObjectStore> ObjectStore for WatchedStore<S> {
 
     fn visit(
         &self,
-        visitor: &mut dyn FnMut(&Metadata) -> ControlFlow<()>,
+        visitor: &mut dyn FnMut(Attributes) -> ControlFlow<()>,
     ) -> Result<(), Error<S::FlashError>> {
         self.note(false, self.store.visit(visitor))
     }
@@ -143,7 +148,7 @@ mod tests {
             self.fails()
         }
 
-        fn metadata(&self, _: ObjectId) -> Result<Metadata, Error<Infallible>> {
+        fn metadata(&mut self, _: ObjectId) -> Result<Metadata, Error<Infallible>> {
             self.fails()
         }
 
@@ -155,7 +160,7 @@ mod tests {
             self.fails()
         }
 
-        fn visit(&self, _: &mut dyn FnMut(&Metadata) -> ControlFlow<()>) -> Result<(), Error<Infallible>> {
+        fn visit(&self, _: &mut dyn FnMut(Attributes) -> ControlFlow<()>) -> Result<(), Error<Infallible>> {
             self.fails()
         }
 

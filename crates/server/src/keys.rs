@@ -10,7 +10,7 @@ use crate::platform::Platform;
 use crate::server::Shared;
 #[cfg(feature = "authentication")]
 use crate::users::KeyList;
-use casemate_nvm::{Error as StoreError, ObjectStore};
+use casemate_nvm::{Attributes, Error as StoreError, ObjectStore};
 use casemate_protocol::{
     ClientId, Flags, IdFeatures, KeyId, Kind, Label, Metadata, ObjectId, ObjectType, Status,
 };
@@ -128,19 +128,35 @@ impl<P: Platform> KeyStore<'_, P> {
         self.shared.store.metadata(id).map_err(|error| error.status())
     }
 
-    /// The metadata of a stored object, if there is one, and if there is a store. Wrapped and hardware keys never are.
+    /// Identifier, flags and length of a stored object.
+    ///
+    /// # Errors
+    /// NOT_FOUND, or what the store answers.
+    pub(crate) fn stored_attributes(&self, id: ObjectId) -> Result<Attributes, Status> {
+        self.shared.store.attributes(id).map_err(|error| error.status())
+    }
+
+    /// Whether an object is stored, if there is a store. Wrapped and hardware keys never are.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(crate) fn is_stored(&self, id: ObjectId) -> Result<bool, Status> {
+        if matches!(id.object_type(), ObjectType::WRAPPED | ObjectType::HARDWARE) {
+            return Ok(false);
+        }
+        match self.shared.store.attributes(id) {
+            Ok(_) => Ok(true),
+            Err(StoreError::NotFound | StoreError::NoStore) => Ok(false),
+            Err(error) => Err(error.status()),
+        }
+    }
+
+    /// The metadata of a stored object, if it [is stored](Self::is_stored).
     ///
     /// # Errors
     /// What the store answers.
     pub(crate) fn find_stored(&mut self, id: ObjectId) -> Result<Option<Metadata>, Status> {
-        if matches!(id.object_type(), ObjectType::WRAPPED | ObjectType::HARDWARE) {
-            return Ok(None);
-        }
-        match self.shared.store.metadata(id) {
-            Ok(metadata) => Ok(Some(metadata)),
-            Err(StoreError::NotFound | StoreError::NoStore) => Ok(None),
-            Err(error) => Err(error.status()),
-        }
+        if self.is_stored(id)? { self.stored(id).map(Some) } else { Ok(None) }
     }
 
     /// Stores an object, with no check of what it replaces, after a compaction if that is needed.
@@ -177,7 +193,7 @@ impl<P: Platform> KeyStore<'_, P> {
     /// Takes note that a stored key is about to be replaced or destroyed, so that other sessions drop their copies.
     fn changing(&mut self, id: ObjectId) {
         let is_key = matches!(id.object_type(), ObjectType::CRYPTO | ObjectType::SHE);
-        if is_key && !matches!(self.find_stored(id), Ok(None)) {
+        if is_key && !matches!(self.is_stored(id), Ok(false)) {
             self.shared.key_changes = self.shared.key_changes.wrapping_add(1);
         }
     }
@@ -318,7 +334,7 @@ impl<P: Platform> KeyStore<'_, P> {
             if self.permitted(candidate).is_err() {
                 continue;
             }
-            if self.cached(candidate).is_none() && self.find_stored(candidate)?.is_none() {
+            if self.cached(candidate).is_none() && !self.is_stored(candidate)? {
                 return Ok(candidate);
             }
         }
@@ -458,7 +474,7 @@ impl<P: Platform> KeyStore<'_, P> {
     /// As document 03, §8. If only the store fails, the cached key is revoked already.
     pub(crate) fn revoke(&mut self, id: ObjectId) -> Result<(), Status> {
         self.gate(id, Operation::Revoke)?;
-        let is_stored = self.find_stored(id)?.is_some();
+        let is_stored = self.is_stored(id)?;
         if is_stored && self.cached(id).is_some_and(|cached| is_stateful_private(cached.key)) {
             // Another session may have signed since: what is marked as revoked is the state that is stored now.
             self.cache(id).remove(id);

@@ -388,8 +388,8 @@ proptest! {
             server.store(|store| {
                 use casemate_nvm::ObjectStore;
                 let mut records = Vec::new();
-                store.visit(&mut |metadata| {
-                    records.push(*metadata);
+                store.visit(&mut |object| {
+                    records.push(object);
                     core::ops::ControlFlow::Continue(())
                 }).unwrap();
                 for record in records {

@@ -310,9 +310,9 @@ pub fn render_metrics<S: ObjectStore>(
     let metrics = server.platform().metrics()?;
     let (available, stored) = server.with_store(|store| {
         let (mut objects, mut bytes) = (0_u64, 0_u64);
-        let visited = store.visit(&mut |metadata| {
+        let visited = store.visit(&mut |object| {
             objects = objects.saturating_add(1);
-            bytes = bytes.saturating_add(metadata.length.into());
+            bytes = bytes.saturating_add(object.length.into());
             ControlFlow::Continue(())
         });
         (store.available().ok(), visited.is_ok().then_some((objects, bytes)))

@@ -1,6 +1,6 @@
 //! An object store that counts what happens to it.
 
-use casemate_nvm::{Available, Error, Listed, ObjectStore};
+use casemate_nvm::{Attributes, Available, Error, Listed, ObjectStore};
 use casemate_protocol::{Metadata, ObjectId};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -80,13 +80,17 @@ impl<S: ObjectStore> ObjectStore for CountedStore<S> {
         self.store.read(id, offset, out)
     }
 
-    fn metadata(&self, id: ObjectId) -> Result<Metadata, Error<S::FlashError>> {
+    fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Error<S::FlashError>> {
         self.store.metadata(id)
+    }
+
+    fn attributes(&self, id: ObjectId) -> Result<Attributes, Error<S::FlashError>> {
+        self.store.attributes(id)
     }
 
     fn destroy(&mut self, ids: &[ObjectId]) -> Result<(), Error<S::FlashError>> {
         // A store that has none of them leaves its flash alone.
-        let compacts = ids.is_empty() || ids.iter().any(|id| self.store.metadata(*id).is_ok());
+        let compacts = ids.is_empty() || ids.iter().any(|id| self.store.attributes(*id).is_ok());
         let result = self.store.destroy(ids);
         if compacts {
             self.counts.count(&self.counts.reclaims, &result);
@@ -100,7 +104,7 @@ impl<S: ObjectStore> ObjectStore for CountedStore<S> {
 
     fn visit(
         &self,
-        visitor: &mut dyn FnMut(&Metadata) -> ControlFlow<()>,
+        visitor: &mut dyn FnMut(Attributes) -> ControlFlow<()>,
     ) -> Result<(), Error<S::FlashError>> {
         self.store.visit(visitor)
     }

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Each test uses a part.
 
 use casemate_nvm::{
-    DirectoryEntry, Error, Flash, FlashOptions, FlashStore, LogOptions, LogStore, ObjectStore,
+    Attributes, DirectoryEntry, Error, Flash, FlashOptions, FlashStore, LogOptions, LogStore, ObjectStore,
 };
 use casemate_protocol::{Flags, Metadata, ObjectId};
 use std::collections::BTreeMap;
@@ -30,15 +30,15 @@ pub(crate) type Content = BTreeMap<u16, (Metadata, Vec<u8>)>;
 pub(crate) fn content<S: ObjectStore + ?Sized>(store: &mut S) -> Content {
     let mut order = Vec::new();
     store
-        .visit(&mut |metadata| {
-            order.push(*metadata);
+        .visit(&mut |object| {
+            order.push(object);
             ControlFlow::Continue(())
         })
         .unwrap();
     let mut start = ObjectId::INVALID;
-    for (index, metadata) in order.iter().enumerate() {
+    for (index, object) in order.iter().enumerate() {
         let listed = store.list_next(start).unwrap();
-        assert_eq!(listed.id, metadata.id);
+        assert_eq!(listed.id, object.id);
         assert_eq!(usize::from(listed.count), order.len() - index);
         start = listed.id;
     }
@@ -48,8 +48,10 @@ pub(crate) fn content<S: ObjectStore + ?Sized>(store: &mut S) -> Content {
     let count = order.len();
     let content: Content = order
         .into_iter()
-        .map(|metadata| {
-            assert_eq!(store.metadata(metadata.id).unwrap(), metadata);
+        .map(|object| {
+            let metadata = store.metadata(object.id).unwrap();
+            assert_eq!(Attributes::from(&metadata), object);
+            assert_eq!(store.attributes(object.id).unwrap(), object);
             let mut data = vec![0; metadata.length.into()];
             if !data.is_empty() {
                 store.read(metadata.id, 0, &mut data).unwrap();

@@ -5,7 +5,7 @@ use crate::config::Isolation;
 use crate::context::Context;
 use crate::keys::{KeyStore, is_stateful_private};
 use crate::platform::Platform;
-use casemate_nvm::ObjectStore;
+use casemate_nvm::{Attributes, ObjectStore};
 use casemate_protocol::message::nvm::{
     AddRequest, AvailableRequest, AvailableResponse, CleanupRequest, DESTROY_LIST_LENGTH, DestroyRequest,
     InitRequest, InitResponse, ListRequest, ListResponse, MetadataRequest, MetadataResponse, ReadRequest,
@@ -175,13 +175,13 @@ fn next_object<P: Platform>(
     let mut count: u16 = 0;
     keys.shared
         .store
-        .visit(&mut |metadata| {
-            if !reachable(metadata.id) {
+        .visit(&mut |object| {
+            if !reachable(object.id) {
             } else if !passed_start {
-                passed_start = metadata.id == start;
+                passed_start = object.id == start;
             } else {
                 if count == 0 {
-                    first = metadata.id;
+                    first = object.id;
                 }
                 count = count.saturating_add(1);
             }
@@ -227,7 +227,7 @@ fn destroy<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<
         }
         let mut existed = [false; DESTROY_LIST_LENGTH];
         for (existed, id) in existed.iter_mut().zip(list) {
-            *existed = keys.shared.store.metadata(*id).is_ok();
+            *existed = keys.shared.store.attributes(*id).is_ok();
             keys.drop_copies(*id);
         }
         keys.shared.store.destroy_checked(list).map_err(|error| error.status())?;
@@ -244,8 +244,8 @@ fn destroy<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<
 ///
 /// # Errors
 /// BAD_ARGUMENTS if `offset` is not before its end.
-fn clamp(metadata: &Metadata, offset: u16, length: u16) -> Result<usize, Status> {
-    let rest = metadata.length.checked_sub(offset).filter(|&rest| rest > 0);
+fn clamp(object: Attributes, offset: u16, length: u16) -> Result<usize, Status> {
+    let rest = object.length.checked_sub(offset).filter(|&rest| rest > 0);
     Ok(usize::from(rest.ok_or(Status::BAD_ARGUMENTS)?.min(length)))
 }
 
@@ -254,9 +254,9 @@ fn clamp(metadata: &Metadata, offset: u16, length: u16) -> Result<usize, Status>
 ///
 /// # Errors
 /// ACCESS if the object may not leave the server.
-pub(crate) fn check_readable(isolation: Isolation, metadata: &Metadata) -> Result<(), Status> {
-    let is_protected = metadata.flags.intersects(Flags::TRUSTED | Flags::NONEXPORTABLE);
-    let is_slot = metadata.id.object_type() == ObjectType::SHE && isolation == Isolation::Strict;
+pub(crate) fn check_readable(isolation: Isolation, object: Attributes) -> Result<(), Status> {
+    let is_protected = object.flags.intersects(Flags::TRUSTED | Flags::NONEXPORTABLE);
+    let is_slot = object.id.object_type() == ObjectType::SHE && isolation == Isolation::Strict;
     if is_protected || is_slot { Err(Status::ACCESS) } else { Ok(()) }
 }
 
@@ -273,9 +273,9 @@ fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8
                 return Err(Status::ACCESS);
             }
             context.locked(|keys| {
-                let metadata = keys.stored(id)?;
-                let length = clamp(&metadata, offset, length)?;
-                check_readable(isolation, &metadata)?;
+                let object = keys.stored_attributes(id)?;
+                let length = clamp(object, offset, length)?;
+                check_readable(isolation, object)?;
                 let data = data.get_mut(..length).unwrap_or_default();
                 keys.shared.store.read(id, offset, data).map_err(|error| error.status())?;
                 Ok(length)

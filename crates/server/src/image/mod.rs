@@ -37,7 +37,7 @@ use crate::group::certificate::{OwnChainError, verify_own_chain};
 use crate::platform::{Affinity, Platform};
 use crate::server::{Server, Shared};
 use casemate_crypto::{Driver, HashAlgorithm, Hasher, hash, wipe};
-use casemate_nvm::{Error as StoreError, ObjectStore};
+use casemate_nvm::{Attributes, Error as StoreError, ObjectStore};
 use casemate_protocol::{ClientId, Flags, Label, Metadata, ObjectId, Status};
 use core::fmt;
 
@@ -283,14 +283,14 @@ impl<P: Platform> Server<P> {
             let Shared { store, global, .. } = shared;
             let is_global = self.config().features.global_keys && id.owner() == ClientId::NONE;
             let cached = if is_global { global.get(id) } else { None };
-            let metadata = match cached {
-                Some(cached) => *cached.metadata,
-                None => store.metadata(id).map_err(|error| Fault::Object { id, status: error.status() })?,
+            let found = match cached {
+                Some(cached) => Attributes::from(cached.metadata),
+                None => store.attributes(id).map_err(|error| Fault::Object { id, status: error.status() })?,
             };
-            if !metadata.flags.contains(Flags::USAGE_VERIFY) {
+            if !found.flags.contains(Flags::USAGE_VERIFY) {
                 return Err(Fault::KeyUsage);
             }
-            let length = usize::from(metadata.length);
+            let length = usize::from(found.length);
             let out = out.get_mut(..length).ok_or(Fault::Scratch { needed: length })?;
             match cached {
                 Some(cached) => out.copy_from_slice(cached.key),
@@ -316,7 +316,7 @@ impl<P: Platform> Server<P> {
         let signature_length = self
             .with_store(|store| {
                 let failed = |error: StoreError<_>| Fault::Object { id: signature, status: error.status() };
-                let length = usize::from(store.metadata(signature).map_err(failed)?.length);
+                let length = usize::from(store.attributes(signature).map_err(failed)?.length);
                 let out = rest.get_mut(..length).ok_or(Fault::Scratch { needed: length })?;
                 store.read(signature, 0, out).map_err(failed)?;
                 Ok(length)
@@ -438,8 +438,8 @@ fn split(scratch: &mut [u8], size: usize) -> Result<(&mut [u8], &mut [u8]), Faul
 fn read_floor<S: ObjectStore>(store: &mut S, floor: ObjectId) -> Result<u32, Fault> {
     let failed = |error: StoreError<_>| Fault::Object { id: floor, status: error.status() };
     let mut version = [0; 4];
-    match store.metadata(floor) {
-        Ok(metadata) if metadata.length == 4 => store.read(floor, 0, &mut version).map_err(failed)?,
+    match store.attributes(floor) {
+        Ok(object) if object.length == 4 => store.read(floor, 0, &mut version).map_err(failed)?,
         Ok(_) => return Err(Fault::Object { id: floor, status: Status::ABORTED }),
         Err(StoreError::NotFound) => {}
         Err(error) => return Err(failed(error)),

@@ -86,10 +86,10 @@ impl<P: Platform> Server<P> {
 
     /// Reads an object of exactly the size of `out`; `false` if there is none.
     fn read_object(&self, id: ObjectId, out: &mut [u8]) -> Result<bool, UserError> {
-        let outcome = self.with_store(|store| match store.metadata(id) {
+        let outcome = self.with_store(|store| match store.attributes(id) {
             Err(StoreError::NotFound | StoreError::NoStore) => Ok(false),
             Err(error) => Err(UserError::Store(error.status())),
-            Ok(metadata) if usize::from(metadata.length) != out.len() => Err(UserError::Format(id)),
+            Ok(object) if usize::from(object.length) != out.len() => Err(UserError::Format(id)),
             Ok(_) => store.read(id, 0, out).map(|()| true).map_err(|error| UserError::Store(error.status())),
         });
         outcome.unwrap_or(Err(UserError::Lock))
@@ -314,7 +314,7 @@ impl<P: Platform> Server<P> {
                 None => {}
             }
             loaded.original =
-                self.with_store(|store| store.metadata(import::INDEX).is_ok()).ok_or(UserError::Lock)?;
+                self.with_store(|store| store.attributes(import::INDEX).is_ok()).ok_or(UserError::Lock)?;
             fresh.loaded = true;
             *table = fresh;
             Ok(loaded)

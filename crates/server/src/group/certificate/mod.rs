@@ -169,16 +169,16 @@ fn add<P: Platform>(context: &mut Context<'_, P>, root: Root, certificate: &[u8]
 fn erase<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, space: &mut [u8]) -> Result<(), Status> {
     context.check_root(id)?;
     context.locked(|keys| {
-        let metadata = match keys.stored(id) {
-            Ok(metadata) => metadata,
+        let root = match keys.stored_attributes(id) {
+            Ok(root) => root,
             Err(Status::NOT_FOUND) => return Ok(()),
             Err(status) => return Err(status),
         };
-        if metadata.flags.intersects(Flags::NONDESTROYABLE | Flags::TRUSTED) {
+        if root.flags.intersects(Flags::NONDESTROYABLE | Flags::TRUSTED) {
             return Err(Status::ACCESS);
         }
-        if metadata.flags.contains(Flags::NONMODIFIABLE) {
-            let data = space.get_mut(..usize::from(metadata.length)).ok_or(Status::ACCESS)?;
+        if root.flags.contains(Flags::NONMODIFIABLE) {
+            let data = space.get_mut(..usize::from(root.length)).ok_or(Status::ACCESS)?;
             keys.shared.store.read(id, 0, data).map_err(|error| error.status())?;
             let is_certificate = Certificate::decode(data).is_ok();
             data.fill(0);
@@ -198,11 +198,11 @@ fn erase<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, space: &mut [u
 /// # Errors
 /// NOT_FOUND, ACCESS.
 fn readable_length<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId) -> Result<u16, Status> {
-    let metadata = keys.stored(id)?;
-    if metadata.flags.intersects(Flags::NONEXPORTABLE | Flags::TRUSTED) {
+    let root = keys.stored_attributes(id)?;
+    if root.flags.intersects(Flags::NONEXPORTABLE | Flags::TRUSTED) {
         return Err(Status::ACCESS);
     }
-    Ok(metadata.length)
+    Ok(root.length)
 }
 
 fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {

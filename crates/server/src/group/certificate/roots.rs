@@ -59,8 +59,8 @@ impl<'s, P: Platform> StoredRoots<'s, P> {
                 if ids.get(..count).is_some_and(|known| known.contains(&id)) || !may_be_root(id) {
                     continue;
                 }
-                match shared.store.metadata(id) {
-                    Ok(metadata) if usize::from(metadata.length) > space.len() => {
+                match shared.store.attributes(id) {
+                    Ok(root) if usize::from(root.length) > space.len() => {
                         return Err(Status::BUFFER_SIZE);
                     }
                     Ok(_) => {
@@ -85,8 +85,8 @@ impl<'s, P: Platform> StoredRoots<'s, P> {
         let id = *self.ids.get(index).ok_or(Status::NOT_FOUND)?;
         let Self { server, space, .. } = self;
         let length = server.with_shared(|shared| {
-            let metadata = shared.store.metadata(id).map_err(|error| error.status())?;
-            let length = usize::from(metadata.length);
+            let root = shared.store.attributes(id).map_err(|error| error.status())?;
+            let length = usize::from(root.length);
             let space = space.get_mut(..length).ok_or(Status::BUFFER_SIZE)?;
             shared.store.read(id, 0, space).map_err(|error| error.status())?;
             Ok(length)

@@ -50,10 +50,10 @@ pub(super) fn read<P: Platform>(
     let isolation = context.server.config().isolation;
     context.with_dma(|context, dma| {
         context.locked(|keys| {
-            let metadata = keys.stored(id)?;
-            let wanted = clamp(&metadata, offset, length)?;
+            let object = keys.stored_attributes(id)?;
+            let wanted = clamp(object, offset, length)?;
             let to = dma.open(DmaBuffer::new(address, u64::from(length)), Access::Write)?;
-            check_readable(isolation, &metadata)?;
+            check_readable(isolation, object)?;
             let mut done: usize = 0;
             while done < wanted {
                 let part = wanted.saturating_sub(done).min(space.len());
