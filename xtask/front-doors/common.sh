@@ -23,6 +23,18 @@ attempt() {
 
 stop_children() { for child in "${children[@]}"; do kill "$child" 2>/dev/null; done; }
 pattern() { grep -q "$1" "$2" || { cat "$2"; return 1; }; }
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# Not of those that the system gives to whoever asks for any.
+free_port() {
+    python3 -c '
+import random, socket
+while True:
+    port = random.randrange(10000, 25000)
+    try:
+        socket.socket().bind(("127.0.0.1", port))
+        break
+    except OSError:
+        pass
+print(port)'
+}
 # Waits until something listens.
-listening() { for _ in $(seq 600); do (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return; sleep 0.1; done; return 1; }
+listening() { for _ in $(seq 3000); do (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return; sleep 0.1; done; return 1; }

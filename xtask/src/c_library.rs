@@ -212,7 +212,7 @@ fn try_installed(context: &Context) -> Result<String, Fault> {
     Task::new(&shared)
         .arguments([&address])
         .variable("LD_LIBRARY_PATH", prefix.join("lib"))
-        .limit(Duration::from_secs(60))
+        .limit(Duration::from_secs(300))
         .run()?;
 
     let cpp = folder.join("hello-cpp");
@@ -225,7 +225,7 @@ fn try_installed(context: &Context) -> Result<String, Fault> {
     Task::new(&cpp)
         .arguments([&address])
         .variable("LD_LIBRARY_PATH", prefix.join("lib"))
-        .limit(Duration::from_secs(60))
+        .limit(Duration::from_secs(300))
         .run()?;
 
     let project = folder.join("project");
@@ -247,7 +247,7 @@ fn try_installed(context: &Context) -> Result<String, Fault> {
     Task::new("cmake").directory(&project).arguments(["--build", "build"]).run()?;
     for name in ["hello", "hello_static"] {
         let program = project.join("build").join(name);
-        Task::new(program).arguments([&address]).limit(Duration::from_secs(60)).run()?;
+        Task::new(program).arguments([&address]).limit(Duration::from_secs(300)).run()?;
     }
     Ok("installed; found by pkg-config and CMake; shared and static library run".to_owned())
 }
@@ -299,7 +299,7 @@ pub(crate) fn cortex_m3(context: &Context) -> Result<Row, Fault> {
         .arguments(["-semihosting-config", "enable=on,target=native,chardev=output"])
         .arguments(["-serial", &format!("tcp:{}", server.address), "-kernel"])
         .arguments([&program])
-        .limit(Duration::from_secs(120))
+        .limit(Duration::from_secs(300))
         .run_reading_output();
     result?;
     if !output.contains("signed and verified") {

@@ -1,9 +1,11 @@
 //! Child processes: printed before they run, and ended when they exceed their time.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Context;
@@ -101,6 +103,35 @@ impl Task {
         (text, result)
     }
 
+    /// Runs tests: shows what they print while they run, and repeats in the error, behind its first line, what the failed
+    /// ones said.
+    pub(crate) fn run_tests(mut self) -> Result<(), String> {
+        println!("$ {}", self.shown);
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            self.command.spawn().map_err(|error| format!("`{}` did not start: {error}", self.shown))?;
+        let notes = Arc::new(Mutex::new(Vec::new()));
+        let (done, ended) = channel();
+        let pass_on = |stream: Option<Box<dyn Read + Send>>, is_output: bool| {
+            let (notes, done) = (Arc::clone(&notes), done.clone());
+            std::thread::spawn(move || {
+                if let Some(stream) = stream {
+                    watch(stream, is_output, &notes);
+                }
+                let _ = done.send(());
+            });
+        };
+        pass_on(child.stdout.take().map(|stream| Box::new(stream) as Box<_>), true);
+        pass_on(child.stderr.take().map(|stream| Box::new(stream) as Box<_>), false);
+        let result = wait(child, self.limit, &self.shown).and_then(|status| judge(status, &self.shown));
+        // Whatever a test has left running may hold the pipes; what it says is not waited for.
+        for _ in 0..2 {
+            let _ = ended.recv_timeout(Duration::from_secs(20));
+        }
+        let notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        result.map_err(|fault| [&[fault][..], &notes[..]].concat().join("\n"))
+    }
+
     /// Runs the command and returns its standard output, which is also printed, with its result.
     pub(crate) fn run_reading_output(mut self) -> (String, Result<(), String>) {
         println!("$ {}", self.shown);
@@ -133,6 +164,53 @@ fn read(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<Strin
     })
 }
 
+/// The most lines that a fault repeats.
+const MOST_NOTES: usize = 200;
+
+/// Prints the lines of a stream as they come, and keeps those that tell what failed.
+fn watch(stream: impl Read, is_output: bool, notes: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream);
+    let (mut line, mut notable) = (Vec::new(), Notable::default());
+    loop {
+        line.clear();
+        match reader.read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        if is_output {
+            print!("{text}");
+        } else {
+            eprint!("{text}");
+        }
+        let text = text.trim_end();
+        if notable.keeps(text) {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            if notes.len() < MOST_NOTES {
+                notes.push(text.to_owned());
+            }
+        }
+    }
+}
+
+/// Which lines of `cargo test` tell what failed.
+#[derive(Default)]
+struct Notable {
+    /// Whether what failed tests have printed, or the list of failed programs, is being told.
+    told: bool,
+}
+
+impl Notable {
+    fn keeps(&mut self, line: &str) -> bool {
+        if line == "failures:" || line.ends_with("targets failed:") || line.ends_with("target failed:") {
+            self.told = true;
+        } else if line.starts_with("test result: ") {
+            self.told = false;
+        }
+        self.told || line.starts_with("error") || line.starts_with("test result: FAILED")
+    }
+}
+
 fn wait(mut child: Child, limit: Duration, shown: &str) -> Result<ExitStatus, String> {
     let start = Instant::now();
     loop {
@@ -152,4 +230,39 @@ fn wait(mut child: Child, limit: Duration, shown: &str) -> Result<ExitStatus, St
 
 fn judge(status: ExitStatus, shown: &str) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("`{shown}`: {status}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A shell that says what `cargo test` says.
+    fn says(script: &str) -> Result<(), String> {
+        Task::new("sh").arguments(["-c", script]).run_tests()
+    }
+
+    #[test]
+    fn a_failed_test_is_told_again_at_the_end() {
+        let said = says(
+            "echo 'test one ... ok'; echo 'test two ... FAILED'; echo; echo failures:; echo; \
+             echo '---- two stdout ----'; echo 'it was seven'; echo; echo failures:; echo '    two'; \
+             echo 'test result: FAILED. 1 passed'; echo 'test three ... ok'; echo 'test result: ok. 1 passed'; \
+             echo 'warning: x' >&2; echo 'error: 1 target failed:' >&2; echo '    `-p one --lib`' >&2; exit 101",
+        )
+        .unwrap_err();
+        for line in ["it was seven", "    two", "test result: FAILED. 1 passed", "    `-p one --lib`"] {
+            assert!(said.lines().any(|other| other == line), "`{line}` is not in:\n{said}");
+        }
+        for line in ["ok", "warning"] {
+            assert!(!said.lines().skip(1).any(|other| other.contains(line)), "{said}");
+        }
+        assert!(said.lines().next().is_some_and(|line| line.ends_with("exit status: 101")), "{said}");
+    }
+
+    #[test]
+    fn success_says_nothing_and_a_failure_not_too_much() {
+        assert_eq!(says("echo failures:; exit 0"), Ok(()));
+        let many = says("echo failures:; i=0; while test $i -lt 300; do echo $i; i=$((i + 1)); done; exit 1");
+        assert_eq!(many.unwrap_err().lines().count(), 1 + MOST_NOTES);
+    }
 }

@@ -32,7 +32,7 @@ const PIN: &str = "1234";
 const ADMINISTRATOR_PIN: &str = "adminadmin";
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// How long the programs may take with one module.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(1800);
 /// The first Debian release with a package of pkcs11-provider, and what of it runs beside another release's files.
 const PROVIDER_SUITE: &str = "trixie";
 const PROVIDER_PACKAGES: &[&str] =
@@ -69,7 +69,7 @@ impl Server {
         let server = Self(child);
         let begun = Instant::now();
         while !socket.exists() {
-            if begun.elapsed() > Duration::from_secs(120) {
+            if begun.elapsed() > Duration::from_secs(300) {
                 return Err("casemate serve does not listen".to_owned());
             }
             thread::sleep(Duration::from_millis(20));

@@ -262,8 +262,17 @@ fn report(rows: &[Row]) -> ExitCode {
                 ("FAIL", note)
             }
         };
+        // The details of a failure come below the table.
+        let note = note.lines().next().unwrap_or_default();
         let line = format!("{:<12} {:<6} {:>7.1} s  {note}", row.name, result, row.time.as_secs_f64());
         println!("{}", line.trim_end());
+    }
+    for row in rows {
+        if let Outcome::Fail(note) = &row.outcome
+            && let Some((_, details)) = note.split_once('\n')
+        {
+            println!("\nThe failure of {}:\n{details}", row.name);
+        }
     }
     println!("\n{passed} passed, {failed} failed, {skipped} skipped");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

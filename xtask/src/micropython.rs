@@ -379,7 +379,7 @@ fn run_pairs(context: &Context, source: &Path, folder: &Path, unix: &Path) -> Re
         .filter(|test| NOT_APPLICABLE.iter().all(|(name, _)| name != test))
         .map(|test| folder.join(test))
         .collect();
-    let port = port()?;
+    let port = tools::free_port()?;
     for test in &applicable {
         make_independent(test, port)
             .map_err(|error| format!("{} cannot be changed: {error}", test.display()))?;
@@ -412,16 +412,6 @@ fn make_independent(test: &Path, port: u16) -> std::io::Result<()> {
     let text = fs::read_to_string(test)?;
     let text = text.replace(PORT, &format!("PORT = {port}")).replace(PATIENCE, "wait_for(ev.wait(), 900)");
     fs::write(test, text)
-}
-
-/// A port at which nobody listens, below those that the system gives to clients. Where the search begins differs between
-/// processes, for there may be two of this program.
-fn port() -> Result<u16, String> {
-    let start = u16::try_from(std::process::id() % 15_000).unwrap_or_default();
-    (0..1000)
-        .map(|offset| 10_000 + (start + offset) % 15_000)
-        .find(|port| std::net::TcpListener::bind(("0.0.0.0", *port)).is_ok())
-        .ok_or_else(|| "there is no free TCP port".to_owned())
 }
 
 /// One of MicroPython's programs for tests, with more patience than it has by itself.

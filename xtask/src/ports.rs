@@ -169,7 +169,7 @@ impl Drop for Running {
 fn await_or_give_up(fault: &str, is_done: impl Fn() -> bool) -> Result<(), String> {
     let start = Instant::now();
     while !is_done() {
-        if start.elapsed() > Duration::from_secs(120) {
+        if start.elapsed() > Duration::from_secs(300) {
             return Err(fault.to_owned());
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -246,7 +246,7 @@ fn netduinoplus2(context: &Context) -> Result<Row, Fault> {
         .arguments(["-M", "netduinoplus2", "-display", "none", "-monitor", "none", "-serial", "none"])
         .arguments(["-semihosting-config", "enable=on,target=native", "-kernel"])
         .arguments([suite])
-        .limit(Duration::from_secs(300))
+        .limit(Duration::from_secs(900))
         .run_reading_output();
     let conformance = summary(&output)?;
     result?;

@@ -45,6 +45,13 @@ const C_LIBRARY: &[&str] = &["--package", "casemate-capi", "--features", "panic-
 /// How long each fuzz target runs, in seconds, unless `XTASK_FUZZ_SECONDS` says otherwise.
 const FUZZ_SECONDS: u64 = 20;
 
+/// With fewer inputs a fuzz target has shown nothing.
+const FEWEST_INPUTS: u64 = 100;
+
+/// How long a fuzz target may take for one input, in seconds of the clock on the wall: what takes a tenth of a second on an idle
+/// machine does not reach it on one that is slow, is loaded and stops for a while, and what does not end reaches it.
+const INPUT_SECONDS: u64 = 60;
+
 /// A pass without a note, or the failure's text.
 fn judge(result: Result<(), String>) -> Outcome {
     match result {
@@ -85,7 +92,10 @@ pub(crate) fn unit(context: &Context, _: &[String]) -> Outcome {
     let nextest = Task::cargo(context).arguments(["nextest", "--version"]).query().is_some();
     if !nextest {
         return judge(
-            Task::cargo(context).arguments(["test", "--workspace", "--no-fail-fast"]).locked(context).run(),
+            Task::cargo(context)
+                .arguments(["test", "--workspace", "--no-fail-fast"])
+                .locked(context)
+                .run_tests(),
         );
     }
     // nextest does not run documentation tests.
@@ -93,7 +103,8 @@ pub(crate) fn unit(context: &Context, _: &[String]) -> Outcome {
         .arguments(["nextest", "run", "--workspace", "--no-fail-fast"])
         .locked(context)
         .run();
-    let examples = Task::cargo(context).arguments(["test", "--workspace", "--doc"]).locked(context).run();
+    let examples =
+        Task::cargo(context).arguments(["test", "--workspace", "--doc"]).locked(context).run_tests();
     judge(tests.and(examples))
 }
 
@@ -118,7 +129,7 @@ pub(crate) fn tls_psk(context: &Context, _: &[String]) -> Outcome {
             .arguments(["test", "--features", "tls-psk", "--package", package])
             .arguments(more)
             .locked(context)
-            .run()
+            .run_tests()
     };
     judge(
         lints
@@ -251,7 +262,7 @@ pub(crate) fn demo(context: &Context, _: &[String]) -> Outcome {
             .arguments(["run", "--release"])
             .locked(context)
             .arguments(["--", "demo"])
-            .limit(Duration::from_secs(300))
+            .limit(Duration::from_secs(900))
             .run()
     }))
 }
@@ -296,12 +307,15 @@ pub(crate) fn fuzz(context: &Context, arguments: &[String]) -> Outcome {
             Task::new(&program).arguments([input]).variable("RUST_LIBFUZZER_DEBUG_PATH", "/dev/stdout").run();
         return judge(shown.and_then(|()| Task::new(&program).arguments([input]).run()));
     }
-    let mut notes = Vec::new();
+    let (mut notes, mut faults) = (Vec::new(), Vec::new());
     for target in &chosen {
         match fuzz_one(context, target, &build.folder.join(target), seconds) {
             Ok(note) => notes.push(note),
-            Err(fault) => return Outcome::Fail(fault),
+            Err(fault) => faults.push(fault),
         }
+    }
+    if !faults.is_empty() {
+        return Outcome::Fail(faults.join("\n"));
     }
     Outcome::Pass(format!("{} ({seconds} s each, {})", notes.join(", "), build.sanitizer))
 }
@@ -369,8 +383,19 @@ fn build_fuzz_targets(context: &Context) -> Result<FuzzBuild, String> {
     })
 }
 
-/// Runs one target for a bounded time and returns how many inputs it tried.
+/// Runs one target for a bounded time, or for longer where the machine is slow, and returns how many inputs it tried.
 fn fuzz_one(context: &Context, target: &str, program: &Path, seconds: u64) -> Result<String, String> {
+    for seconds in [seconds, seconds.saturating_mul(10)] {
+        let executed = fuzz_for(context, target, program, seconds)?;
+        if executed >= FEWEST_INPUTS {
+            return Ok(format!("{target}: {executed} inputs"));
+        }
+    }
+    // A harness that rejects everything at once, or never ran, must not count as a pass.
+    Err(format!("target {target} tried fewer than {FEWEST_INPUTS} inputs, and again in ten times the time"))
+}
+
+fn fuzz_for(context: &Context, target: &str, program: &Path, seconds: u64) -> Result<u64, String> {
     let fuzz = context.root.join("fuzz");
     let corpus = fuzz.join("corpus").join(target);
     let artifacts = fuzz.join("artifacts").join(target);
@@ -382,29 +407,40 @@ fn fuzz_one(context: &Context, target: &str, program: &Path, seconds: u64) -> Re
     let mut task = Task::new(program)
         .arguments([
             format!("-max_total_time={seconds}"),
+            format!("-timeout={INPUT_SECONDS}"),
             format!("-artifact_prefix={}/", artifacts.display()),
         ])
-        .arguments(["-print_final_stats=1", "-timeout=10", "-rss_limit_mb=2048", "-verbosity=0"])
+        .arguments(["-print_final_stats=1", "-rss_limit_mb=2048", "-verbosity=0"])
         .arguments([&corpus])
-        .limit(Duration::from_secs(seconds.saturating_add(120)));
+        .limit(Duration::from_secs(seconds.saturating_add(600)));
     if seeds.is_dir() {
         task = task.arguments([&seeds]);
     }
     let (text, result) = task.run_reading_errors();
-    result.map_err(|_| {
+    result.map_err(|fault| {
+        let explained: Vec<&str> = text.lines().filter(|line| !line.starts_with("INFO: ")).take(60).collect();
         format!(
-            "target {target} found a fault: its input lies in {}; repeat it with `cargo xtask fuzz {target} INPUT`",
-            artifacts.display()
+            "target {target} found a fault: its input lies in {}; repeat it with `cargo xtask fuzz {target} INPUT`\n\
+             {fault}\n{}{}",
+            artifacts.display(),
+            explained.join("\n"),
+            inputs(&artifacts)
         )
     })?;
-    let executed = text
+    Ok(text
         .lines()
         .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
         .and_then(|number| number.trim().parse::<u64>().ok())
-        .unwrap_or(0);
-    // A harness that rejects everything at once, or never ran, must not count as a pass.
-    if executed < 100 {
-        return Err(format!("target {target} tried only {executed} inputs in {seconds} s"));
+        .unwrap_or(0))
+}
+
+/// The inputs in a folder in hexadecimal: where nothing but what was printed remains of a run, they would be lost.
+fn inputs(folder: &Path) -> String {
+    let mut text = String::new();
+    for path in entries(folder) {
+        let Ok(bytes) = fs::read(&path) else { continue };
+        text += &format!("\n{}, {} bytes: ", path.display(), bytes.len());
+        text.extend(bytes.iter().take(4096).map(|byte| format!("{byte:02x}")));
     }
-    Ok(format!("{target}: {executed} inputs"))
+    text
 }

@@ -1,6 +1,8 @@
 //! The tools that steps need beside cargo: found, or installed by package name.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use crate::Context;
@@ -264,4 +266,17 @@ pub(crate) fn cpp_compiler() -> Result<(), String> {
         return Ok(());
     }
     install(&["g++"])
+}
+
+/// A port at which nobody listens, below those that the system gives to whoever asks for any, and another one each time.
+/// Where the search begins differs between processes, for there may be two of this program.
+pub(crate) fn free_port() -> Result<u16, String> {
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 15_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or_default();
+    (0..1000)
+        .map(|_| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT)
+        .find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok())
+        .ok_or_else(|| "there is no free TCP port".to_owned())
 }

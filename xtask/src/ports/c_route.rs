@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 const PACKAGE: &str = "casemate-spc58nn";
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// Makes C source of the firmware, compiles it, runs the conformance suite in it, and has it serve a client.
 pub(super) fn row(context: &Context) -> Result<Row, Fault> {

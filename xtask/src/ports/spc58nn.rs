@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const PACKAGE: &str = "casemate-spc58nn";
 /// How long one emulation may take.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 /// What stands in for the random number generator: bytes, and where the firmware looks for them.
 const NOISE: usize = 0x10_0000;
 const NOISE_ADDRESS: &str = "0x03000000";

@@ -4,7 +4,7 @@ use super::{Fault, Row, Running, await_or_give_up, images, summary, until};
 use crate::command::Task;
 use crate::{Context, Outcome, tools};
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,7 +13,7 @@ const PACKAGE: &str = "casemate-tc3xx";
 /// The libraries' back ends for small flash.
 const RUSTFLAGS: &str = "--cfg aes_backend_soft=\"compact\" --cfg sha2_backend_soft=\"compact\"";
 /// How long one emulation may take.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// What the driving program measured in one configuration.
 struct Figures {
@@ -215,10 +215,9 @@ fn drive(
     figures(&console, &operations)
 }
 
-/// An address on this machine that nobody listens at.
+/// An address on this machine that nobody listens at, for an emulator, which cannot choose one by itself.
 pub(super) fn free_address() -> Result<String, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    listener.local_addr().map(|address| address.to_string()).map_err(|error| error.to_string())
+    tools::free_port().map(|port| format!("127.0.0.1:{port}"))
 }
 
 /// Brings together what the firmware printed of each request and which requests an operation took.
