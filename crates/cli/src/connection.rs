@@ -40,7 +40,14 @@ pub(crate) struct Connection {
     )]
     pub(crate) client: ClientId,
     /// How long to wait for the connection, and for each response
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        env = "CASEMATE_TIMEOUT",
+        default_value = "10",
+        value_parser = seconds
+    )]
     pub(crate) timeout: Duration,
     /// Log in as this user, on a server with users
     #[arg(long, global = true, value_name = "NAME", env = "CASEMATE_USER", value_parser = user_name)]

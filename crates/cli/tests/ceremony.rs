@@ -419,7 +419,7 @@ fn a_server_is_set_up_once_and_entirely() {
     assert!(said.contains("set up already"), "{said}");
     assert_eq!(fs::read(place.path("nvm")).unwrap(), before);
 
-    let server = ServerProcess::start(&place.path("nvm"), &["--users"]);
+    let server = ServerProcess::start(&place.path("nvm"), &["--users", "--pin-iterations", "1000"]);
     let alice = ["--user", "alice", "--pin-file", "@pin", "--client-id", "3"];
     place.on(&server, &[&["key", "generate", "--id", "1", "--length", "16"][..], &alice].concat()).ok();
     place.on(&server, &[&["backup", "@keys", "--kek", "0x109"][..], &alice].concat()).ok();

@@ -258,7 +258,7 @@ fn something_that_is_no_hsm_server_is_explained() {
     // And one that says nothing.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let said = run(&["info", "--timeout", "0.3", "--server", &address]).failed();
+    let said = run(&["info", "--timeout", "2", "--server", &address]).failed();
     assert!(said.contains("no response came within the request timeout"), "{said}");
 }
 

@@ -17,13 +17,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// No honest peer of these tests is too slow for it, even on a machine that does much else.
 fn options() -> ConnectionOptions {
-    ConnectionOptions { poll_interval: Duration::from_millis(10), ..ConnectionOptions::new(MAXIMUM) }
+    ConnectionOptions {
+        poll_interval: Duration::from_millis(10),
+        frame_deadline: PATIENCE,
+        write_deadline: PATIENCE,
+        ..ConnectionOptions::new(MAXIMUM)
+    }
 }
 
-/// For peers that are to be too slow.
+/// For peers that are to be too slow with a frame.
 fn strict() -> ConnectionOptions {
-    let deadline = Duration::from_millis(200);
-    ConnectionOptions { frame_deadline: deadline, write_deadline: deadline, ..options() }
+    ConnectionOptions { frame_deadline: Duration::from_millis(200), ..options() }
 }
 
 /// An echo server whose handler ends the connection on a packet that starts with `C` (without a response) or `L`
@@ -157,7 +161,7 @@ fn receive_does_not_wait() {
 
 #[test]
 fn byte_at_a_time_and_pipelined_requests_are_answered_in_order() {
-    let server = Server::start(ConnectionOptions { frame_deadline: PATIENCE, ..options() });
+    let server = Server::start(options());
     let mut raw = server.raw();
     raw.set_nodelay(true).unwrap();
     for byte in frame(b"slowly typed") {
@@ -238,13 +242,15 @@ fn a_frame_must_be_completed_in_time_even_if_bytes_keep_coming() {
 
 #[test]
 fn a_peer_that_does_not_read_is_dropped() {
-    let server = Server::start(strict());
+    let strict = ConnectionOptions { write_deadline: Duration::from_millis(200), ..options() };
+    let server = Server::start(strict);
     let mut raw = server.raw();
-    raw.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
     let request = frame(&[9; MAXIMUM]);
-    // Stops when the server's responses and our requests have filled every buffer on the way.
-    while raw.write_all(&request).is_ok() {}
+    // It writes until the server's responses and its requests have filled every buffer on the way, and the server ends the
+    // connection, however long that takes.
+    let writer = std::thread::spawn(move || while raw.write_all(&request).is_ok() {});
     assert!(matches!(server.next_ended(), Ended::ResponseNotRead));
+    writer.join().unwrap();
     server.assert_alive();
 }
 
@@ -370,8 +376,12 @@ fn a_response_too_long_for_the_buffer_is_lost_and_the_next_one_is_not() {
 
 #[test]
 fn a_server_that_dribbles_cannot_hold_the_client_beyond_its_wait() {
-    let mut client = misbehaving(|mut stream| {
-        for byte in frame(&[5; 500]) {
+    let (go_on, wait) = channel::<()>();
+    let mut client = misbehaving(move |mut stream| {
+        for (at, byte) in frame(&[5; 500]).into_iter().enumerate() {
+            if at == 400 {
+                let _ = wait.recv();
+            }
             if stream.write_all(&[byte]).is_err() {
                 return;
             }
@@ -379,9 +389,10 @@ fn a_server_that_dribbles_cannot_hold_the_client_beyond_its_wait() {
         }
     });
     let mut buffer = [0; MAXIMUM];
-    // The whole frame takes one and a half seconds and more.
+    // The whole frame takes more than a second, and is not there before we say so.
     let result = client.receive_within(&mut buffer, Duration::from_millis(100));
     assert!(matches!(result, Err(TransportError::NotReady)));
+    go_on.send(()).unwrap();
     assert_eq!(receive(&mut client).unwrap(), [5; 500]);
 }
 

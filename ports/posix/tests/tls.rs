@@ -9,8 +9,8 @@ use casemate_posix::tls::{
 use casemate_protocol::ClientId;
 use casemate_transport::{ClientTransport, TransportError};
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -274,15 +274,20 @@ fn certificates_can_be_clients() {
 #[test]
 fn a_peer_that_is_silent_slow_or_speaks_nonsense_costs_only_itself() {
     let files = Files::make("rsa:2048");
-    let server = Server::with_deadline(mutual(&files, "ca"), Duration::from_millis(1500));
-    let connect = || {
+    let still_serves = |server: &Server| {
+        let mut client =
+            server.connect(files.client(Some("client"), "ca")).map_err(|error| error.to_string())?;
+        exchange(&mut client, b"still here").map_err(|error| error.to_string())
+    };
+    let connect = |server: &Server| {
         let stream = TcpStream::connect(&server.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     };
-    let _silent = connect();
-    assert!(matches!(server.next(), Err(Ended::FrameTooSlow)));
-    let mut dribbling = connect();
+    let strict = Server::with_deadline(mutual(&files, "ca"), Duration::from_millis(1500));
+    let _silent = connect(&strict);
+    assert!(matches!(strict.next(), Err(Ended::FrameTooSlow)));
+    let mut dribbling = connect(&strict);
     let hello = [0x16, 3, 1, 2, 0];
     for byte in hello.iter().chain([1; 200].iter()) {
         if dribbling.write_all(&[*byte]).is_err() {
@@ -290,21 +295,27 @@ fn a_peer_that_is_silent_slow_or_speaks_nonsense_costs_only_itself() {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(matches!(server.next(), Err(Ended::FrameTooSlow | Ended::Broken(_))));
+    assert!(matches!(strict.next(), Err(Ended::FrameTooSlow | Ended::Broken(_))));
+    // On a slow machine an honest client too may take longer than that, so it tries again.
+    let begin = Instant::now();
+    while let Err(error) = still_serves(&strict) {
+        assert!(begin.elapsed() < PATIENCE, "{error}");
+    }
+    drop(strict);
+
+    let server = Server::start(mutual(&files, "ca"));
     for nonsense in
         [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xFF; 100], &[0x17, 3, 3, 0, 4, 1, 2, 3, 4], &[0x16; 6]]
     {
-        let mut stream = connect();
+        let mut stream = connect(&server);
         stream.write_all(nonsense).unwrap();
         let _ = stream.shutdown(Shutdown::Write);
         let _ = stream.read(&mut [0; 64]);
         assert!(matches!(server.next(), Err(Ended::Broken(_) | Ended::WithinFrame)), "{nonsense:02x?}");
     }
-    drop(connect());
+    drop(connect(&server));
     assert!(server.next().is_err());
-    assert!(
-        exchange(&mut server.connect(files.client(Some("client"), "ca")).unwrap(), b"still here").is_ok()
-    );
+    still_serves(&server).unwrap();
 }
 
 /// OpenSSL's client, which sends what it is given as one record.
@@ -357,27 +368,21 @@ fn openssl_s_client_is_answered_over_both_versions_and_without_groups() {
 fn openssl_s_server_is_understood() {
     let files = Files::make("rsa:2048");
     for version in ["-tls1_3", "-tls1_2"] {
-        // A port that is free now.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
         let mut child = Command::new("openssl")
-            .args(["s_server", "-quiet", "-rev", "-accept", &port, version])
+            .args(["s_server", "-rev", "-accept", "127.0.0.1:0", version])
             .args(["-cert", "server.pem", "-key", "server.key", "-CAfile", "ca.pem", "-Verify", "1"])
             .current_dir(files.0.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let begin = Instant::now();
-        let address = format!("127.0.0.1:{port}");
-        let mut client = loop {
-            let options = files.client(Some("client"), "ca");
-            match TlsClientTransport::connect(&address, options, MAXIMUM, PATIENCE) {
-                Ok(client) => break client,
-                Err(error) => assert!(begin.elapsed() < PATIENCE, "{error}"),
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
+        // It says where it listens.
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let address = output.find_map(|line| Some(line.strip_prefix("ACCEPT ")?.to_owned()));
+        let address = address.expect("openssl s_server listens");
+        let options = files.client(Some("client"), "ca");
+        let mut client = TlsClientTransport::connect(&address, options, MAXIMUM, PATIENCE).unwrap();
         // It answers each line with the line reversed.
         let answer = exchange(&mut client, b"a line of text\n").unwrap();
         child.kill().unwrap();

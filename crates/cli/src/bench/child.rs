@@ -100,10 +100,11 @@ impl ServerProcess {
         Ok(Some(Memory { clients: CLIENTS, idle, busy }))
     }
 
-    /// Its memory in bytes, as the operating system counts it.
+    /// Its memory in bytes, as the operating system counts it, without the pages of its program: how many of those are there
+    /// depends on what else the machine does.
     fn resident(&self) -> Option<u64> {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Rss:"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:"))?;
         let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         Some(kilobytes * 1024)
     }

@@ -635,7 +635,7 @@ pub(super) fn html(results: &Results) -> String {
     if let Some(Memory { clients, idle, busy }) = results.memory {
         let _ = write!(
             html,
-            "<h2>Memory</h2><p>With {clients} clients connected, the resident memory of the server process grew by \
+            "<h2>Memory</h2><p>With {clients} clients connected, the memory of the server process grew by \
              {} KiB for each of them. After each had filled its key cache and sent a packet of 8192 bytes, it was {} \
              KiB more than before the first one came.</p>",
             idle.div_ceil(1024),

@@ -114,7 +114,7 @@ fn memory(work: Work, turn: &Turn) -> Result<Summary> {
                 }
             }
         });
-        let outcome = prepare(over(Link::Memory(Patient(client)), packet, Duration::from_secs(10)), work, 1)
+        let outcome = prepare(over(Link::Memory(Patient(client)), packet, Duration::from_secs(120)), work, 1)
             .and_then(|mut client| {
                 let mut samples = Samples::default();
                 let (calls, time) = client.run(turn, &mut samples)?;

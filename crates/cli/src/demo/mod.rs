@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Demo {}
 
 /// How long any one request may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// The two clients.
 const ALICE: u32 = 1;
 const BOB: u32 = 2;

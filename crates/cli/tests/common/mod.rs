@@ -13,16 +13,18 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes, on a busy machine too.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than anything here takes, on a busy machine with a slow disk too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Takes away what the environment may tell the program: all of `CASEMATE_...`, and where a service reports to.
+/// Takes away what the environment may tell the program: all of `CASEMATE_...`, and where a service reports to. Commands wait
+/// for their server as long as the tests do.
 pub(crate) fn without_settings(command: &mut Command) {
     let is_setting = |name: &std::ffi::OsString| name.as_encoded_bytes().starts_with(b"CASEMATE_");
     for name in std::env::vars_os().map(|(name, _)| name).filter(is_setting) {
         command.env_remove(name);
     }
     command.env_remove("NOTIFY_SOCKET");
+    command.env("CASEMATE_TIMEOUT", PATIENCE.as_secs().to_string());
 }
 
 /// The program, with none of the caller's settings.
