@@ -73,6 +73,8 @@ typedef struct {
     mp_obj_t callback; // the context's verify_callback
     mp_obj_t key; // the context's
     mp_obj_t raised; // what the callback raised
+    uint8_t *incoming; // memory for a stream written in Python to read into, or NULL
+    size_t incoming_length;
     family_t *family; // NULL once closed
     casemate_session_t *session; // NULL once closed, or lost when memory ran out
     mp_uint_t accepted; // bytes of the program that have been encrypted, and that no write has reported yet
@@ -269,6 +271,8 @@ static void session_drop(socket_object_t *self) {
         self->session = NULL;
         casemate_session_free(session);
     }
+    self->incoming = NULL;
+    self->incoming_length = 0;
     casemate_owner_set(before);
     if (self->family != NULL) {
         // What is left, if anything, is a session to resume.
@@ -389,6 +393,27 @@ static bool flush(socket_object_t *self, int *error) {
     }
 }
 
+// The longest memory for reads that a socket keeps between them: that of one look on a microcontroller, on unix any.
+#if CASEMATE_HEAP_LIBC
+#define INCOMING_KEPT SIZE_MAX
+#else
+#define INCOMING_KEPT 512
+#endif
+
+// Memory of the collector's for a stream written in Python to read into: that of the last time, if it is long enough. A stream
+// that keeps it sees ciphertext.
+static uint8_t *incoming(socket_object_t *self, size_t length) {
+    if (self->incoming_length < length) {
+        uint8_t *data = m_malloc(length);
+        if (length > INCOMING_KEPT) {
+            return data;
+        }
+        self->incoming = data;
+        self->incoming_length = length;
+    }
+    return self->incoming;
+}
+
 // Receives once. False with an error number as above.
 static bool fill(socket_object_t *self, int *error) {
     uint8_t *room;
@@ -403,7 +428,7 @@ static bool fill(socket_object_t *self, int *error) {
     }
     mp_uint_t count;
     if (casemate_written_in_python(self->stream)) {
-        uint8_t *data = m_malloc(length);
+        uint8_t *data = incoming(self, length);
         interrupts_on(self);
         count = mp_get_stream(self->stream)->read(self->stream, data, length, error);
         interrupts_off();
