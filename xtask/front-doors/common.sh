@@ -2,6 +2,8 @@
 # environment, what is tested is another's work: its failures are told without their details, and are none of ours.
 
 export LC_ALL=C
+# An unoptimized server on a busy machine takes its time.
+export CASEMATE_TIMEOUT=120
 failures=0
 children=()
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 const PACKET: usize = 1288;
 /// The emulator is slow where it counts instructions.
-const TIMEOUT: Duration = Duration::from_secs(100);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 type Hsm = Client<Counted, Vec<u8>>;

@@ -271,6 +271,8 @@ fn use_as_client(context: &Context, command: Command, address: &str, report: &Pa
             .arguments(["run", "--quiet", "--package", "casemate-cli", "--"])
             .arguments(arguments)
             .arguments(["--server", &server])
+            // An emulated core is slow on a slow machine.
+            .variable("CASEMATE_TIMEOUT", "300")
             .limit(LIMIT)
             .run()?;
     }
