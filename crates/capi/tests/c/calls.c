@@ -89,7 +89,7 @@ static void connection(void)
     CHECK(casemate_echo(&client, (const uint8_t *)"echo", 4, echoed, &length), CASEMATE_OK);
     CHECK((long)length, 4);
     CHECK(memcmp(echoed, "echo", 4), 0);
-    CHECK(casemate_set_timeout(&client, 60000), CASEMATE_OK);
+    CHECK(casemate_set_timeout(&client, 600000), CASEMATE_OK);
     CHECK(casemate_set_affinity(&client, CASEMATE_AFFINITY_SOFTWARE), CASEMATE_OK);
     CHECK(casemate_set_affinity(&client, CASEMATE_AFFINITY_HARDWARE), CASEMATE_OK);
     CHECK(casemate_wipe(&client), CASEMATE_OK);
@@ -737,7 +737,7 @@ int main(int count, char **words)
 {
     casemate_options options = { 0 };
 
-    options.timeout_milliseconds = 60000;
+    options.timeout_milliseconds = 600000;
     if (count < 2)
         return 2;
     library();
