@@ -1,13 +1,43 @@
 //! Which servers the slots are: a configuration file, or environment variables.
 
-use crate::connection::Target;
 use casemate_client::authentication::UserName;
 use casemate_posix::TlsFiles;
 use casemate_protocol::ClientId;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fmt, fs, io};
+
+/// A server as a function: from the request packet and the space for the response to the response's length; `None` ends
+/// the connection.
+pub type Handler = Box<dyn FnMut(&[u8], &mut [u8]) -> Option<usize> + Send>;
+
+/// What makes connections to a server in the same process; `None` while there is no server.
+pub type Connector = Arc<dyn Fn() -> Option<Handler> + Send + Sync>;
+
+/// Where the server of a slot is.
+#[derive(Clone)]
+pub enum Target {
+    /// At an address.
+    Address {
+        /// As [`ClientLink::connect`](casemate_posix::ClientLink::connect) takes it.
+        server: String,
+        /// The files for addresses that begin with `tls://`.
+        tls: TlsFiles,
+    },
+    /// In the same process, for tests.
+    Local(Connector),
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { server, .. } => f.write_str(server),
+            Self::Local(_) => f.write_str("in this process"),
+        }
+    }
+}
 
 /// One slot: a server, and who to be there.
 #[derive(Debug, Clone)]

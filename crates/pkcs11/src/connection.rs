@@ -1,44 +1,12 @@
 //! Connections to a server, each with its session there.
 
-use crate::config::SlotOptions;
+use crate::config::{Handler, SlotOptions, Target};
 use crate::error::Error;
 use casemate_client::Client;
-use casemate_posix::{ClientLink, LinkError, LinkOptions, MonotonicClock, TlsFiles};
+use casemate_posix::{ClientLink, LinkError, LinkOptions, MonotonicClock};
 use casemate_protocol::{Header, MAX_DATA_LENGTH};
 use casemate_transport::{ClientTransport, Loopback, TransportError};
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// A server as a function: from the request packet and the space for the response to the response's length; `None` ends
-/// the connection.
-pub type Handler = Box<dyn FnMut(&[u8], &mut [u8]) -> Option<usize> + Send>;
-
-/// What makes connections to a server in the same process; `None` while there is no server.
-pub type Connector = Arc<dyn Fn() -> Option<Handler> + Send + Sync>;
-
-/// Where the server of a slot is.
-#[derive(Clone)]
-pub enum Target {
-    /// At an address.
-    Address {
-        /// As [`ClientLink::connect`] takes it.
-        server: String,
-        /// The files for addresses that begin with `tls://`.
-        tls: TlsFiles,
-    },
-    /// In the same process, for tests.
-    Local(Connector),
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address { server, .. } => f.write_str(server),
-            Self::Local(_) => f.write_str("in this process"),
-        }
-    }
-}
 
 /// The way to a server.
 pub(crate) enum Link {

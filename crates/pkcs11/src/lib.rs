@@ -25,7 +25,9 @@ mod creation;
 mod driver;
 mod error;
 pub mod ffi;
+mod home;
 mod keys;
+mod lock;
 mod mechanism;
 mod module;
 mod object;
@@ -35,7 +37,7 @@ mod token;
 mod wrapping;
 
 pub use attributes::Attribute;
-pub use connection::{Connector, Handler, Target};
+pub use config::{Connector, Handler, Target};
 pub use cryptoki_sys;
 pub use error::{Error, Result};
 pub use mechanism::{Mechanism, Parameter};

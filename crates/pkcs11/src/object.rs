@@ -1,9 +1,9 @@
 //! Objects of a token: where they are, and what their attributes are.
 
 use crate::attributes::Attributes;
+use crate::home::SessionKey;
 use crate::keys::{Kind, PublicKey};
 use crate::record::Record;
-use crate::token::SessionKey;
 use casemate_protocol::{ClientId, Flags, Metadata};
 use cryptoki_sys::*;
 

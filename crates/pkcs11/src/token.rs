@@ -14,7 +14,9 @@ use crate::config::SlotOptions;
 use crate::connection::{Connection, Hsm};
 use crate::driver::driver;
 use crate::error::{Error, Result, fail};
+use crate::home::{Home, SessionKey};
 use crate::keys::{Kind, MAX_ENCODING, PublicKey};
+use crate::lock::lock;
 use crate::object::{self, Location, Object, Place};
 use crate::record::Record;
 use casemate_client::authentication::{Credential, Permissions, UserId, UserName};
@@ -26,9 +28,8 @@ use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{Flags, Group, KeyId, Label, Metadata, ObjectId, ObjectType, Status};
 use cryptoki_sys::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -44,11 +45,6 @@ const ABSENT: Duration = Duration::from_secs(1);
 /// The largest record.
 const MAX_RECORD: usize = 65_535;
 
-/// Locks. What a panic left behind is whole: nothing here is changed in steps that a panic could part.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// As whom somebody is logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -62,56 +58,6 @@ struct Login {
     role: Role,
     /// Nothing on a server without users.
     credential: Option<(UserName, Zeroizing<Vec<u8>>)>,
-}
-
-/// A connection for session keys.
-pub(crate) struct Home {
-    connection: Mutex<Connection>,
-    numbers: Mutex<BTreeSet<u8>>,
-    /// Whether the home is given up: its keys are of no use any more, and the connection ends with the last of them, and
-    /// with it what its cache holds.
-    ends: AtomicBool,
-}
-
-impl Home {
-    fn new(connection: Connection) -> Self {
-        Self { connection: Mutex::new(connection), numbers: Mutex::default(), ends: AtomicBool::new(false) }
-    }
-
-    /// The connection, for whoever works with a key on it.
-    ///
-    /// # Errors
-    /// `CKR_KEY_HANDLE_INVALID` if the home is given up.
-    fn connection(&self) -> Result<MutexGuard<'_, Connection>> {
-        let connection = lock(&self.connection);
-        if self.ends.load(Ordering::Acquire) { fail(CKR_KEY_HANDLE_INVALID) } else { Ok(connection) }
-    }
-}
-
-/// A key in the cache of a home. It leaves the cache with the last copy of this.
-#[derive(Clone)]
-pub(crate) struct SessionKey(Arc<HeldKey>);
-
-struct HeldKey {
-    home: Arc<Home>,
-    id: KeyId,
-}
-
-impl Drop for HeldKey {
-    fn drop(&mut self) {
-        if self.home.ends.load(Ordering::Acquire) {
-            return;
-        }
-        // A key that cannot be dropped is dropped with its connection.
-        let _ = lock(&self.home.connection).hsm().key_evict(self.id);
-        lock(&self.home.numbers).remove(&self.id.number());
-    }
-}
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionKey({})", self.0.id)
-    }
 }
 
 /// The objects that are known.
@@ -303,23 +249,21 @@ impl Token {
         let mut attempt = |home: &Arc<Home>| {
             let mut connection = home.connection()?;
             let id = work(connection.hsm())?;
-            lock(&home.numbers).insert(id.number());
-            drop(connection);
-            Ok(SessionKey(Arc::new(HeldKey { home: Arc::clone(home), id })))
+            Ok(home.keep(id))
         };
-        if let Some(SessionKey(held)) = beside {
-            return attempt(&held.home);
+        if let Some(key) = beside {
+            return attempt(key.home());
         }
         let homes = lock(&self.homes).clone();
         for home in &homes {
-            if not.is_some_and(|number| lock(&home.numbers).contains(&number)) {
+            if not.is_some_and(|number| home.holds(number)) {
                 continue;
             }
             match attempt(home) {
                 Err(Error::Code(CKR_DEVICE_MEMORY)) => {}
-                Err(_) if home.ends.load(Ordering::Acquire) => {}
+                Err(_) if home.is_given_up() => {}
                 Err(error) if error.is_lost_connection() => {
-                    lock(&home.connection).give_up();
+                    home.any_connection().give_up();
                     lock(&self.homes).retain(|other| !Arc::ptr_eq(home, other));
                 }
                 outcome => return outcome,
@@ -334,16 +278,16 @@ impl Token {
         };
         let outcome = attempt(&home);
         let Err(error) = outcome else { return outcome };
-        if home.ends.load(Ordering::Acquire) {
+        if home.is_given_up() {
             return fail(CKR_USER_NOT_LOGGED_IN);
         }
-        let mut connection = lock(&home.connection);
+        let mut connection = home.any_connection();
         if error.is_lost_connection() {
             connection.give_up();
         }
         // A key that fits nowhere must not leave a home behind each time, unless somebody else has moved in.
-        if lock(&home.numbers).is_empty() {
-            home.ends.store(true, Ordering::Release);
+        if home.is_empty() {
+            home.give_up();
             lock(&self.homes).retain(|other| !Arc::ptr_eq(&home, other));
         }
         drop(connection);
@@ -363,9 +307,7 @@ impl Token {
             Location::Token(Place::Key(number)) => {
                 self.with(|hsm| work(hsm, Key::Id(KeyId(u16::from(*number)))))
             }
-            Location::Session(_, Some(SessionKey(held))) => {
-                work(held.home.connection()?.hsm(), Key::Id(held.id))
-            }
+            Location::Session(_, Some(key)) => work(key.home().connection()?.hsm(), Key::Id(key.id())),
             _ => fail(CKR_KEY_HANDLE_INVALID),
         };
         outcome.map_err(|error| match error {
@@ -391,7 +333,7 @@ impl Token {
             Some(_) => return fail(CKR_KEY_HANDLE_INVALID),
             None => (None, None),
         };
-        let base_id = base_number.map(|number| KeyId(u16::from(number))).or(beside.map(|key| key.0.id));
+        let base_id = base_number.map(|number| KeyId(u16::from(number))).or(beside.map(SessionKey::id));
         let mut learnt = None;
         match residence {
             Residence::Session(session) => {
@@ -423,12 +365,11 @@ impl Token {
                 let number = self.free_number(ObjectType::CRYPTO)?;
                 let (metadata, more) = match beside {
                     // What a session's key yields begins on the same connection.
-                    Some(SessionKey(held)) => {
-                        let hidden = lock(&held.home.numbers).contains(&number);
-                        if hidden {
+                    Some(key) => {
+                        if key.home().holds(number) {
                             return fail(CKR_DEVICE_MEMORY);
                         }
-                        finish(held.home.connection()?.hsm(), number)?
+                        finish(key.home().connection()?.hsm(), number)?
                     }
                     None => self.with(|hsm| finish(hsm, number))?,
                 };
@@ -560,7 +501,7 @@ impl Token {
         drop(steady);
         self.drop_idle(false);
         // With the connections, the keys of sessions end too, and nothing of the token can be seen any more.
-        homes.iter().for_each(|home| home.ends.store(true, Ordering::Release));
+        homes.iter().for_each(|home| home.give_up());
         let mut ended = Vec::new();
         let mut table = lock(&self.table);
         table.objects.retain(|_, object| {
@@ -637,7 +578,7 @@ impl Token {
         let id = connection.hsm().login(name, Credential::Pin(old))?;
         // Nobody works with a session's key until its connection is logged in again.
         let homes = if logged_in.is_some() { lock(&self.homes).clone() } else { Vec::new() };
-        let mut held: Vec<_> = homes.iter().map(|home| lock(&home.connection)).collect();
+        let mut held: Vec<_> = homes.iter().map(|home| home.any_connection()).collect();
         connection.hsm().user_set_credential(id, old, Credential::Pin(new)).map_err(|error| {
             match error.status() {
                 Some(Status::BAD_ARGUMENTS) => Error::Code(CKR_PIN_INVALID),
@@ -656,11 +597,11 @@ impl Token {
                 if Error::from(error).is_lost_connection() {
                     connection.give_up();
                 }
-                home.ends.store(true, Ordering::Release);
+                home.give_up();
             }
         }
         drop(held);
-        lock(&self.homes).retain(|home| !home.ends.load(Ordering::Acquire));
+        lock(&self.homes).retain(|home| !home.is_given_up());
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.drop_idle(true);
         Ok(())
