@@ -1,7 +1,7 @@
 //! The structures and numbers that C knows, and what Rust makes of them.
 
 use crate::failure::Failure;
-use crate::ffi::{Parameter, Span, StateOf};
+use crate::ffi::{ByValue, Parameter, Span, StateOf};
 use crate::status::Own;
 use casemate_client::she::SlotFlags;
 use casemate_client::stateful::Stateful;
@@ -567,6 +567,9 @@ impl From<CustomMessage> for CustomData {
         Self { kind: message.custom_type(), reserved: 0, data }
     }
 }
+
+impl ByValue for PairKind {}
+impl ByValue for SharedBuffer {}
 
 impl From<SharedBuffer> for DmaBuffer {
     fn from(buffer: SharedBuffer) -> Self {

@@ -14,6 +14,7 @@
 
 mod link;
 mod object;
+mod panic;
 mod parameter;
 mod space;
 
@@ -24,13 +25,14 @@ pub(crate) use object::{HsmClient, Object, Session, enter, open, release};
 #[cfg(test)]
 pub(crate) use parameter::KeyArgument;
 pub(crate) use parameter::{
-    Array, ArrayOut, ArrayOutOptional, Buffer, Bytes, Flag, Fresh, In, Memory, Named, Numbers16, Numbers32,
-    Optional, OptionalIn, Out, Output, Parameter, Span, State, StateOf, Text, TextOut, Transform,
+    Array, ArrayOut, ArrayOutOptional, Buffer, ByValue, Bytes, Flag, Fresh, In, Memory, Named, Numbers16,
+    Numbers32, Optional, OptionalIn, Out, Output, Parameter, Span, State, StateOf, Text, TextOut, Transform,
 };
 pub(crate) use space::SharedSpace;
 
 use crate::failure::Outcome;
 use crate::status::Own;
+use panic::contained;
 
 /// What is known of a call besides its code: for the header.
 #[cfg(test)]
@@ -287,17 +289,4 @@ pub(crate) fn guard(spans: &[[Span; 2]], work: impl FnOnce() -> Outcome) -> i32 
         Some(Err(failure)) => failure.status(),
         None => Own::INTERNAL.0,
     }
-}
-
-/// The outcome of `work`, or nothing if it panicked.
-#[cfg(feature = "std")]
-fn contained<R>(work: impl FnOnce() -> R) -> Option<R> {
-    // What a panic leaves half done is the caller's buffers, and a client that is not entered again.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok()
-}
-
-/// The outcome of `work`; a panic stops the program.
-#[cfg(not(feature = "std"))]
-fn contained<R>(work: impl FnOnce() -> R) -> Option<R> {
-    Some(work())
 }

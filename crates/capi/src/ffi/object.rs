@@ -1,10 +1,10 @@
 //! The memory of a client: made by the functions that open one, entered by every call, given back by
 //! `casemate_release`.
 
-use super::link::{AnyClock, Link, Options};
+use super::link::{AnyClock, Hooks, Link, Options};
+use super::panic::contained;
 use super::parameter::{Named, Span, StateOf, are_apart};
 use super::space::SharedSpace;
-use super::{Hooks, contained};
 use crate::failure::{Failure, Outcome};
 use crate::status::Own;
 use casemate_client::Client;

@@ -2,7 +2,6 @@
 
 use crate::failure::{Failure, LinkFailure, Outcome};
 use crate::status::Own;
-use crate::types::{PairKind, SharedBuffer};
 use casemate_client::{Error, Key};
 use casemate_protocol::{KeyId, ObjectId};
 use core::ffi::{c_char, c_int};
@@ -251,34 +250,27 @@ impl Parameter for Key<'_> {
     }
 }
 
-/// Structures that C passes by value.
-macro_rules! by_value {
-    ($($type:ty => $value:ty;)*) => {$(
-        impl Parameter for $type {
-            type Raw = $type;
-            type Second = ();
-            type Third = ();
-            type Value<'a> = $value;
+/// A structure that C passes by value.
+pub(crate) trait ByValue: Named + Copy {}
 
-            unsafe fn spans(_: $type, (): (), (): ()) -> [Span; 2] {
-                [Span::NONE; 2]
-            }
+impl<T: ByValue> Parameter for T {
+    type Raw = T;
+    type Second = ();
+    type Third = ();
+    type Value<'a> = T;
 
-            unsafe fn take<'a>(value: $type, (): (), (): ()) -> Result<Self::Value<'a>, Failure> {
-                Ok(value.into())
-            }
+    unsafe fn spans(_: T, (): (), (): ()) -> [Span; 2] {
+        [Span::NONE; 2]
+    }
 
-            #[cfg(test)]
-            fn declare(name: &str, _: &str, _: &str) -> std::string::String {
-                std::format!("{} {name}", <$type>::NAME)
-            }
-        }
-    )*};
-}
+    unsafe fn take<'a>(value: T, (): (), (): ()) -> Result<Self::Value<'a>, Failure> {
+        Ok(value)
+    }
 
-by_value! {
-    SharedBuffer => SharedBuffer;
-    PairKind => PairKind;
+    #[cfg(test)]
+    fn declare(name: &str, _: &str, _: &str) -> std::string::String {
+        std::format!("{} {name}", T::NAME)
+    }
 }
 
 /// Bytes that are read.
