@@ -1,6 +1,6 @@
 //! X25519 and Ed25519 (document 05, §5 and §6).
 
-use super::{
+use super::common::{
     ANY_USAGE, AgreementKeys, Slots, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load,
     wants,
 };

@@ -1,6 +1,7 @@
 //! Public-key messages whose data lies in client memory (document 05, §6.4, §7.5, §8 and §10). The data is copied as a
 //! whole before it is used: a signature over a message that changes while it is computed can give the key away.
 
+use super::common::{Slots, Wanted, evict_after, label, wants};
 #[cfg(feature = "curve25519")]
 use super::curve25519;
 #[cfg(feature = "ml-dsa")]
@@ -9,7 +10,6 @@ use super::ml_dsa;
 use super::ml_kem;
 #[cfg(feature = "hash-signatures")]
 use super::stateful;
-use super::{Slots, Wanted, evict_after, wants};
 use crate::context::Context;
 use crate::group::crypto::{Operation, append};
 use crate::memory::{Access, Dma};
@@ -23,7 +23,7 @@ use casemate_protocol::message::crypto_dma::{
     SignatureDmaResponse, VerifyDmaResponse,
 };
 use casemate_protocol::message::public_key::{algorithm, option, sub_algorithm};
-use casemate_protocol::{DmaBuffer, KeyId, Label, Layout, ObjectType, Status};
+use casemate_protocol::{DmaBuffer, KeyId, Layout, ObjectType, Status};
 
 /// Runs the operation that `operation.algorithm` names.
 pub(crate) fn public_key<P: Platform>(
@@ -159,11 +159,6 @@ struct Delivery {
     private_does_not_fit: Status,
     /// What a buffer gets that is too small for the public half of a cached key.
     public_does_not_fit: Status,
-}
-
-/// The label of a new key, which must not claim to be longer than labels are.
-pub(super) fn label(label: Label, length: u32) -> Result<Label, Status> {
-    if length > 24 { Err(Status::BAD_ARGUMENTS) } else { Ok(label.truncated(length)) }
 }
 
 impl Delivery {

@@ -1,6 +1,6 @@
 //! Elliptic curves: key generation, ECDSA, ECDH, public points (document 05, §4).
 
-use super::{
+use super::common::{
     ANY_USAGE, AgreementKeys, Slots, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load,
     wants,
 };

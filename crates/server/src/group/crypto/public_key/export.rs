@@ -1,10 +1,10 @@
 //! The public half of a stored key (document 03, §6.5 and §12.3).
 
+use super::common::encoding_status;
 #[cfg(feature = "curve25519")]
 use super::curve25519;
 #[cfg(feature = "elliptic-curves")]
 use super::elliptic_curve;
-use super::encoding_status;
 #[cfg(feature = "ml-dsa")]
 use super::ml_dsa;
 #[cfg(feature = "ml-kem")]

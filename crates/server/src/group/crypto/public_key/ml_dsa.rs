@@ -1,6 +1,6 @@
 //! ML-DSA (document 05, §7). The stored key says which parameter set it is of; the level in a message does not count.
 
-use super::{Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use super::common::{Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};

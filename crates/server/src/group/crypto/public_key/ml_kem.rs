@@ -1,6 +1,6 @@
 //! ML-KEM (document 05, §8). Keys are stored raw; the level in a message must be the key's.
 
-use super::{Slots, Wanted, deliver_key, evict_after, load, wants};
+use super::common::{Slots, Wanted, deliver_key, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};

@@ -1,6 +1,6 @@
 //! RSA: key generation and the raw operations (document 05, §3). Padding is the client's affair.
 
-use super::{ANY_USAGE, Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use super::common::{ANY_USAGE, Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::{KeyBytes, Operation};

@@ -5,8 +5,7 @@
 //! what is stored is still what was read, and otherwise everything begins anew. So two sessions with one key get different
 //! one-time keys, and a loss of power can cost one but never repeat one.
 
-use super::dma::label;
-use super::{evict_after, wants};
+use super::common::{evict_after, label, wants};
 use crate::context::Context;
 use crate::group::crypto::Operation;
 use crate::keys::{NewKey, STATEFUL_REVOKED};
