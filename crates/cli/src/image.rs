@@ -129,7 +129,7 @@ enum MethodName {
     /// RSASSA-PKCS1-v1_5 with SHA-256; in a header, either form
     #[value(name = "rsa-2048")]
     Rsa2048,
-    /// The same with a bare digest, as the original wants it for raw images
+    /// The same with a bare digest, as wolfHSM wants it for raw images
     #[value(name = "rsa-2048-bare")]
     Rsa2048Bare,
     #[value(name = "rsa-4096")]

@@ -34,8 +34,8 @@ use clap::{Parser, Subcommand};
 use std::io;
 use std::process::ExitCode;
 
-/// A hardware security module as software: a server that keeps keys and uses them, and hands out
-/// only those that are marked as exportable; and the client that asks it.
+/// A hardware security module as software: a server that keeps keys and uses them, and never hands
+/// out one that is marked as nonexportable; and the client that asks it.
 ///
 /// It speaks the protocol of wolfHSM 1.5, so its server takes wolfHSM's clients, and its client
 /// commands work on wolfHSM's servers.

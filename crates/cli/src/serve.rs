@@ -40,14 +40,14 @@ use zeroize::Zeroizing;
 ///
 /// Runs a server until it is told to stop (Ctrl-C or SIGTERM).
 ///
-/// Clients of the original and of this program can use it over TCP, TLS and shared memory, and those of this program
+/// Clients of wolfHSM and of this program can use it over TCP, TLS and shared memory, and those of this program
 /// over Unix-domain sockets too; over several of them at once if several are given. What was stored is on disk before
 /// the client gets its answer, so neither a stop nor a crash loses a committed key.
 ///
 /// The protocol itself neither encrypts nor authenticates: whoever reaches a TCP port can claim to be any client. Use
 /// the loopback address, a network where everybody is trusted, a Unix-domain socket, or TLS.
 ///
-/// Sizes default to those of the original's example server.
+/// Sizes default to those of wolfHSM's example server.
 ///
 /// With --config, options can stand in a TOML file: `nvm = "keys.image"`, `unix = ["/run/a.sock"]`, `users = true`. What the
 /// command line says replaces what the file says.
@@ -68,7 +68,7 @@ pub(crate) struct Serve {
     /// Where to keep objects: a file, which is made if it does not exist, or `ram`, which is lost at the end
     #[arg(long, value_name = "FILE|ram", required = true)]
     nvm: PathBuf,
-    /// Largest payload of a packet in bytes; clients of the original must be built with the same number
+    /// Largest payload of a packet in bytes; clients of wolfHSM must be built with the same number
     #[arg(long, value_name = "BYTES", default_value = "8192", value_parser = data_length)]
     data_length: usize,
     #[command(flatten)]
@@ -353,13 +353,13 @@ struct Cache {
 enum IsolationChoice {
     /// Nothing: no client reaches another one's keys or counters
     Strict,
-    /// As in the original: anything that goes through raw object identifiers
+    /// As with wolfHSM's server: anything that goes through raw object identifiers
     Original,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum CertificateChoice {
-    /// What the original demands: see docs/certificates.md
+    /// What wolfHSM demands: see docs/certificates.md
     Original,
     /// More: keyCertSign, roots marked as authorities, RSA from 2048 bits, dates and issuers of attribute certificates
     Strict,

@@ -191,7 +191,7 @@ enum Update {
         #[arg(long, value_parser = clap::value_parser!(u32).range(0..=0x0FFF_FFFF))]
         counter: u32,
         /// Flags of the standard, separated by commas: write-protection, boot-protection, debugger-protection,
-        /// key-usage, wildcard. Servers of the original read two of them otherwise; for these write
+        /// key-usage, wildcard. Servers of wolfHSM read two of them otherwise; for these write
         /// original-write-protect and original-wildcard
         #[arg(long, value_name = "LIST", default_value = "none", value_parser = update_flags)]
         flags: UpdateFlags,

@@ -13,8 +13,9 @@ use std::path::PathBuf;
 
 /// Stateful hash-based signatures: LMS, HSS, XMSS and XMSS^MT
 ///
-/// A key makes a limited number of signatures, and the server stores its new state before a signature leaves. Messages
-/// and signatures lie in memory that client and server share, so the server's address must be one of shared memory:
+/// A key makes a limited number of signatures, and the server stores its new state before a
+/// signature leaves. Messages and signatures lie in memory that client and server share, so the
+/// server's address must be one of shared memory:
 ///
 ///   casemate serve --nvm keys.image --shm hsm
 ///

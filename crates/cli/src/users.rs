@@ -39,7 +39,7 @@ pub(crate) struct UserOptions {
     /// Do not seal: whoever can write the object store's file can then make itself an administrator
     #[arg(long, requires = "users", conflicts_with = "device_key")]
     no_device_key: bool,
-    /// Take over the users of an object store that the original's server has used. PINs stay valid
+    /// Take over the users of an object store that wolfHSM's server has used. PINs stay valid
     #[arg(long, requires = "users")]
     import_users: bool,
     /// What a PIN costs whoever guesses: iterations of PBKDF2
@@ -56,7 +56,7 @@ pub(crate) struct UserOptions {
     /// gains nothing. Each login then writes twice
     #[arg(long, requires = "users")]
     count_logins_first: bool,
-    /// Let a user with a list of keys use others too, as the original does
+    /// Let a user with a list of keys use others too, as wolfHSM does
     #[arg(long, requires = "users")]
     ignore_key_lists: bool,
     /// Whether users can log in with a certificate
@@ -70,7 +70,7 @@ enum CertificateLogins {
     Off,
     /// Over TLS, with the certificate that the client has shown and proven there
     Tls,
-    /// Always, as in the original: whoever has seen a user's certificate can log in with it
+    /// Always, as with wolfHSM: whoever has seen a user's certificate can log in with it
     Replayable,
 }
 
