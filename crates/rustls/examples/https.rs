@@ -1,7 +1,7 @@
 //! An HTTPS server whose private key is in an HSM: `https ADDRESS KEY CERTIFICATE LISTEN`, for instance
 //!
 //! ```text
-//! cargo run -p casemate-rustls --features hsm --example https -- unix:///run/hsm.sock 5 web.pem 127.0.0.1:4433
+//! cargo run -p casemate-rustls --features hsm --example https -- unix:///tmp/hsm.sock 5 web.pem 127.0.0.1:4433
 //! ```
 //!
 //! ADDRESS is the HSM server's, KEY the number of client 12's key, CERTIFICATE a PEM file with its certificate. It answers
