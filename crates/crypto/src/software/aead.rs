@@ -1,5 +1,7 @@
 //! AES-GCM and AES-CCM.
 
+#[cfg(feature = "gcm")]
+use super::aes::in_place_mut;
 #[cfg(any(feature = "ccm", feature = "gcm"))]
 use super::aes::{Encryptor, in_place};
 #[cfg(feature = "ccm")]
@@ -25,7 +27,8 @@ impl<R> Aead for Software<R> {
         tag: &mut [u8],
     ) -> Result<(), Error> {
         let encryptor = Encryptor::new(key);
-        let mut gcm = Gcm::new(in_place(&encryptor)?, iv, data.len(), tag.len())?;
+        let mut gcm = Gcm::new(in_place(&encryptor)?, iv, data.len(), tag.len());
+        let gcm = in_place_mut(&mut gcm)?;
         gcm.crypt(data);
         let full = gcm.tag(aad, data)?;
         tag.iter_mut().zip(full).for_each(|(target, byte)| *target = byte);
@@ -35,7 +38,8 @@ impl<R> Aead for Software<R> {
     #[cfg(feature = "gcm")]
     fn gcm_open(&self, key: &[u8], iv: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), Error> {
         let encryptor = Encryptor::new(key);
-        let mut gcm = Gcm::new(in_place(&encryptor)?, iv, data.len(), tag.len())?;
+        let mut gcm = Gcm::new(in_place(&encryptor)?, iv, data.len(), tag.len());
+        let gcm = in_place_mut(&mut gcm)?;
         let mut full = Secret::new(gcm.tag(aad, data)?);
         let expected = full.get_mut(..tag.len()).ok_or(Error::TagLength)?;
         if !constant_time_equal(expected, tag) {

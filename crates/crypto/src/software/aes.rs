@@ -32,6 +32,12 @@ pub(crate) fn in_place<T>(made: &Result<T, Error>) -> Result<&T, Error> {
     made.as_ref().map_err(|error| *error)
 }
 
+/// As [`in_place`], to change.
+#[cfg(feature = "gcm")]
+pub(crate) fn in_place_mut<T>(made: &mut Result<T, Error>) -> Result<&mut T, Error> {
+    made.as_mut().map_err(|error| *error)
+}
+
 impl Encryptor {
     #[cfg_attr(aes_backend_soft = "compact", inline(never))]
     pub(crate) fn new(key: &[u8]) -> Result<Self, Error> {

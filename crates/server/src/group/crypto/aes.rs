@@ -1,6 +1,6 @@
 //! AES in CBC, ECB, CTR and GCM mode (document 04, §5).
 
-use super::{KeyBytes, Operation, append, place};
+use super::{KeyBytes, Operation, append, in_place, place};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::keys::Usage;
@@ -53,7 +53,8 @@ pub(super) fn cbc<P: Platform>(
     let (request, tail) =
         CbcRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = aes_key(context, request.encrypt, request.key, tails.key)?;
+    let key = aes_key(context, request.encrypt, request.key, tails.key);
+    let key = in_place(&key)?;
     check_cbc_length(request.encrypt, tails.input.len())?;
     let mut iv = tails.iv;
     let (data, rest) = place(operation.out, CbcResponse::SIZE, tails.input)?;
@@ -72,7 +73,8 @@ pub(super) fn ecb<P: Platform>(
     let (request, tail) =
         EcbRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = aes_key(context, request.encrypt, request.key, tails.key)?;
+    let key = aes_key(context, request.encrypt, request.key, tails.key);
+    let key = in_place(&key)?;
     check_ecb_length(tails.input.len())?;
     let (data, _) = place(operation.out, EcbResponse::SIZE, tails.input)?;
     let driver = context.crypto(operation.affinity);
@@ -105,7 +107,8 @@ pub(super) fn ctr<P: Platform>(
     let (request, tail) =
         CtrRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = aes_key(context, request.encrypt, request.key, tails.key)?;
+    let key = aes_key(context, request.encrypt, request.key, tails.key);
+    let key = in_place(&key)?;
     let mut state = ctr_state(tails.counter, tails.keystream, request.unused)?;
     let (data, rest) = place(operation.out, CtrResponse::SIZE, tails.input)?;
     let driver = context.crypto(operation.affinity);
@@ -139,7 +142,8 @@ pub(super) fn gcm<P: Platform>(
     if encrypt && rest.len() < tag_length {
         return Err(Status::BAD_ARGUMENTS);
     }
-    let key = aes_key(context, request.encrypt, request.key, tails.key)?;
+    let key = aes_key(context, request.encrypt, request.key, tails.key);
+    let key = in_place(&key)?;
     check_gcm_lengths(tails.iv, tag_length)?;
     let driver = context.crypto(operation.affinity);
     let tag_length = if encrypt {

@@ -128,6 +128,14 @@ impl<const N: usize> KeyBytes<N> {
     }
 }
 
+/// What was loaded, in its place: moving a key out of its `Result` would take the stack for two.
+const fn in_place<const N: usize>(loaded: &Result<KeyBytes<N>, Status>) -> Result<&KeyBytes<N>, Status> {
+    match loaded {
+        Ok(key) => Ok(key),
+        Err(status) => Err(*status),
+    }
+}
+
 /// Copies `input` to a place in the response where an operation then works on it.
 fn place<'o>(out: &'o mut [u8], offset: usize, input: &[u8]) -> Result<(&'o mut [u8], &'o mut [u8]), Status> {
     let rest = out.get_mut(offset..).ok_or(Status::BAD_ARGUMENTS)?;

@@ -155,7 +155,14 @@ const fn ed25519_status(error: CryptoError) -> Status {
     }
 }
 
-fn decode_ed25519(bytes: &SmallKeyBytes) -> Result<Ed25519Key, Status> {
+/// The key that a message names. Not inlined: the room for its encoding is given back before the curve is computed with.
+#[inline(never)]
+fn load_ed25519<P: Platform>(
+    context: &mut Context<'_, P>,
+    key: u32,
+    usage: Usage,
+) -> Result<Ed25519Key, Status> {
+    let bytes: SmallKeyBytes = load(context, key, usage)?;
     Ed25519Key::decode(bytes.as_slice()).map_err(|error| match error {
         EncodingError::Missing => Status::CRYPTO_ARGUMENT,
         error => encoding_status(error),
@@ -171,8 +178,7 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     mode: Ed25519Mode<'_>,
     obtain: impl FnOnce(&mut Context<'c, P>) -> Result<&'m [u8], Status>,
 ) -> Result<[u8; 64], Status> {
-    let bytes: SmallKeyBytes = load(context, key, Usage::All(Flags::USAGE_SIGN))?;
-    let key = decode_ed25519(&bytes)?;
+    let key = load_ed25519(context, key, Usage::All(Flags::USAGE_SIGN))?;
     let message = obtain(context)?;
     let driver = context.crypto(affinity);
     let seed = key.seed.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?;
@@ -191,8 +197,7 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     mode: Ed25519Mode<'_>,
     obtain: impl FnOnce(&mut Context<'c, P>) -> Result<(&'m [u8], &'m [u8]), Status>,
 ) -> Result<(), Status> {
-    let bytes: SmallKeyBytes = load(context, key, Usage::All(Flags::USAGE_VERIFY))?;
-    let key = decode_ed25519(&bytes)?;
+    let key = load_ed25519(context, key, Usage::All(Flags::USAGE_VERIFY))?;
     let (signature, message) = obtain(context)?;
     let signature: &[u8; 64] = signature.try_into().map_err(|_| Status::CRYPTO_ARGUMENT)?;
     let driver = context.crypto(affinity);

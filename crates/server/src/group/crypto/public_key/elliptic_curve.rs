@@ -6,7 +6,7 @@ use super::common::{
 };
 use crate::context::Context;
 use crate::error::crypto_status;
-use crate::group::crypto::{KeyBytes, Operation};
+use crate::group::crypto::{KeyBytes, Operation, in_place};
 use crate::keys::Usage;
 use crate::platform::Platform;
 use casemate_crypto::encoding::{
@@ -94,8 +94,9 @@ pub(super) fn sign<P: Platform>(
         EcdsaSignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let digest = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let bytes: EcKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_SIGN))?;
-        let key = decode(&bytes)?;
+        let bytes: Result<EcKeyBytes, Status> = load(context, request.key, Usage::All(Flags::USAGE_SIGN));
+        let bytes = in_place(&bytes)?;
+        let key = decode(bytes)?;
         check_digest(digest)?;
         let private = key.private.ok_or(Status::ECC_ARGUMENT)?;
         let mut signature = [0; Curve::MAX_POINT];
@@ -129,8 +130,9 @@ pub(super) fn verify<P: Platform>(
         EcdsaVerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let bytes: EcKeyBytes = load(context, request.key, Usage::All(Flags::USAGE_VERIFY))?;
-        let key = decode(&bytes)?;
+        let bytes: Result<EcKeyBytes, Status> = load(context, request.key, Usage::All(Flags::USAGE_VERIFY));
+        let bytes = in_place(&bytes)?;
+        let key = decode(bytes)?;
         check_digest(tails.message)?;
         let driver = context.crypto(operation.affinity);
         let mut buffer = [0; Curve::MAX_POINT];
@@ -184,10 +186,12 @@ pub(super) fn agree<P: Platform>(
     let EcdhRequest { options, private_key, public_key, flags, key, label } = request;
     let keys = AgreementKeys { options, private_key, public_key };
     let result = (|| {
-        let own: EcKeyBytes = load(context, private_key, Usage::All(Flags::USAGE_DERIVE))?;
-        let own = decode(&own)?;
-        let peer: EcKeyBytes = load(context, public_key, ANY_USAGE)?;
-        let peer = decode(&peer)?;
+        let own: Result<EcKeyBytes, Status> = load(context, private_key, Usage::All(Flags::USAGE_DERIVE));
+        let own = in_place(&own)?;
+        let own = decode(own)?;
+        let peer: Result<EcKeyBytes, Status> = load(context, public_key, ANY_USAGE);
+        let peer = in_place(&peer)?;
+        let peer = decode(peer)?;
         let private = own.private.filter(|_| own.curve == peer.curve).ok_or(Status::ECC_ARGUMENT)?;
         let driver = context.crypto(operation.affinity);
         let mut buffer = [0; Curve::MAX_POINT];
@@ -222,8 +226,9 @@ pub(super) fn make_public<P: Platform>(
     let (request, _) =
         EcMakePublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let bytes: EcKeyBytes = load(context, request.key, ANY_USAGE)?;
-        let key = decode(&bytes)?;
+        let bytes: Result<EcKeyBytes, Status> = load(context, request.key, ANY_USAGE);
+        let bytes = in_place(&bytes)?;
+        let key = decode(bytes)?;
         let mut buffer = [0; Curve::MAX_POINT];
         let public = computed_public(context.crypto(operation.affinity), &key, &mut buffer)?;
         let (head, tail) =
@@ -245,8 +250,9 @@ pub(super) fn check_public<P: Platform>(
         EcCheckPublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let theirs = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let bytes: EcKeyBytes = load(context, request.key, ANY_USAGE)?;
-        let key = decode(&bytes)?;
+        let bytes: Result<EcKeyBytes, Status> = load(context, request.key, ANY_USAGE);
+        let bytes = in_place(&bytes)?;
+        let key = decode(bytes)?;
         let driver = context.crypto(operation.affinity);
         let mut buffer = [0; Curve::MAX_POINT];
         let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
