@@ -42,11 +42,8 @@ pub(super) fn load_key<P: Platform>(
         let driver = surroundings.driver();
         // Checks and write are one: the key store stays locked.
         let proof = surroundings.keys(|keys| {
-            let Accepted { update, new_key, metadata } =
-                accept(keys, driver, options.rules, (state, &uid), &messages, slots)?;
-            let proof = update.prove(driver, &uid, &new_key).map_err(crypto_status)?;
-            keys.set_slot(metadata, &new_key).map_err(|_| Status::SHE_KEY_UPDATE_ERROR)?;
-            Ok(proof)
+            let accepted = accept(keys, driver, options.rules, (state, &uid), &messages, slots);
+            prove_and_store(keys, driver, &uid, accepted.as_ref().map_err(|status| *status)?)
         });
         // Also the record of a refusal names the slot that was to be loaded.
         surroundings.names(slots[0]);
@@ -102,6 +99,19 @@ fn accept<P: Platform>(
         SlotLabel { counter: update.counter.get(), flags: SlotFlags::from_update(update.flags.bits()) };
     let metadata = Metadata { label: label.into_label(&old.label), ..old };
     Ok(Accepted { update, new_key, metadata })
+}
+
+/// What an accepted LOAD_KEY does: the proof, then the change. Not inlined: as [`accept`].
+#[inline(never)]
+fn prove_and_store<P: Platform>(
+    keys: &mut KeyStore<'_, P>,
+    driver: &dyn Driver,
+    uid: &Uid,
+    Accepted { update, new_key, metadata }: &Accepted,
+) -> Result<UpdateProof, Status> {
+    let proof = update.prove(driver, uid, new_key).map_err(crypto_status)?;
+    keys.set_slot(*metadata, new_key).map_err(|_| Status::SHE_KEY_UPDATE_ERROR)?;
+    Ok(proof)
 }
 
 /// LOAD_PLAIN_KEY.
