@@ -384,8 +384,13 @@ fn run_pairs(context: &Context, source: &Path, folder: &Path, unix: &Path) -> Re
         make_independent(test, port)
             .map_err(|error| format!("{} cannot be changed: {error}", test.display()))?;
     }
-    let (output, result) = runner(context, source, "run-multitests.py", unix)
-        .arguments(["-i", "micropython", "-i", "micropython"])
+    // From 1.27 on it is told otherwise what to run.
+    let program = "run-multitests.py";
+    let text = fs::read_to_string(source.join("tests").join(program)).unwrap_or_default();
+    let instance = if text.contains("--test-instance") { ["-t", "unix"] } else { ["-i", "micropython"] };
+    let (output, result) = runner(context, source, program, unix)
+        .arguments(instance)
+        .arguments(instance)
         .arguments(&applicable)
         .run_reading_output();
     let said = |test: &str| {
