@@ -284,12 +284,12 @@ fn a_peer_that_is_silent_slow_or_speaks_nonsense_costs_only_itself() {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     };
-    let strict = Server::with_deadline(mutual(&files, "ca"), Duration::from_millis(1500));
+    let strict = Server::with_deadline(mutual(&files, "ca"), Duration::from_secs(3));
     let _silent = connect(&strict);
     assert!(matches!(strict.next(), Err(Ended::FrameTooSlow)));
     let mut dribbling = connect(&strict);
     let hello = [0x16, 3, 1, 2, 0];
-    for byte in hello.iter().chain([1; 200].iter()) {
+    for byte in hello.iter().chain([1; 400].iter()) {
         if dribbling.write_all(&[*byte]).is_err() {
             break;
         }
@@ -299,7 +299,7 @@ fn a_peer_that_is_silent_slow_or_speaks_nonsense_costs_only_itself() {
     // On a slow machine an honest client too may take longer than that, so it tries again.
     let begin = Instant::now();
     while let Err(error) = still_serves(&strict) {
-        assert!(begin.elapsed() < PATIENCE, "{error}");
+        assert!(begin.elapsed() < 10 * PATIENCE, "{error}");
     }
     drop(strict);
 
