@@ -294,8 +294,10 @@ pub enum Ended {
     ByPeer,
     /// The peer closed it in the middle of a frame.
     WithinFrame,
-    /// The handler asked for it.
+    /// The handler asked for it, without a response.
     ByHandler,
+    /// The handler said that its response was the last, as to a client that asks to close the connection.
+    LastResponse,
     /// Too many connections have its client identifier.
     ClientLimit,
     /// The stop flag was set.
@@ -322,6 +324,7 @@ impl fmt::Display for Ended {
             Self::ByPeer => f.write_str("the peer closed the connection"),
             Self::WithinFrame => f.write_str("the peer closed the connection in the middle of a frame"),
             Self::ByHandler => f.write_str("the server closed the connection"),
+            Self::LastResponse => f.write_str("closed in good order"),
             Self::ClientLimit => {
                 f.write_str("turned away, the limit for connections of one client identifier is reached")
             }
@@ -512,7 +515,7 @@ impl Connection {
             if is_last {
                 self.permit = None;
                 self.stream.end();
-                return Ended::ByHandler;
+                return Ended::LastResponse;
             }
             waiting_since = None;
             allowed = self.options.idle_deadline;

@@ -313,7 +313,7 @@ fn the_handler_ends_connections() {
     client.send(b"Last one").unwrap();
     client.send(b"one too many").unwrap();
     assert_eq!(receive(&mut client).unwrap(), b"Last one");
-    assert!(matches!(server.next_ended(), Ended::ByHandler));
+    assert!(matches!(server.next_ended(), Ended::LastResponse));
 }
 
 #[test]
