@@ -12,6 +12,7 @@
 //! the machine can, unless [`AuditOptions::sync`] is set. A write that fails stops nothing: the record is counted as
 //! lost, and the next one that can be written is preceded by a line that says how many are missing.
 
+use crate::locked::LockedFile;
 use casemate_crypto::{Error as CryptoError, Hash, HashAlgorithm, Mac, Random, Software, hash};
 use casemate_server::audit::Record;
 use std::fmt::{self, Write as _};
@@ -74,7 +75,7 @@ impl fmt::Debug for AuditFile {
 }
 
 struct State {
-    file: File,
+    file: LockedFile,
     size: u64,
     /// The number of the next line.
     next: u64,
@@ -188,18 +189,17 @@ pub fn numbered(path: &Path, number: u32) -> PathBuf {
     name.into()
 }
 
-fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<LockedFile> {
     let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
     }
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process writes records to it"))
+    LockedFile::try_new(file).map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            io::Error::new(io::ErrorKind::ResourceBusy, "another process writes records to it")
         }
-        Err(TryLockError::Error(error)) => Err(error),
-    }
+        TryLockError::Error(error) => error,
+    })
 }
 
 impl State {

@@ -3,6 +3,7 @@
 //! The file is the raw image, with no header: the bytes of partition 0, then those of partition 1 (document 02, §2.3).
 //! Images of wolfHSM's NVM tool and of its file flash can be used, and the reverse.
 
+use crate::locked::LockedFile;
 use casemate_nvm::Flash;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use std::ffi::OsString;
@@ -41,7 +42,7 @@ impl Default for FileFlashOptions {
 /// commit may be lost or torn.
 #[derive(Debug)]
 pub struct FileFlash {
-    file: File,
+    file: LockedFile,
     path: PathBuf,
     image: Zeroizing<Vec<u8>>,
     erased_byte: u8,
@@ -345,7 +346,7 @@ impl Flash for FileFlash {
 }
 
 /// Opens or creates the file and locks it.
-fn acquire(path: &Path, size: u64, erased_byte: u8) -> Result<File, FileFlashProblem> {
+fn acquire(path: &Path, size: u64, erased_byte: u8) -> Result<LockedFile, FileFlashProblem> {
     let mut last = io::Error::other("it keeps being replaced");
     for _ in 0..ATTEMPTS {
         // Asked before opening: opening a pipe or a device can have effects.
@@ -369,7 +370,7 @@ fn acquire(path: &Path, size: u64, erased_byte: u8) -> Result<File, FileFlashPro
             }
             Err(error) => return Err(system("open it for reading and writing")(error)),
         };
-        lock(&file)?;
+        let file = lock(file)?;
         // The name may have got another file since; the lock would then protect the wrong one.
         let ours = file.metadata().map_err(system("read its size"))?;
         match fs::metadata(path) {
@@ -380,8 +381,8 @@ fn acquire(path: &Path, size: u64, erased_byte: u8) -> Result<File, FileFlashPro
     Err(system("open it")(last))
 }
 
-fn lock(file: &File) -> Result<(), FileFlashProblem> {
-    file.try_lock().map_err(|error| match error {
+fn lock(file: File) -> Result<LockedFile, FileFlashProblem> {
+    LockedFile::try_new(file).map_err(|error| match error {
         TryLockError::WouldBlock => FileFlashProblem::InUse,
         TryLockError::Error(source) => system("lock it")(source),
     })
@@ -390,7 +391,7 @@ fn lock(file: &File) -> Result<(), FileFlashProblem> {
 /// Creates the file, or returns `None` if the name is taken by now.
 ///
 /// It is filled under another name, made durable, locked, and only then given its own name.
-fn create(path: &Path, size: u64, erased_byte: u8) -> Result<Option<File>, FileFlashProblem> {
+fn create(path: &Path, size: u64, erased_byte: u8) -> Result<Option<LockedFile>, FileFlashProblem> {
     let name = path.file_name().ok_or(FileFlashProblem::NotAFile)?;
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -400,17 +401,17 @@ fn create(path: &Path, size: u64, erased_byte: u8) -> Result<Option<File>, FileF
     let result = (|| {
         fill(&file, size, erased_byte).map_err(system("fill it"))?;
         file.sync_all().map_err(system("make it durable"))?;
-        lock(&file)?;
+        let file = lock(file)?;
         if !give_name(&draft, path).map_err(system("create it"))? {
-            return Ok(false);
+            return Ok(None);
         }
         let entry = File::open(directory).and_then(|directory| directory.sync_all());
         entry.map_err(system("make its directory entry durable"))?;
-        Ok(true)
+        Ok(Some(file))
     })();
     // A second name if the first one was given, an unfinished file if not. (Or already renamed, then nothing.)
     let _ = fs::remove_file(&draft);
-    Ok(result?.then_some(file))
+    result
 }
 
 /// A new file in the directory whose name nobody else uses.

@@ -18,6 +18,7 @@ pub mod flash;
 pub mod hardware_keys;
 mod leaves;
 mod link;
+mod locked;
 mod mapping;
 pub mod metrics;
 mod patient;
