@@ -136,19 +136,24 @@ impl<P: Platform> KeyStore<'_, P> {
         self.shared.store.attributes(id).map_err(|error| error.status())
     }
 
+    /// Identifier, flags and length of a stored object, if there is a store. Wrapped and hardware keys are never stored.
+    fn find_stored_attributes(&self, id: ObjectId) -> Result<Option<Attributes>, Status> {
+        if matches!(id.object_type(), ObjectType::WRAPPED | ObjectType::HARDWARE) {
+            return Ok(None);
+        }
+        match self.shared.store.attributes(id) {
+            Ok(attributes) => Ok(Some(attributes)),
+            Err(StoreError::NotFound | StoreError::NoStore) => Ok(None),
+            Err(error) => Err(error.status()),
+        }
+    }
+
     /// Whether an object is stored, if there is a store. Wrapped and hardware keys never are.
     ///
     /// # Errors
     /// What the store answers.
     pub(crate) fn is_stored(&self, id: ObjectId) -> Result<bool, Status> {
-        if matches!(id.object_type(), ObjectType::WRAPPED | ObjectType::HARDWARE) {
-            return Ok(false);
-        }
-        match self.shared.store.attributes(id) {
-            Ok(_) => Ok(true),
-            Err(StoreError::NotFound | StoreError::NoStore) => Ok(false),
-            Err(error) => Err(error.status()),
-        }
+        Ok(self.find_stored_attributes(id)?.is_some())
     }
 
     /// The metadata of a stored object, if it [is stored](Self::is_stored).
@@ -200,21 +205,21 @@ impl<P: Platform> KeyStore<'_, P> {
 
     // ----- finding keys -----
 
-    /// The metadata of a key, cached or stored, and whether the cached copy is committed.
-    fn find(&mut self, id: ObjectId) -> Result<(Metadata, bool), Status> {
+    /// What is known of a key, cached or stored, without a look into flash, and whether the cached copy is committed.
+    fn find(&self, id: ObjectId) -> Result<(Attributes, bool), Status> {
         if let Some(cached) = self.cached(id) {
-            return Ok((*cached.metadata, cached.committed));
+            return Ok((cached.metadata.into(), cached.committed));
         }
-        self.find_stored(id)?.map(|metadata| (metadata, false)).ok_or(Status::NOT_FOUND)
+        self.find_stored_attributes(id)?.map(|attributes| (attributes, false)).ok_or(Status::NOT_FOUND)
     }
 
-    /// The metadata of a key, cached or stored.
+    /// Identifier, flags and length of a key, cached or stored.
     ///
     /// # Errors
     /// BAD_ARGUMENTS, ACCESS, NOT_FOUND.
-    pub(crate) fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Status> {
+    pub(crate) fn attributes(&mut self, id: ObjectId) -> Result<Attributes, Status> {
         self.named(id)?;
-        self.find(id).map(|(metadata, _)| metadata)
+        self.find(id).map(|(attributes, _)| attributes)
     }
 
     /// Whether a key is in the cache.
@@ -257,19 +262,16 @@ impl<P: Platform> KeyStore<'_, P> {
     }
 
     /// The policy on an existing key (document 03, §4).
-    fn gate(&mut self, id: ObjectId, operation: Operation) -> Result<Metadata, Status> {
+    fn gate(&mut self, id: ObjectId, operation: Operation) -> Result<(), Status> {
         self.named(id)?;
-        let (metadata, committed) = self.find(id)?;
+        let (attributes, committed) = self.find(id)?;
         let protection = match operation {
             Operation::Replace => Flags::NONMODIFIABLE,
             Operation::Evict if !committed => Flags::NONMODIFIABLE | Flags::NONDESTROYABLE,
             Operation::Export => Flags::NONEXPORTABLE,
             Operation::Evict | Operation::ExportPublic | Operation::Commit | Operation::Revoke => Flags::NONE,
         };
-        if metadata.flags.intersects(protection | Flags::TRUSTED) {
-            return Err(Status::ACCESS);
-        }
-        Ok(metadata)
+        if attributes.flags.intersects(protection | Flags::TRUSTED) { Err(Status::ACCESS) } else { Ok(()) }
     }
 
     /// Brings a stored key into the cache.
@@ -384,7 +386,7 @@ impl<P: Platform> KeyStore<'_, P> {
         let id = new.id;
         let length = u16::try_from(new.length).map_err(|_| Status::BAD_ARGUMENTS)?;
         match self.gate(id, Operation::Replace) {
-            Ok(_) | Err(Status::NOT_FOUND) => {}
+            Ok(()) | Err(Status::NOT_FOUND) => {}
             Err(status) => return Err(status),
         }
         let metadata =
@@ -559,7 +561,7 @@ impl<P: Platform> KeyStore<'_, P> {
     pub(crate) fn place_stateful(&mut self, id: ObjectId, length: usize) -> Result<ObjectId, Status> {
         let id = self.assign(id, length)?;
         match self.gate(id, Operation::Replace) {
-            Ok(_) | Err(Status::NOT_FOUND) => {}
+            Ok(()) | Err(Status::NOT_FOUND) => {}
             Err(status) => return Err(status),
         }
         if id.object_type() == ObjectType::WRAPPED { Err(Status::ABORTED) } else { Ok(id) }

@@ -40,12 +40,12 @@ impl<P: Platform> KeyStore<'_, P> {
         if id.object_type() == ObjectType::HARDWARE {
             return self.hardware_kek(id);
         }
-        let metadata = self.metadata(id)?;
-        Usage::All(Flags::USAGE_WRAP).check(metadata.flags)?;
-        if must_be_trusted && !metadata.flags.contains(Flags::TRUSTED) {
+        let attributes = self.attributes(id)?;
+        Usage::All(Flags::USAGE_WRAP).check(attributes.flags)?;
+        if must_be_trusted && !attributes.flags.contains(Flags::TRUSTED) {
             return Err(Status::ACCESS);
         }
-        if !matches!(metadata.length, 16 | 24 | 32) {
+        if !matches!(attributes.length, 16 | 24 | 32) {
             return Err(Status::CRYPTO_ARGUMENT);
         }
         let mut bytes = Secret::<32>::zero();

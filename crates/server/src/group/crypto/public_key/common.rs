@@ -42,7 +42,7 @@ pub(super) fn load<P: Platform, const N: usize>(
         // The usage that it lacks comes before what it is.
         Err(Status::NO_SPACE) => context.locked(|keys| {
             let id = keys.resolve(key, ObjectType::CRYPTO);
-            usage.check(keys.metadata(id)?.flags)?;
+            usage.check(keys.attributes(id)?.flags)?;
             Err(Status::ASN_PARSE)
         }),
         Ok(bytes) if bytes.as_slice().is_empty() => Err(Status::BAD_ARGUMENTS),
