@@ -49,14 +49,8 @@ impl fmt::Display for DeviceKeyError {
     }
 }
 
-impl std::error::Error for DeviceKeyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::File(_, error) => Some(error),
-            _ => None,
-        }
-    }
-}
+// No source: the text has it already.
+impl std::error::Error for DeviceKeyError {}
 
 /// A new device key from the operating system's random numbers.
 ///

@@ -154,14 +154,8 @@ impl fmt::Display for FileFlashError {
     }
 }
 
-impl std::error::Error for FileFlashError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.problem {
-            FileFlashProblem::System { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
+// No source: the text has it already.
+impl std::error::Error for FileFlashError {}
 
 impl NorFlashError for FileFlashError {
     fn kind(&self) -> NorFlashErrorKind {
