@@ -3,13 +3,10 @@
 
 #![no_main]
 
-use casemate_crypto::{Random, Software};
+use casemate_crypto::{NoRandom, Software};
 use casemate_x509::{AttributeCertificate, Certificate, Hooks, NoHooks, Policy, Verifier};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
-
-struct NoRandom;
-impl Random for NoRandom {}
 
 /// Remembers every signature.
 #[derive(Default)]

@@ -6,7 +6,7 @@
 
 use arbitrary::Arbitrary;
 use casemate_crypto::she::{Counter, KeyNumber, KeyUpdate, UpdateFlags};
-use casemate_crypto::{Random, Software};
+use casemate_crypto::{NoRandom, Software};
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::she::{SlotFlags, SlotLabel, action};
 use casemate_protocol::{Metadata, ObjectId};
@@ -15,9 +15,6 @@ use casemate_testkit::server::{VirtualOptions, VirtualServer};
 use libfuzzer_sys::fuzz_target;
 
 const UID: [u8; 15] = [7; 15];
-
-struct NoRandom;
-impl Random for NoRandom {}
 
 #[derive(Arbitrary, Debug)]
 struct Update {

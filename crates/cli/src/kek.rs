@@ -2,7 +2,7 @@
 
 use crate::value::{Permissions, byte, read_file, write_file};
 use anyhow::{Result, bail, ensure};
-use casemate_crypto::{Entropy, Random, Software, cmac, constant_time_equal};
+use casemate_crypto::{Entropy, NoRandom, Software, cmac, constant_time_equal};
 use casemate_posix::entropy::OsEntropy;
 use casemate_protocol::ClientId;
 use std::path::{Path, PathBuf};
@@ -32,10 +32,6 @@ pub(crate) fn place(text: &str) -> Result<Place, String> {
         number => Ok(Place { owner, number }),
     }
 }
-
-struct NoRandom;
-
-impl Random for NoRandom {}
 
 /// Makes a part, random bytes of the operating system in a new file, and returns its check value.
 pub(crate) fn make_part(path: &Path, length: usize) -> Result<String> {

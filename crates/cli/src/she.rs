@@ -8,7 +8,7 @@ use casemate_client::she::{LoadKeyMessages, SecureBoot, SlotFlags, SlotLabel, sl
 use casemate_crypto::she::{
     Counter, KeyNumber, KeyUpdate, UpdateFlags, UpdateMessages, UpdateProof, WILDCARD_UID, boot_mac_header,
 };
-use casemate_crypto::{Error as CryptoError, Random, Software, cmac};
+use casemate_crypto::{Error as CryptoError, NoRandom, Software, cmac};
 use casemate_protocol::ClientId;
 use clap::{Args, Subcommand, ValueEnum};
 use std::io::{self, IsTerminal, Read};
@@ -387,10 +387,6 @@ fn flag_text(flags: UpdateFlags) -> String {
 fn slot_text(number: KeyNumber) -> String {
     format!("{} ({})", number.get(), slot::name(number.get()).unwrap_or("no name"))
 }
-
-/// Nothing here needs random numbers.
-struct NoRandom;
-impl Random for NoRandom {}
 
 fn driver() -> Software<NoRandom> {
     Software::new(NoRandom)

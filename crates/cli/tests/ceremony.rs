@@ -300,10 +300,8 @@ fn entries(file: &[u8]) -> Vec<std::ops::Range<usize>> {
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    struct NoRandom;
-    impl casemate_crypto::Random for NoRandom {}
     let mut sum = [0; 32];
-    let driver = casemate_crypto::Software::new(NoRandom);
+    let driver = casemate_crypto::Software::new(casemate_crypto::NoRandom);
     casemate_crypto::hash(&driver, casemate_crypto::HashAlgorithm::Sha256, &[bytes], &mut sum).unwrap();
     sum
 }

@@ -2,8 +2,8 @@
 
 use crate::ffi::rsa::{PrivateKey, PublicKey};
 use casemate_crypto::{
-    Aead, Cipher, Curve25519, EllipticCurve, Error, Hash, HashAlgorithm, Mac, MlDsa, MlKem, MlKemSet, Random,
-    RsaPrivateKey, RsaPublicKey, Software, constant_time_equal, hash,
+    Aead, Cipher, Curve25519, EllipticCurve, Error, Hash, HashAlgorithm, Mac, MlDsa, MlKem, MlKemSet,
+    NoRandom, Random, RsaPrivateKey, RsaPublicKey, Software, constant_time_equal, hash,
 };
 use std::collections::VecDeque;
 use std::fmt;
@@ -72,10 +72,6 @@ impl fmt::Debug for PreparedKeys {
         f.debug_struct("PreparedKeys").finish_non_exhaustive()
     }
 }
-
-/// Hashing needs no random numbers.
-struct NoRandom;
-impl Random for NoRandom {}
 
 fn name(key: &RsaPrivateKey<'_>) -> Result<Zeroizing<[u8; 32]>, Error> {
     let parts = [

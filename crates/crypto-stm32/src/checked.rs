@@ -3,13 +3,9 @@
 use crate::{Cryp, HashContext, HashProcessor, Registers};
 use casemate_crypto::{
     AES_BLOCK, Aead, Cipher, CtrState, Curve25519, Direction, EllipticCurve, Error, Hash, HashAlgorithm, Mac,
-    MlDsa, MlKem, Random, Rsa, Software,
+    MlDsa, MlKem, NoRandom, Random, Rsa, Software,
 };
 use core::sync::atomic::{AtomicU8, Ordering};
-
-/// The software needs none for what is done here.
-pub(crate) struct NoRandom;
-impl Random for NoRandom {}
 
 const SOFTWARE: Software<NoRandom> = Software::new(NoRandom);
 

@@ -214,8 +214,8 @@ mod tests {
     extern crate std;
 
     use super::*;
-    use crate::model::{CrypModel, NoRandom};
-    use casemate_crypto::Software;
+    use crate::model::CrypModel;
+    use casemate_crypto::{NoRandom, Software};
     use std::vec;
     use std::vec::Vec;
 

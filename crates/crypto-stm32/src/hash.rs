@@ -260,8 +260,8 @@ mod tests {
     extern crate std;
 
     use super::*;
-    use crate::model::{HashModel, NoRandom};
-    use casemate_crypto::{Prefer, Software, hash};
+    use crate::model::HashModel;
+    use casemate_crypto::{NoRandom, Prefer, Software, hash};
     use std::vec;
     use std::vec::Vec;
 

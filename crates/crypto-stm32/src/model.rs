@@ -16,13 +16,11 @@
 extern crate std;
 
 use crate::registers::{Register, Registers, cryp, hash};
-use casemate_crypto::{Chain, Cipher, Direction, Hash, HashAlgorithm, HashState, Software};
+use casemate_crypto::{Chain, Cipher, Direction, Hash, HashAlgorithm, HashState, NoRandom, Software};
 use core::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::vec;
 use std::vec::Vec;
-
-pub(crate) use crate::checked::NoRandom;
 
 const SOFTWARE: Software<NoRandom> = Software::new(NoRandom);
 

@@ -164,7 +164,7 @@ pub use kdf::{cmac_kdf, hkdf, hkdf_expand, hkdf_extract};
 pub use mac::{CmacState, Mac, cmac, hmac_from_hash};
 pub use ml_dsa::{MlDsa, MlDsaMessage, MlDsaSet};
 pub use ml_kem::{MlKem, MlKemSet};
-pub use random::Random;
+pub use random::{NoRandom, Random};
 pub use rsa::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, Rsa, RsaPrivateKey, RsaPublicKey};
 pub use secret::{Secret, wipe};
 #[cfg(feature = "rsa")]

@@ -13,3 +13,10 @@ pub trait Random {
         Err(Error::Unsupported)
     }
 }
+
+/// No random numbers: for what needs none, such as hashes, MACs and verification. Declines every request
+/// ([`Error::Unsupported`]).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoRandom;
+
+impl Random for NoRandom {}

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
     use ::aes::Aes128;
     use ::aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-    use casemate_crypto::{Software, cmac};
+    use casemate_crypto::{NoRandom, Software, cmac};
     use core::cell::{Cell, RefCell};
     use std::vec::Vec;
 
@@ -247,9 +247,6 @@ mod tests {
             self.cipher.replace(None);
         }
     }
-
-    struct NoRandom;
-    impl Random for NoRandom {}
 
     fn data(length: usize) -> Vec<u8> {
         (0..length).map(|at| (at * 7 + 3) as u8).collect()

@@ -276,9 +276,7 @@ fn ciphers_agree_with_the_software_driver() {
     ];
     let key = module.create_object(session, &template).unwrap();
     assert_eq!(value(&module, session, key, CKA_VALUE), bytes);
-    struct NoRandom;
-    impl casemate_crypto::Random for NoRandom {}
-    let software = Software::new(NoRandom);
+    let software = Software::new(casemate_crypto::NoRandom);
     let driver: &dyn Driver = &software;
 
     let text: Vec<u8> = (0..10_001_u16).map(|number| number.to_le_bytes()[0]).collect();

@@ -1,8 +1,8 @@
 //! How often a signature is verified: with the verify cache, without it, and who shares it.
 
 use casemate_crypto::{
-    Aead, Cipher, Curve, Curve25519, Driver, EllipticCurve, Error, Hash, Mac, MlDsa, MlKem, Prefer, Random,
-    Rsa, Software,
+    Aead, Cipher, Curve, Curve25519, Driver, EllipticCurve, Error, Hash, Mac, MlDsa, MlKem, NoRandom, Prefer,
+    Random, Rsa, Software,
 };
 use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, ObjectStore, RamFlash};
 use casemate_protocol::message::Request;
@@ -42,9 +42,6 @@ impl Curve25519 for Counter {}
 impl Rsa for Counter {}
 impl MlDsa for Counter {}
 impl MlKem for Counter {}
-
-struct NoRandom;
-impl Random for NoRandom {}
 
 struct Counting {
     driver: Prefer<Counter, Software<NoRandom>>,

@@ -13,7 +13,7 @@
 //! lost, and the next one that can be written is preceded by a line that says how many are missing.
 
 use crate::locked::LockedFile;
-use casemate_crypto::{Error as CryptoError, Hash, HashAlgorithm, Mac, Random, Software, hash};
+use casemate_crypto::{Error as CryptoError, Hash, HashAlgorithm, Mac, NoRandom, Software, hash};
 use casemate_server::audit::Record;
 use std::fmt::{self, Write as _};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -34,11 +34,6 @@ const CHAIN: &str = ",\"chain\":\"";
 const START: Digest = [0; 32];
 
 type Digest = [u8; 32];
-
-/// No random numbers are needed here.
-struct NoRandom;
-
-impl Random for NoRandom {}
 
 /// How records are kept.
 #[derive(Debug, Clone)]

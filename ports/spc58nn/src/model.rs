@@ -4,7 +4,7 @@ use crate::data_flash::{BLOCK_SIZE, DOUBLE_WORD, ERASED, PAGE_SIZE};
 use crate::registers::{
     DECRYPT, DONE, ENCRYPT, ERASE, FAULT, GOOD, HIGH_VOLTAGE, PROGRAM, READY, Register, Registers,
 };
-use casemate_crypto::{Cipher, Direction, Random, Software};
+use casemate_crypto::{Cipher, Direction, NoRandom, Software};
 use core::cell::{Cell, RefCell};
 use zeroize::Zeroize;
 
@@ -199,10 +199,6 @@ pub struct Model<'a, S> {
     operations_left: Cell<Option<u32>>,
     is_off: Cell<bool>,
 }
-
-/// No random numbers: the engine is deterministic.
-struct NoRandom;
-impl Random for NoRandom {}
 
 impl<'a, S: Surroundings> Model<'a, S> {
     /// A module after reset: application cores are held.

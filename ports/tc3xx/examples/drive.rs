@@ -205,10 +205,6 @@ fn two_clients(drive: &mut Drive, address: &str, sent: &Rc<Cell<usize>>) -> Outc
     Ok(())
 }
 
-/// No random numbers: sealing an update needs none.
-struct NoRandom;
-impl casemate_crypto::Random for NoRandom {}
-
 fn she(drive: &mut Drive) -> Outcome {
     const MASTER: [u8; 16] = [0x11; 16];
     let client = ClientId::new(1).expect("1 to 15");
@@ -226,7 +222,7 @@ fn she(drive: &mut Drive) -> Outcome {
         counter: Counter::new(1).ok_or("no such counter")?,
         flags: UpdateFlags::NONE,
     };
-    let sealed = update.seal(&Software::new(NoRandom), &[0; 16], &MASTER)?;
+    let sealed = update.seal(&Software::new(casemate_crypto::NoRandom), &[0; 16], &MASTER)?;
     let load = LoadKeyMessages { m1: sealed.m1, m2: sealed.m2, m3: sealed.m3 };
     drive.op("SHE load key", |hsm| hsm.she_load_key(&load))?;
     drive.op("SHE load plain key", |hsm| hsm.she_load_plain_key(&MASTER))?;

@@ -5,7 +5,7 @@ use crate::registers::{
     CLEAR_STATUS, DECRYPT, ENCRYPT, ERASE_SECTOR, FAULT, HELD, PAGE_MODE, READY, RELEASE, RESET, RESTARTED,
     Register, Registers, WRITE_PAGE,
 };
-use casemate_crypto::{Cipher, Direction, Random, Software};
+use casemate_crypto::{Cipher, Direction, NoRandom, Software};
 use core::cell::{Cell, RefCell};
 use zeroize::Zeroize;
 
@@ -117,10 +117,6 @@ pub struct Model<'a, S> {
     held: Cell<bool>,
     restarted: Cell<bool>,
 }
-
-/// No random numbers: the engine is deterministic.
-struct NoRandom;
-impl Random for NoRandom {}
 
 impl<'a, S: Surroundings> Model<'a, S> {
     /// A module after reset: application cores are held.

@@ -29,7 +29,7 @@
 //! a SHA-256 because servers of the original give wrong data when they open 32 bytes or more.
 
 use anyhow::{Result, bail, ensure};
-use casemate_crypto::{HashAlgorithm, Random, Software, hash};
+use casemate_crypto::{HashAlgorithm, NoRandom, Software, hash};
 use casemate_protocol::message::key::{WRAP_HEADER_SIZE, WRAPPED_KEY_OVERHEAD};
 use casemate_protocol::{ClientId, Flags, KeyId, Label, Status};
 
@@ -63,8 +63,6 @@ pub(super) fn digest(bytes: &[u8]) -> Digest {
 }
 
 fn hashed<const N: usize>(algorithm: HashAlgorithm, bytes: &[u8]) -> [u8; N] {
-    struct NoRandom;
-    impl Random for NoRandom {}
     let mut output = [0; N];
     // The software driver has both functions, and the output has the length of theirs.
     let outcome = hash(&Software::new(NoRandom), algorithm, &[bytes], &mut output);

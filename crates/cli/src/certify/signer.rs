@@ -4,7 +4,7 @@ use crate::connection::Hsm;
 use anyhow::{Context, Result, bail, ensure};
 use casemate_client::{Ed25519Mode, Key, MlDsa, MlDsaMessage, RsaOperation};
 use casemate_crypto::rsa_padding::{Pss, pkcs1_signature_encode};
-use casemate_crypto::{Curve, HashAlgorithm, MlDsaSet, Random, Software, hash};
+use casemate_crypto::{Curve, HashAlgorithm, MlDsaSet, NoRandom, Random, Software, hash};
 use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{KeyId, Status};
 use casemate_x509::{PublicKey, SignatureAlgorithm};
@@ -330,10 +330,6 @@ where
         anyhow::Error::new(error).context(CallError(status))
     })
 }
-
-struct NoRandom;
-
-impl Random for NoRandom {}
 
 /// Random bytes that have been fetched already.
 struct Salt(Mutex<Vec<u8>>);

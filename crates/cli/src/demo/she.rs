@@ -6,16 +6,13 @@ use anyhow::ensure;
 use casemate_client::Direction;
 use casemate_client::she::{LoadKeyMessages, SecureBoot, SlotFlags, SlotLabel, slot};
 use casemate_crypto::she::{Counter, KeyNumber, KeyUpdate, UpdateFlags, boot_mac_header};
-use casemate_crypto::{Random, Software, cmac};
+use casemate_crypto::{NoRandom, Software, cmac};
 use casemate_protocol::{ClientId, ObjectId, Status};
 
 /// The identifier and the keys of the SHE specification's example.
 const UID: [u8; 15] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 const MASTER: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 const KEY_1: [u8; 16] = [15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
-
-struct NoRandom;
-impl Random for NoRandom {}
 
 pub(super) fn steps(report: &mut Report, hsm: &mut Hsm, client: ClientId) {
     report.group("AUTOSAR SHE");

