@@ -1,6 +1,7 @@
 //! Processors that are compared with the software before they are used.
 
-use crate::{Cryp, HashContext, HashProcessor, Registers};
+use crate::modes::AesProcessor;
+use crate::{Aes, Cryp, HashContext, HashProcessor, Registers};
 use casemate_crypto::{
     AES_BLOCK, Aead, Cipher, CtrState, Curve25519, Direction, EllipticCurve, Error, Hash, HashAlgorithm, Mac,
     MlDsa, MlKem, NoRandom, Random, Rsa, Software,
@@ -61,11 +62,20 @@ impl<D> Checked<D> {
 }
 
 impl<R: Registers> Checked<Cryp<R>> {
-    /// The AES processor.
+    /// The AES processor CRYP.
     pub const fn cryp(driver: Cryp<R>) -> Self {
         Self::new(driver)
     }
+}
 
+impl<R: Registers> Checked<Aes<R>> {
+    /// The AES processor AES.
+    pub const fn aes(driver: Aes<R>) -> Self {
+        Self::new(driver)
+    }
+}
+
+impl<D: AesProcessor> Checked<D> {
     /// Whether the processor is used: it answers, and computes what the software computes.
     pub fn is_usable(&self) -> bool {
         self.check().is_ok()
@@ -77,15 +87,15 @@ impl<R: Registers> Checked<Cryp<R>> {
 }
 
 /// Compares AES with the software's.
-fn agrees<R: Registers>(driver: &Cryp<R>) -> Result<bool, Error> {
+fn agrees<D: AesProcessor>(driver: &D) -> Result<bool, Error> {
     const BLOCKS: usize = 3;
     let mut key = [0_u8; 32];
     key.iter_mut().zip(11_u8..).for_each(|(byte, value)| *byte = value);
     // The second block needs a carry out of the lowest 32 bits.
     let mut iv = [0xff; AES_BLOCK];
     iv.iter_mut().zip(3_u8..).take(12).for_each(|(byte, value)| *byte = value);
-    for size in [16, 24, 32] {
-        let key = key.get(..size).unwrap_or_default();
+    for size in driver.key_sizes() {
+        let key = key.get(..*size).unwrap_or_default();
         let (mut ours, mut theirs) = ([0x5a; BLOCKS * AES_BLOCK], [0x5a; BLOCKS * AES_BLOCK]);
         for direction in [Direction::Encrypt, Direction::Decrypt] {
             let (mut our_iv, mut their_iv) = (iv, iv);
@@ -104,7 +114,7 @@ fn agrees<R: Registers>(driver: &Cryp<R>) -> Result<bool, Error> {
     Ok(true)
 }
 
-impl<R: Registers> Cipher for Checked<Cryp<R>> {
+impl<D: AesProcessor> Cipher for Checked<D> {
     fn ecb(&self, direction: Direction, key: &[u8], data: &mut [u8]) -> Result<(), Error> {
         self.check()?;
         self.noted(self.driver.ecb(direction, key, data))
@@ -127,7 +137,7 @@ impl<R: Registers> Cipher for Checked<Cryp<R>> {
     }
 }
 
-impl<R: Registers> Aead for Checked<Cryp<R>> {
+impl<D: AesProcessor> Aead for Checked<D> {
     fn gcm_seal(
         &self,
         key: &[u8],
@@ -146,7 +156,7 @@ impl<R: Registers> Aead for Checked<Cryp<R>> {
     }
 }
 
-impl<R> Hash for Checked<Cryp<R>> {}
+impl<D: AesProcessor> Hash for Checked<D> {}
 
 impl<R: Registers> Checked<HashProcessor<R>> {
     /// The hash processor.

@@ -1,17 +1,13 @@
-//! The AES processor, CRYP.
+//! The AES processor of the larger chips, CRYP.
 
+use crate::modes::{self, AesProcessor, Block, Mode};
 use crate::registers::cryp::{
     ALL, BUSY, BYTES, CONTROL, DECRYPT, ENABLE, FLUSH, INPUT, INPUT_EMPTY, INPUT_ROOM, KEY, KEY_192, KEY_256,
     MODE_CBC, MODE_CTR, MODE_ECB, MODE_PREPARE, OUTPUT, OUTPUT_THERE, STATUS, VECTOR,
 };
 use crate::registers::{Registers, Turn, wait};
-use casemate_crypto::{
-    AES_BLOCK, Aead, Cipher, CtrState, Curve25519, Direction, EllipticCurve, Error, Hash, Mac, MlDsa, MlKem,
-    Random, Rsa,
-};
+use casemate_crypto::{Direction, Error};
 use core::sync::atomic::AtomicBool;
-
-type Block = [u8; AES_BLOCK];
 
 /// The AES processor as a driver: ECB, CBC, CTR, and with the feature `gcm` GCM, whose GHASH is the software's.
 #[derive(Debug)]
@@ -25,12 +21,21 @@ impl<R: Registers> Cryp<R> {
     pub const fn new(registers: R) -> Self {
         Self { registers, busy: AtomicBool::new(false) }
     }
+}
 
-    /// Loads key and vector. Declines, with nothing changed that matters, if the key has another length, if somebody else is
-    /// in a call, or if the processor does not answer.
+impl<R: Registers> AesProcessor for Cryp<R> {
+    type Session<'a>
+        = Session<'a, R>
+    where
+        R: 'a;
+
+    fn key_sizes(&self) -> &'static [usize] {
+        &[16, 24, 32]
+    }
+
     fn start(
         &self,
-        mode: u32,
+        mode: Mode,
         direction: Direction,
         key: &[u8],
         vector: Option<&Block>,
@@ -40,6 +45,11 @@ impl<R: Registers> Cryp<R> {
             24 => KEY_192,
             32 => KEY_256,
             _ => return Err(Error::Unsupported),
+        };
+        let mode = match mode {
+            Mode::Ecb => MODE_ECB,
+            Mode::Cbc => MODE_CBC,
+            Mode::Ctr => MODE_CTR,
         };
         let turn = Turn::take(&self.busy)?;
         let registers = &self.registers;
@@ -64,21 +74,21 @@ impl<R: Registers> Cryp<R> {
             registers.write(CONTROL, MODE_PREPARE | size | BYTES | ENABLE);
             wait(registers, STATUS, BUSY, 0)?;
         }
-        session.begin(vector);
+        modes::Session::begin(&session, vector);
         Ok(session)
     }
 }
 
 /// The processor with a key in it.
-struct Session<'a, R: Registers> {
+#[derive(Debug)]
+pub struct Session<'a, R: Registers> {
     registers: &'a R,
     control: u32,
     // Dropped after the key has been overwritten.
     _turn: Turn<'a>,
 }
 
-impl<R: Registers> Session<'_, R> {
-    /// Begins, or goes on with another vector.
+impl<R: Registers> modes::Session for Session<'_, R> {
     fn begin(&self, vector: Option<&Block>) {
         self.registers.write(CONTROL, self.control);
         if let Some(vector) = vector {
@@ -116,98 +126,7 @@ impl<R: Registers> Drop for Session<'_, R> {
     }
 }
 
-/// The blocks of `data`; what is none, and nothing at all, the software judges.
-fn blocks(data: &mut [u8]) -> Result<&mut [Block], Error> {
-    match data.as_chunks_mut() {
-        ([], _) => Err(Error::Unsupported),
-        (blocks, []) => Ok(blocks),
-        _ => Err(Error::Unsupported),
-    }
-}
-
-impl<R: Registers> Cipher for Cryp<R> {
-    fn ecb(&self, direction: Direction, key: &[u8], data: &mut [u8]) -> Result<(), Error> {
-        let blocks = blocks(data)?;
-        let session = self.start(MODE_ECB, direction, key, None)?;
-        blocks.iter_mut().try_for_each(|block| session.turn(block))
-    }
-
-    fn cbc(&self, direction: Direction, key: &[u8], iv: &mut Block, data: &mut [u8]) -> Result<(), Error> {
-        let blocks = blocks(data)?;
-        let session = self.start(MODE_CBC, direction, key, Some(iv))?;
-        // Only ciphertext is kept: what decryption is about to overwrite, or what encryption leaves.
-        let before = matches!(direction, Direction::Decrypt).then(|| blocks.last().copied()).flatten();
-        blocks.iter_mut().try_for_each(|block| session.turn(block))?;
-        *iv = before.or_else(|| blocks.last().copied()).unwrap_or_default();
-        Ok(())
-    }
-
-    fn ctr(&self, key: &[u8], state: &mut CtrState, data: &mut [u8]) -> Result<(), Error> {
-        // Only what needs a new block needs the processor.
-        if state.unused > AES_BLOCK || data.len() <= state.unused {
-            return Err(Error::Unsupported);
-        }
-        let session = self.start(MODE_CTR, Direction::Encrypt, key, Some(&state.counter))?;
-        let (before, rest) = data.split_at_mut(state.unused);
-        let unused = state.keystream.len().saturating_sub(state.unused);
-        xor(before, state.keystream.get(unused..).unwrap_or_default());
-        state.unused = 0;
-        let (blocks, tail) = rest.as_chunks_mut::<AES_BLOCK>();
-        for block in blocks {
-            session.turn(block)?;
-            advance(&session, &mut state.counter);
-        }
-        if !tail.is_empty() {
-            state.keystream = [0; AES_BLOCK];
-            session.turn(&mut state.keystream)?;
-            advance(&session, &mut state.counter);
-            xor(tail, &state.keystream);
-            state.unused = AES_BLOCK.saturating_sub(tail.len());
-        }
-        Ok(())
-    }
-}
-
-/// Counts as the processor does. It counts in the lowest 32 bits; what it does when they overflow is not described, so it is
-/// told the next value.
-fn advance<R: Registers>(session: &Session<'_, R>, counter: &mut Block) {
-    *counter = u128::from_be_bytes(*counter).wrapping_add(1).to_be_bytes();
-    if counter.last_chunk::<4>() == Some(&[0; 4]) {
-        session.begin(Some(counter));
-    }
-}
-
-fn xor(to: &mut [u8], from: &[u8]) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to ^= from);
-}
-
-impl<R: Registers> Aead for Cryp<R> {
-    #[cfg(feature = "gcm")]
-    fn gcm_seal(
-        &self,
-        key: &[u8],
-        iv: &[u8],
-        aad: &[u8],
-        data: &mut [u8],
-        tag: &mut [u8],
-    ) -> Result<(), Error> {
-        casemate_crypto::gcm_seal_from_cipher(self, key, iv, aad, data, tag)
-    }
-
-    #[cfg(feature = "gcm")]
-    fn gcm_open(&self, key: &[u8], iv: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), Error> {
-        casemate_crypto::gcm_open_from_cipher(self, key, iv, aad, data, tag)
-    }
-}
-
-impl<R> Random for Cryp<R> {}
-impl<R> Hash for Cryp<R> {}
-impl<R> Mac for Cryp<R> {}
-impl<R> EllipticCurve for Cryp<R> {}
-impl<R> Curve25519 for Cryp<R> {}
-impl<R> Rsa for Cryp<R> {}
-impl<R> MlDsa for Cryp<R> {}
-impl<R> MlKem for Cryp<R> {}
+modes::driver!(Cryp);
 
 #[cfg(test)]
 mod tests {
@@ -215,7 +134,9 @@ mod tests {
 
     use super::*;
     use crate::model::CrypModel;
-    use casemate_crypto::{NoRandom, Software};
+    #[cfg(feature = "gcm")]
+    use casemate_crypto::Aead;
+    use casemate_crypto::{Cipher, CtrState, NoRandom, Software};
     use std::vec;
     use std::vec::Vec;
 
@@ -373,7 +294,7 @@ mod tests {
         model.off.set(false);
 
         // While somebody else is in a call.
-        let session = driver.start(MODE_ECB, Direction::Encrypt, &[0; 16], None).unwrap();
+        let session = driver.start(Mode::Ecb, Direction::Encrypt, &[0; 16], None).unwrap();
         assert_eq!(driver.ecb(Direction::Encrypt, &[0; 16], &mut data), unsupported);
         drop(session);
         driver.ecb(Direction::Encrypt, &[0; 16], &mut data).unwrap();

@@ -1,17 +1,18 @@
-//! The AES and hash processors of STM32 F2, F4, F7, H7 and L4 behind the cryptographic driver seam.
+//! The AES and hash processors of STM32 as drivers behind the cryptographic driver seam.
 //!
 //! **These drivers have never run on silicon.** They follow the register descriptions of ST's reference manuals RM0033 (F2),
-//! RM0090 (F4), RM0385 (F7), RM0433 (H7) and RM0351 (L4), and their tests run against a model of the registers that was written
-//! from the same descriptions: what a description leaves open, the model does not know either. [`Checked`] compares a processor
-//! with the software before its first use, and leaves one alone that computes something else. Run the conformance suite on the
-//! chip first.
+//! RM0090 (F4), RM0385 (F7), RM0433 (H7), RM0351 (L4), RM0434 (WB), RM0453 (WL) and RM0456 (U5) and the vendor's public register
+//! definitions, and their tests run against a model of the registers that was written from the same descriptions: what a
+//! description leaves open, the model does not know either. [`Checked`] compares a processor with the software before its first
+//! use, and leaves one alone that computes something else. Run the conformance suite on the chip first.
 //!
 //! | driver | does | chips that have the processor, among others |
 //! |---|---|---|
 //! | [`Cryp`] | AES-ECB, CBC and CTR with keys of 128, 192 and 256 bits; GCM, but for its GHASH | F215, F217, F415, F417, F437, F439, F479, F756, F777, F779, H753, H755, H757 |
-//! | [`HashProcessor`] | SHA-1 and MD5, on newer chips SHA-224 and SHA-256 | the same, and L4A6, L4P5, L4Q5, L4S5, L4S7, L4S9 |
+//! | [`Aes`] | the same with keys of 128 and 256 bits | F423, F730, F732, F733, G484, L486, L4A6, L4S5, WB55, WL55, H573, U585; with keys of 128 bits L082, L162 |
+//! | [`HashProcessor`] | SHA-1 and MD5, on newer chips SHA-224 and SHA-256 | the chips with [`Cryp`], and L4A6, L4P5, L4Q5, L4S5, L4S7, L4S9 |
 //!
-//! The other AES processor, named AES, of L0, L4, G0, G4, WB and WL has other registers: there is no driver for it.
+//! L0 and G0 have cores without the atomic operations that this crate needs; it does not compile for them.
 //!
 //! What a driver does not do it declines, and [`Prefer`](casemate_crypto::Prefer) asks the software: other algorithms, arguments
 //! that are errors, a processor that does not answer because its clock is off, and calls while another one is under way. Hashes
@@ -57,6 +58,7 @@
     )
 )]
 
+mod aes;
 mod checked;
 mod cryp;
 mod hash;
@@ -64,8 +66,10 @@ mod hash;
 mod mapped;
 #[cfg(any(test, feature = "model"))]
 pub mod model;
+mod modes;
 mod registers;
 
+pub use aes::{Aes, AesGeneration};
 pub use checked::Checked;
 pub use cryp::Cryp;
 pub use hash::{HashContext, HashKinds, HashProcessor};

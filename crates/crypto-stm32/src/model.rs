@@ -1,4 +1,4 @@
-//! Models of both processors, from their descriptions, for tests. They compute with the software driver and panic if a driver
+//! Models of the processors, from their descriptions, for tests. They compute with the software driver and panic if a driver
 //! does what the descriptions forbid.
 #![allow(
     clippy::arithmetic_side_effects,
@@ -15,7 +15,8 @@
 
 extern crate std;
 
-use crate::registers::{Register, Registers, cryp, hash};
+use crate::AesGeneration;
+use crate::registers::{Register, Registers, aes, cryp, hash};
 use casemate_crypto::{Chain, Cipher, Direction, Hash, HashAlgorithm, HashState, NoRandom, Software};
 use core::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -213,6 +214,278 @@ impl Registers for CrypModel {
         self.enabled.set(self.enabled.get() + 1);
     }
 }
+
+/// AES.
+pub struct AesModel {
+    /// Its clock is off, and cannot be switched on.
+    pub off: Cell<bool>,
+    /// After so many words of input since the processor was switched on nothing happens any more; with 0, keys for decryption are
+    /// not made either.
+    pub stop_after: Cell<Option<u32>>,
+    /// Every block has a wrong bit.
+    pub wrong: Cell<bool>,
+    /// Every block ends with a write error.
+    pub faulty: Cell<bool>,
+    /// No key is ever valid; of the third generation.
+    pub invalid: Cell<bool>,
+    /// How many blocks went through.
+    pub turned: Cell<u32>,
+    /// How often the clock was asked for.
+    pub enabled: Cell<u32>,
+    generation: AesGeneration,
+    state: RefCell<AesState>,
+}
+
+#[derive(Default)]
+struct AesState {
+    control: u32,
+    /// The most significant word first.
+    key: [u32; 8],
+    /// Which words of the key were written since the last change of its size, in their order.
+    order: Vec<usize>,
+    /// The processor holds a key for decryption.
+    prepared: bool,
+    /// The most significant word first.
+    vector: [u32; 4],
+    input: Vec<u32>,
+    output: VecDeque<u32>,
+    busy: u32,
+    done: bool,
+    error: bool,
+    words: u32,
+}
+
+impl AesModel {
+    /// One with a chip's registers.
+    pub fn new(generation: AesGeneration) -> Self {
+        Self {
+            off: Cell::default(),
+            stop_after: Cell::default(),
+            wrong: Cell::default(),
+            faulty: Cell::default(),
+            invalid: Cell::default(),
+            turned: Cell::default(),
+            enabled: Cell::default(),
+            generation,
+            state: RefCell::default(),
+        }
+    }
+
+    /// Whether no key, no vector and nothing that could be read is left.
+    pub fn is_blank(&self) -> bool {
+        let state = self.state.borrow();
+        state.key == [0; 8] && state.vector == [0; 4] && state.output.is_empty() && !state.prepared
+    }
+
+    /// Bits of the control register that are kept, or do something when written.
+    const fn known(&self) -> u32 {
+        let common = aes::ENABLE | 3 << 1 | 3 << 3 | 3 << 5;
+        match self.generation {
+            AesGeneration::First => common | aes::CLEAR_FLAGS,
+            AesGeneration::Second => common | aes::CLEAR_FLAGS | aes::KEY_256,
+            AesGeneration::Third => common | aes::KEY_256 | aes::RESET,
+        }
+    }
+
+    /// Whether a key may be used: of the third generation only one that was written in its order, up or down.
+    fn valid(&self, state: &AesState) -> bool {
+        let from = if state.control & aes::KEY_256 == 0 { 4 } else { 0 };
+        let up = state.order.iter().copied().eq(from..8);
+        let down = state.order.iter().copied().eq((from..8).rev());
+        self.generation != AesGeneration::Third || ((up || down) && !self.invalid.get())
+    }
+
+    fn control(&self, state: &mut AesState, value: u32) {
+        assert_eq!(value & !self.known(), 0, "bits that are not there");
+        if self.generation == AesGeneration::Third && value & aes::RESET != 0 {
+            *state = AesState { control: aes::RESET, ..AesState::default() };
+            return;
+        }
+        let clears = self.generation != AesGeneration::Third && value & aes::CLEAR_FLAGS != 0;
+        if clears {
+            assert_eq!(value & aes::CLEAR_FLAGS, aes::CLEAR_FLAGS);
+            state.done = false;
+            state.error = false;
+        }
+        let value = if self.generation == AesGeneration::Third { value } else { value & !aes::CLEAR_FLAGS };
+        let enabled = state.control & aes::ENABLE != 0;
+        if enabled && value & aes::ENABLE != 0 {
+            assert_eq!(state.control, value, "the mode of a processor that is on is changed");
+        }
+        if (state.control ^ value) & aes::KEY_256 != 0 {
+            state.order.clear();
+        }
+        if value & aes::ENABLE == 0 {
+            // Switched off in the middle of a block.
+            state.busy = 0;
+            state.words = 0;
+            state.input.clear();
+            state.output.clear();
+        } else if !enabled {
+            assert!(!state.done, "a flag of what was before");
+            assert!(self.valid(state), "the key is not valid");
+            if value >> 3 & 3 == 1 && self.stop_after.get() != Some(0) {
+                assert!(!state.prepared, "this key is for decryption");
+                state.busy = DELAY;
+            }
+        }
+        state.control = value;
+    }
+
+    /// What the processor does when it is through.
+    fn finish(&self, state: &mut AesState) {
+        state.done = true;
+        if state.control >> 3 & 3 == 1 {
+            state.prepared = true;
+            state.control &= !aes::ENABLE;
+            return;
+        }
+        state.turn(self.wrong.get());
+        state.error = self.faulty.get();
+        self.turned.set(self.turned.get() + 1);
+    }
+}
+
+impl AesState {
+    fn turn(&mut self, wrong: bool) {
+        assert_eq!(self.control >> 1 & 3, 2, "data are bytes");
+        let mut block: Vec<u8> = self.input.drain(..).flat_map(u32::to_le_bytes).collect();
+        let key: Vec<u8> = self.key.iter().flat_map(|word| word.to_be_bytes()).collect();
+        let key = if self.control & aes::KEY_256 == 0 { &key[16..] } else { &key };
+        let vector: Vec<u8> = self.vector.iter().flat_map(|word| word.to_be_bytes()).collect();
+        let xor =
+            |block: &mut [u8], with: &[u8]| block.iter_mut().zip(with).for_each(|(to, from)| *to ^= from);
+        let ecb = |direction, block: &mut [u8]| SOFTWARE.ecb(direction, key, block).unwrap();
+        let words = |bytes: &[u8]| {
+            core::array::from_fn(|index| u32::from_be_bytes(bytes[index * 4..][..4].try_into().unwrap()))
+        };
+        match (self.control >> 3 & 3, self.control >> 5 & 3) {
+            (0, chain @ (0 | 1)) => {
+                assert!(!self.prepared, "this key is for decryption");
+                if chain == 1 {
+                    xor(&mut block, &vector);
+                }
+                ecb(Direction::Encrypt, &mut block);
+                if chain == 1 {
+                    self.vector = words(&block);
+                }
+            }
+            (2, chain @ (0 | 1)) => {
+                assert!(self.prepared, "the key was not prepared");
+                let before = block.clone();
+                ecb(Direction::Decrypt, &mut block);
+                if chain == 1 {
+                    xor(&mut block, &vector);
+                    self.vector = words(&before);
+                }
+            }
+            (0, 2) => {
+                assert!(!self.prepared);
+                let mut keystream = vector;
+                ecb(Direction::Encrypt, &mut keystream);
+                xor(&mut block, &keystream);
+                // No carry out of the lowest word: the worst that the description allows.
+                self.vector[3] = self.vector[3].wrapping_add(1);
+            }
+            (mode, chain) => panic!("mode {mode}, chaining {chain}"),
+        }
+        block[0] ^= u8::from(wrong);
+        self.output.extend(block.chunks(4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap())));
+    }
+}
+
+impl Registers for AesModel {
+    fn read(&self, register: Register) -> u32 {
+        if self.off.get() {
+            return 0;
+        }
+        let state = &mut *self.state.borrow_mut();
+        match register {
+            aes::CONTROL => state.control,
+            aes::STATUS => {
+                let mut status = 0;
+                if state.busy > 0 {
+                    state.busy -= 1;
+                    if state.busy == 0 {
+                        self.finish(state);
+                    } else if self.generation != AesGeneration::First {
+                        status |= AES_BUSY;
+                    }
+                }
+                if state.done {
+                    status |= aes::DONE;
+                }
+                if state.error {
+                    status |= aes::WRITE_ERROR;
+                }
+                if self.generation == AesGeneration::Third && self.valid(state) {
+                    status |= aes::KEY_VALID;
+                }
+                status
+            }
+            aes::OUTPUT => {
+                assert!(state.done, "output is read before it is there");
+                state.output.pop_front().expect("output that is not there")
+            }
+            other => panic!("{other:?} is read"),
+        }
+    }
+
+    fn write(&self, register: Register, value: u32) {
+        if self.off.get() {
+            return;
+        }
+        let state = &mut *self.state.borrow_mut();
+        assert!(
+            state.control & aes::RESET == 0 || register == aes::CONTROL,
+            "a register is written during a reset"
+        );
+        let enabled = state.control & aes::ENABLE != 0;
+        if let Some(index) = aes::KEY.iter().position(|key| *key == register) {
+            assert!(!enabled && state.busy == 0, "a key is written to a processor that is on");
+            assert!(
+                self.generation != AesGeneration::First || index >= 4,
+                "a word of the key that is not there"
+            );
+            state.key[index] = value;
+            state.order.push(index);
+            state.prepared = false;
+        } else if let Some(index) = aes::VECTOR.iter().position(|vector| *vector == register) {
+            assert!(!enabled && state.busy == 0, "a vector is written to a processor that is on");
+            // While a key is made for decryption, this has no effect.
+            if state.control >> 3 & 3 != 1 {
+                state.vector[index] = value;
+            }
+        } else if register == aes::CONTROL {
+            self.control(state, value);
+        } else if register == aes::CLEAR {
+            assert_eq!((self.generation, value), (AesGeneration::Third, aes::CLEAR_ALL));
+            state.done = false;
+            state.error = false;
+        } else if register == aes::INPUT {
+            assert!(enabled && state.control >> 3 & 3 != 1, "input for a processor that does not want any");
+            assert!(
+                state.busy == 0 && !state.done && state.output.is_empty(),
+                "input before the end of a block"
+            );
+            state.input.push(value);
+            state.words += 1;
+            let stopped = self.stop_after.get().is_some_and(|limit| state.words > limit);
+            if state.input.len() == 4 && !stopped {
+                state.busy = DELAY;
+            }
+        } else {
+            panic!("{register:?} is written");
+        }
+    }
+
+    fn enable(&self) {
+        self.enabled.set(self.enabled.get() + 1);
+    }
+}
+
+/// In the status register of AES; no driver needs it.
+const AES_BUSY: u32 = 1 << 3;
 
 /// HASH.
 #[derive(Default)]

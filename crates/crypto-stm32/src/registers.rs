@@ -1,4 +1,4 @@
-//! The registers of both processors: offsets and bits.
+//! The registers of the processors: offsets and bits.
 
 use casemate_crypto::Error;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -62,6 +62,7 @@ pub(crate) fn wait<R: Registers>(
 }
 
 /// A processor in use: one caller at a time, for an interrupt or another thread may come in between.
+#[derive(Debug)]
 pub(crate) struct Turn<'a>(&'a AtomicBool);
 
 impl<'a> Turn<'a> {
@@ -120,6 +121,57 @@ pub(crate) mod cryp {
     pub(crate) const OUTPUT_THERE: u32 = 1 << 2;
     pub(crate) const BUSY: u32 = 1 << 4;
     pub(crate) const ALL: u32 = 0x1f;
+}
+
+/// AES (RM0351, chapter 28; RM0434, chapter 25; of the third generation RM0456, chapter 49).
+pub(crate) mod aes {
+    use super::Register;
+
+    pub(crate) const CONTROL: Register = Register::new(0x00);
+    pub(crate) const STATUS: Register = Register::new(0x04);
+    pub(crate) const INPUT: Register = Register::new(0x08);
+    pub(crate) const OUTPUT: Register = Register::new(0x0c);
+    /// Key words, the most significant first, KEYR7 to KEYR0; shorter keys are in the last ones.
+    pub(crate) const KEY: [Register; 8] = [
+        Register::new(0x3c),
+        Register::new(0x38),
+        Register::new(0x34),
+        Register::new(0x30),
+        Register::new(0x1c),
+        Register::new(0x18),
+        Register::new(0x14),
+        Register::new(0x10),
+    ];
+    /// Words of the initialisation vector, the most significant first, IVR3 to IVR0.
+    pub(crate) const VECTOR: [Register; 4] =
+        [Register::new(0x2c), Register::new(0x28), Register::new(0x24), Register::new(0x20)];
+    /// Clears flags; of the third generation.
+    pub(crate) const CLEAR: Register = Register::new(0x308);
+
+    /// In [`CONTROL`].
+    pub(crate) const ENABLE: u32 = 1 << 0;
+    /// Data words hold bytes, the first in the lowest bits.
+    pub(crate) const BYTES: u32 = 2 << 1;
+    /// Makes the key for decryption from that for encryption.
+    pub(crate) const PREPARE: u32 = 1 << 3;
+    pub(crate) const DECRYPT: u32 = 2 << 3;
+    pub(crate) const CHAIN_CBC: u32 = 1 << 5;
+    pub(crate) const CHAIN_CTR: u32 = 2 << 5;
+    /// Clears [`DONE`] and both errors; of the first and second generation. Reads as 0.
+    pub(crate) const CLEAR_FLAGS: u32 = 1 << 7 | 1 << 8;
+    pub(crate) const KEY_256: u32 = 1 << 18;
+    /// While set, everything is as after a reset; of the third generation.
+    pub(crate) const RESET: u32 = 1 << 31;
+
+    /// In [`STATUS`].
+    pub(crate) const DONE: u32 = 1 << 0;
+    pub(crate) const READ_ERROR: u32 = 1 << 1;
+    pub(crate) const WRITE_ERROR: u32 = 1 << 2;
+    /// All words of the key were written, in their order; of the third generation.
+    pub(crate) const KEY_VALID: u32 = 1 << 7;
+
+    /// In [`CLEAR`]: all flags.
+    pub(crate) const CLEAR_ALL: u32 = 0xf;
 }
 
 /// HASH (RM0090, chapter 25).
