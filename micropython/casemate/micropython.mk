@@ -36,12 +36,17 @@ CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_AESGCM HAVE_AESCCM),aead)
 CASEMATE_FEATURES += $(if $(call casemate_set,HAVE_HKDF WOLFSSL_CMAC HAVE_PBKDF2),mac)
 CASEMATE_FEATURES += $(if $(call casemate_set,WOLFSSL_TLS13),tls $(if $(call casemate_set,WOLFSSL_NO_TLS12),,tls12) $(if $(call casemate_set,NO_RSA),,rsa) $(call casemate_curve,384) $(call casemate_curve,521) $(if $(call casemate_set,NO_SESSION_CACHE),,resumption))
 CASEMATE_FEATURES += $(if $(call casemate_set,WOLFHSM_CFG_ENABLE_CLIENT),hsm)
-# Processors of an STM32: their registers are known for these series only. The HASH of two chips has no SHA-2.
-CASEMATE_FEATURES += $(if $(call casemate_set,STM32_CRYPTO),stm32_crypto)
-CASEMATE_FEATURES += $(if $(call casemate_set,STM32_HASH),stm32_hash $(if $(filter STM32F415xx STM32F417xx,$(CMSIS_MCU)),,stm32_sha2))
-CASEMATE_PROCESSORS := $(call casemate_set,$(if $(filter f4 f7 h7,$(MCU_SERIES)),,STM32_CRYPTO) $(if $(filter f4 f7 h7 l4,$(MCU_SERIES)),,STM32_HASH))
+# Processors of an STM32: their registers are known for these series only. For AES there are CRYP and, in three generations, AES;
+# f4 and f7 have chips with either. The HASH of two chips has no SHA-2; that of H503 is U5's without MD5.
+CASEMATE_AES := $(if $(filter f4 f7 h7,$(MCU_SERIES)),stm32_crypto)
+ifneq ($(filter g4 h5 l1 l4 u5 wb wl,$(MCU_SERIES))$(filter STM32F423xx STM32F730xx STM32F732xx STM32F733xx,$(CMSIS_MCU)),)
+CASEMATE_AES := stm32_crypto stm32_aes $(if $(filter l1,$(MCU_SERIES)),stm32_aes_first) $(if $(filter h5 u5,$(MCU_SERIES)),stm32_aes_third)
+endif
+CASEMATE_FEATURES += $(if $(call casemate_set,STM32_CRYPTO),$(CASEMATE_AES))
+CASEMATE_FEATURES += $(if $(call casemate_set,STM32_HASH),stm32_hash $(if $(filter STM32F415xx STM32F417xx,$(CMSIS_MCU)),,stm32_sha2) $(if $(filter h5 u5,$(MCU_SERIES)),stm32_hash_$(if $(filter STM32H503xx,$(CMSIS_MCU)),u5,$(MCU_SERIES))))
+CASEMATE_PROCESSORS := $(call casemate_set,$(if $(CASEMATE_AES),,STM32_CRYPTO) $(if $(filter f4 f7 h5 h7 l4 u5,$(MCU_SERIES)),,STM32_HASH))
 ifneq ($(CASEMATE_PROCESSORS),)
-$(error $(WOLFSSL_USER_SETTINGS_FILE): $(CASEMATE_PROCESSORS): not for WOLFSSL_PORT=$(WOLFSSL_PORT)$(if $(MCU_SERIES), and chips of the series $(MCU_SERIES)); STM32_CRYPTO is for stm32 on f4, f7 and h7, STM32_HASH on l4 too))
+$(error $(WOLFSSL_USER_SETTINGS_FILE): $(CASEMATE_PROCESSORS): not for WOLFSSL_PORT=$(WOLFSSL_PORT)$(if $(MCU_SERIES), and chips of the series $(MCU_SERIES)); STM32_CRYPTO is for stm32 on f4 f7 g4 h5 h7 l1 l4 u5 wb wl, STM32_HASH on f4 f7 h5 h7 l4 u5))
 endif
 CASEMATE_OPTIMIZE := $(call casemate_set,WOLFSSL_CONF_OPTIMIZE_SIZE WOLFSSL_CONF_OPTIMIZE_SPEED)
 ifneq ($(words $(CASEMATE_OPTIMIZE)),$(if $(CASEMATE_OPTIMIZE),1,0))

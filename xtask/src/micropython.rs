@@ -99,7 +99,9 @@ fn run(context: &Context, goal: Goal) -> Result<Outcome, String> {
 
     let device = match device_tools(context) {
         Ok(compiler) => {
-            table.push(processors(context, &folder, &compiler)?);
+            for chip in [("f4", "STM32F437xx"), ("h5", "STM32H573xx")] {
+                table.push(processors(context, &folder, &compiler, chip)?);
+            }
             let firmware = build(context, &source, &folder, Port::Qemu(compiler))?;
             table.extend(run_tests(context, &source, &tests, "Cortex-M3", &unix, Some(&firmware))?);
             let own = own_device_tests(context, &folder)?;
@@ -522,14 +524,20 @@ fn with_server(
 
 /// Builds the stm32 port's C file and the library with the settings for the chip's processors, with stubs in place of the vendor's
 /// headers, and runs them on the Cortex-M3: no emulated chip has the processors, so what is shown is that the software does
-/// everything. Prints the sizes.
-fn processors(context: &Context, folder: &Path, compiler: &tools::DeviceCompiler) -> Result<Row, String> {
+/// everything. Prints the sizes. Of the series and chips, F437 has CRYP and the older HASH, H573 has AES and the newer one.
+fn processors(
+    context: &Context,
+    folder: &Path,
+    compiler: &tools::DeviceCompiler,
+    (series, chip): (&str, &str),
+) -> Result<Row, String> {
     let test = "micropython/tests/stm32";
-    let output = folder.join("build-stm32-processors");
+    let output = folder.join(format!("build-stm32-processors-{series}"));
     let make = Task::new("make")
         .directory(&context.root.join(test))
         .limit(LIMIT)
         .arguments([format!("BUILD={}", output.display())])
+        .arguments([format!("MCU_SERIES={series}"), format!("CMSIS_MCU={chip}")])
         .arguments([format!("CASEMATE_TARGET_DIR={}", folder.join("rust").display())]);
     compiler.for_make(make).run()?;
     let result = Task::new("qemu-system-arm")
@@ -538,7 +546,7 @@ fn processors(context: &Context, folder: &Path, compiler: &tools::DeviceCompiler
         .limit(LIMIT)
         .run();
     let result = if result.is_ok() { Verdict::Pass } else { Verdict::Fail };
-    Ok(Row { build: "Cortex-M3", test: test.into(), result })
+    Ok(Row { build: "Cortex-M3", test: format!("{test}, {chip}"), result })
 }
 
 /// Figures of this machine's build beside those of MicroPython's own modules, and of the emulated device.

@@ -10,7 +10,11 @@
 //! |---|---|---|
 //! | [`Cryp`] | AES-ECB, CBC and CTR with keys of 128, 192 and 256 bits; GCM, but for its GHASH | F215, F217, F415, F417, F437, F439, F479, F756, F777, F779, H753, H755, H757 |
 //! | [`Aes`] | the same with keys of 128 and 256 bits | F423, F730, F732, F733, G484, L486, L4A6, L4S5, WB55, WL55, H573, U585; with keys of 128 bits L082, L162 |
-//! | [`HashProcessor`] | SHA-1 and MD5, on newer chips SHA-224 and SHA-256 | the chips with [`Cryp`], and L4A6, L4P5, L4Q5, L4S5, L4S7, L4S9 |
+//! | [`HashProcessor`] | SHA-1 and MD5, on newer chips SHA-224 and SHA-256 | the chips with [`Cryp`], and L4A6, L4P5, L4Q5, L4S5, L4S7, L4S9; with the feature `u5` U575, U585 and others, with `h5` H563, H573 |
+//!
+//! HASH of U5 and H5 differs from the older ones in the bits that select the algorithm (17 to 20, not 7 and 18) and in the number
+//! of words to be saved between two pieces of a message (54 and 103), of which all are saved. H5 has no MD5; it has SHA-384 and
+//! SHA-512, which are not used.
 //!
 //! L0 and G0 have cores without the atomic operations that this crate needs; it does not compile for them.
 //!

@@ -15,8 +15,8 @@
 
 extern crate std;
 
-use crate::AesGeneration;
 use crate::registers::{Register, Registers, aes, cryp, hash};
+use crate::{AesGeneration, HashKinds};
 use casemate_crypto::{Chain, Cipher, Direction, Hash, HashAlgorithm, HashState, NoRandom, Software};
 use core::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -488,7 +488,6 @@ impl Registers for AesModel {
 const AES_BUSY: u32 = 1 << 3;
 
 /// HASH.
-#[derive(Default)]
 pub struct HashModel {
     /// Its clock is off, and cannot be switched on.
     pub off: Cell<bool>,
@@ -502,19 +501,28 @@ pub struct HashModel {
     pub blocks: Cell<u32>,
     /// How often the clock was asked for.
     pub enabled: Cell<u32>,
+    kinds: HashKinds,
     state: RefCell<HashModelState>,
+}
+
+impl Default for HashModel {
+    fn default() -> Self {
+        Self::new(HashKinds::WithSha2)
+    }
 }
 
 #[derive(Default)]
 struct HashModelState {
     control: u32,
+    /// What the control register selects.
+    algorithm: Option<HashAlgorithm>,
     valid: u32,
     /// Of the blocks that went through.
     chain: Option<HashState>,
     /// Words of the block that has not.
     input: Vec<u32>,
     /// The context that is being written back, while nothing else has been written.
-    context: Option<[u32; 38]>,
+    context: Option<Vec<u32>>,
     digest: [u32; 8],
     done: bool,
     busy: u32,
@@ -525,30 +533,26 @@ const DISGUISE: u32 = 0x5aa5_1234;
 
 impl HashModelState {
     fn algorithm(&self) -> HashAlgorithm {
-        match self.control & (1 << 18 | 1 << 7) {
-            hash::SHA1 => HashAlgorithm::Sha1,
-            hash::MD5 => HashAlgorithm::Md5,
-            hash::SHA224 => HashAlgorithm::Sha224,
-            _ => HashAlgorithm::Sha256,
-        }
+        self.algorithm.expect("an algorithm was selected")
     }
 
-    /// What the context registers show: chain, length, number of words, words.
-    fn save(&self) -> [u32; 38] {
-        let mut saved = [0; 38];
+    /// What the context registers show, in the last 38 of them: chain, length, number of words, words.
+    fn save(&self, registers: usize) -> Vec<u32> {
+        let mut all = vec![0; registers];
+        let saved = &mut all[registers - 38..];
         if let Some(Chain::Words32 { words, length }) = self.chain.as_ref().map(HashState::chain) {
             saved[..8].copy_from_slice(words);
             saved[8] = u32::try_from(*length).unwrap();
         }
         saved[9] = u32::try_from(self.input.len()).unwrap();
         saved[22..][..self.input.len()].copy_from_slice(&self.input);
-        saved.map(|word| word ^ DISGUISE)
+        all.into_iter().map(|word| word ^ DISGUISE).collect()
     }
 
     /// Takes over what was written to the context registers.
     fn restore(&mut self) {
         let Some(context) = self.context.take() else { return };
-        let context = context.map(|word| word ^ DISGUISE);
+        let context: Vec<u32> = context[context.len() - 38..].iter().map(|word| word ^ DISGUISE).collect();
         let words = context[..8].try_into().unwrap();
         let chain = Chain::Words32 { words, length: context[8].into() };
         self.chain = Some(HashState::from_chain(self.algorithm(), chain).unwrap());
@@ -565,6 +569,47 @@ impl HashModelState {
 }
 
 impl HashModel {
+    /// One with a chip's registers and algorithms.
+    pub fn new(kinds: HashKinds) -> Self {
+        Self {
+            off: Cell::default(),
+            stuck: Cell::default(),
+            wrong: Cell::default(),
+            digests: Cell::default(),
+            blocks: Cell::default(),
+            enabled: Cell::default(),
+            kinds,
+            state: RefCell::default(),
+        }
+    }
+
+    /// What a value of the control register selects, and how many context registers there are.
+    fn selected(&self, control: u32) -> (HashAlgorithm, usize) {
+        let fields = control & !(hash::INITIALIZE | 3 << 4);
+        let old = |algorithm| match (algorithm, self.kinds) {
+            (0, _) => HashAlgorithm::Sha1,
+            (0x80, _) => HashAlgorithm::Md5,
+            (0x4_0000, HashKinds::WithSha2) => HashAlgorithm::Sha224,
+            (0x4_0080, HashKinds::WithSha2) => HashAlgorithm::Sha256,
+            (other, kinds) => panic!("{kinds:?} has no algorithm {other:#x}"),
+        };
+        #[cfg(any(test, feature = "u5"))]
+        let late = |algorithm, has_md5| match algorithm {
+            0 => HashAlgorithm::Sha1,
+            0x2_0000 if has_md5 => HashAlgorithm::Md5,
+            0x4_0000 => HashAlgorithm::Sha224,
+            0x6_0000 => HashAlgorithm::Sha256,
+            other => panic!("there is no algorithm {other:#x}"),
+        };
+        match self.kinds {
+            HashKinds::Sha1AndMd5 | HashKinds::WithSha2 => (old(fields), 38),
+            #[cfg(any(test, feature = "u5"))]
+            HashKinds::U5 => (late(fields, true), 54),
+            #[cfg(any(test, feature = "h5"))]
+            HashKinds::H5 => (late(fields, false), 103),
+        }
+    }
+
     /// Whether neither message nor digest is left.
     pub fn is_blank(&self) -> bool {
         let state = self.state.borrow();
@@ -584,7 +629,7 @@ impl Registers for HashModel {
         }
         if let Some(index) = hash::CONTEXT.iter().position(|context| *context == register) {
             assert!(!state.done && state.busy == 0 && state.input.len() <= 1, "not between two blocks");
-            return state.save()[index];
+            return state.save(self.selected(state.control).1)[index];
         }
         assert_eq!(register, hash::STATUS);
         if state.busy > 0 {
@@ -605,13 +650,15 @@ impl Registers for HashModel {
         if let Some(index) = hash::CONTEXT.iter().position(|context| *context == register) {
             let fresh = state.input.is_empty() && state.chain.is_none() && !state.done && state.busy == 0;
             assert!(fresh, "a context is written over a message");
-            state.context.get_or_insert([0; 38])[index] = value;
+            let registers = self.selected(state.control).1;
+            state.context.get_or_insert_with(|| vec![0; registers])[index] = value;
             return;
         }
         match register {
             hash::CONTROL => {
                 assert!(value & hash::INITIALIZE != 0);
-                *state = HashModelState { control: value, ..HashModelState::default() };
+                let algorithm = Some(self.selected(value).0);
+                *state = HashModelState { control: value, algorithm, ..HashModelState::default() };
             }
             hash::INPUT => {
                 state.restore();

@@ -174,7 +174,7 @@ pub(crate) mod aes {
     pub(crate) const CLEAR_ALL: u32 = 0xf;
 }
 
-/// HASH (RM0090, chapter 25).
+/// HASH (RM0090, chapter 25; of H5 and U5 the vendor's register definitions).
 pub(crate) mod hash {
     use super::Register;
 
@@ -194,9 +194,10 @@ pub(crate) mod hash {
         Register::new(0x32c),
     ];
 
-    /// Where the state between two pieces of a message is read and written, without those for HMAC.
-    pub(crate) const CONTEXT: [Register; 38] = {
-        let mut registers = [Register::new(0xf8); 38];
+    /// Where the state between two pieces of a message is read and written: of the processors with [`MD5`] and [`SHA256`] those
+    /// that only HMAC needs are left out, of the others all that there are.
+    pub(crate) const CONTEXT: [Register; CONTEXT_WORDS] = {
+        let mut registers = [Register::new(0xf8); CONTEXT_WORDS];
         let (mut offset, mut rest) = (0xf8, registers.as_mut_slice());
         while let Some((first, others)) = rest.split_first_mut() {
             *first = Register::new(offset);
@@ -209,6 +210,14 @@ pub(crate) mod hash {
         registers
     };
 
+    pub(crate) const CONTEXT_WORDS: usize = if cfg!(any(test, feature = "h5")) {
+        103
+    } else if cfg!(feature = "u5") {
+        54
+    } else {
+        38
+    };
+
     /// In [`CONTROL`].
     pub(crate) const INITIALIZE: u32 = 1 << 2;
     /// Data words hold bytes, the first in the lowest bits.
@@ -217,6 +226,11 @@ pub(crate) mod hash {
     pub(crate) const MD5: u32 = 1 << 7;
     pub(crate) const SHA224: u32 = 1 << 18;
     pub(crate) const SHA256: u32 = 1 << 18 | 1 << 7;
+    /// Of H5 and U5, where the two bits are neighbours.
+    #[cfg(any(test, feature = "u5"))]
+    pub(crate) const MD5_U5: u32 = 1 << 17;
+    #[cfg(any(test, feature = "u5"))]
+    pub(crate) const SHA256_U5: u32 = 3 << 17;
 
     /// In [`START`], beside the number of valid bits of the last word (0: all): pads and makes the digest.
     pub(crate) const FINISH: u32 = 1 << 8;

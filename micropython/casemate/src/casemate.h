@@ -205,9 +205,9 @@ uint64_t casemate_port_time(void);
 uint32_t casemate_port_milliseconds(void);
 // The addresses of the AES and the hash processor, and functions that switch their clocks on; nothing else uses them
 // (features "stm32_crypto" and "stm32_hash").
-extern const uintptr_t casemate_port_cryp;
+extern const uintptr_t casemate_port_aes;
 extern const uintptr_t casemate_port_hash;
-void casemate_port_cryp_on(void);
+void casemate_port_aes_on(void);
 void casemate_port_hash_on(void);
 
 // What the C part supplies to the library: common.c, and for TLS heap.c and modwolfssl.c.

@@ -338,7 +338,7 @@ macro_rules! processor {
 }
 
 #[cfg(feature = "stm32_crypto")]
-processor!(CrypRegisters, casemate_port_cryp, casemate_port_cryp_on);
+processor!(AesRegisters, casemate_port_aes, casemate_port_aes_on);
 #[cfg(feature = "stm32_hash")]
 processor!(HashRegisters, casemate_port_hash, casemate_port_hash_on);
 
@@ -346,12 +346,12 @@ processor!(HashRegisters, casemate_port_hash, casemate_port_hash_on);
 #[cfg(feature = "firmware")]
 mod port {
     unsafe extern "C" {
-        /// Address of the AES processor CRYP, which nothing else uses.
+        /// Address of the AES processor, which nothing else uses.
         #[cfg(feature = "stm32_crypto")]
-        pub(super) static casemate_port_cryp: usize;
+        pub(super) static casemate_port_aes: usize;
         /// Switches its clock on.
         #[cfg(feature = "stm32_crypto")]
-        pub(super) fn casemate_port_cryp_on();
+        pub(super) fn casemate_port_aes_on();
         /// Address of the hash processor HASH, which nothing else uses.
         #[cfg(feature = "stm32_hash")]
         pub(super) static casemate_port_hash: usize;

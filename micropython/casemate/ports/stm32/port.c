@@ -46,17 +46,30 @@ uint64_t casemate_port_time(void) {
 #endif
 
 #if CASEMATE_FEATURE_STM32_CRYPTO
-#if !defined(CRYP)
-#error "STM32_CRYPTO: this chip has no processor CRYP; leave the macro out of the settings file"
+#if !CASEMATE_FEATURE_STM32_AES && defined(CRYP)
+#define AES_PROCESSOR_BASE CRYP_BASE
+#define AES_PROCESSOR_IS_ON __HAL_RCC_CRYP_IS_CLK_ENABLED
+#define AES_PROCESSOR_ON __HAL_RCC_CRYP_CLK_ENABLE
+#elif CASEMATE_FEATURE_STM32_AES && defined(AES)
+#define AES_PROCESSOR_BASE AES_BASE
+#define AES_PROCESSOR_IS_ON __HAL_RCC_AES_IS_CLK_ENABLED
+#define AES_PROCESSOR_ON __HAL_RCC_AES_CLK_ENABLE
+#elif CASEMATE_FEATURE_STM32_AES && defined(AES1)
+// STM32WB has two; the other one is the radio's.
+#define AES_PROCESSOR_BASE AES1_BASE
+#define AES_PROCESSOR_IS_ON __HAL_RCC_AES1_IS_CLK_ENABLED
+#define AES_PROCESSOR_ON __HAL_RCC_AES1_CLK_ENABLE
+#else
+#error "STM32_CRYPTO: this chip has no processor for AES; leave the macro out of the settings file"
 #endif
 
-const uintptr_t casemate_port_cryp = CRYP_BASE;
+const uintptr_t casemate_port_aes = AES_PROCESSOR_BASE;
 
-void casemate_port_cryp_on(void) {
+void casemate_port_aes_on(void) {
     // An interrupt may switch on another clock in the same register.
-    if (__HAL_RCC_CRYP_IS_CLK_DISABLED()) {
+    if (!AES_PROCESSOR_IS_ON()) {
         mp_uint_t state = disable_irq();
-        __HAL_RCC_CRYP_CLK_ENABLE();
+        AES_PROCESSOR_ON();
         enable_irq(state);
     }
 }
@@ -70,7 +83,7 @@ void casemate_port_cryp_on(void) {
 const uintptr_t casemate_port_hash = HASH_BASE;
 
 void casemate_port_hash_on(void) {
-    if (__HAL_RCC_HASH_IS_CLK_DISABLED()) {
+    if (!__HAL_RCC_HASH_IS_CLK_ENABLED()) {
         mp_uint_t state = disable_irq();
         __HAL_RCC_HASH_CLK_ENABLE();
         enable_irq(state);

@@ -23,8 +23,15 @@ const _: () = assert!(OWNER < HEAD && WORDS_SIZE >= 32 && PENDING_SIZE >= 64);
 pub(crate) type Hashes = Checked<HashProcessor<HashRegisters>>;
 
 /// What the chip's processor has.
-const KINDS: HashKinds =
-    if cfg!(feature = "stm32_sha2") { HashKinds::WithSha2 } else { HashKinds::Sha1AndMd5 };
+const KINDS: HashKinds = {
+    #[cfg(feature = "stm32_hash_h5")]
+    let kinds = HashKinds::H5;
+    #[cfg(all(feature = "stm32_hash_u5", not(feature = "stm32_hash_h5")))]
+    let kinds = HashKinds::U5;
+    #[cfg(not(any(feature = "stm32_hash_h5", feature = "stm32_hash_u5")))]
+    let kinds = if cfg!(feature = "stm32_sha2") { HashKinds::WithSha2 } else { HashKinds::Sha1AndMd5 };
+    kinds
+};
 
 pub(crate) static HASHES: Hashes = Checked::hash(HashProcessor::new(HashRegisters, KINDS));
 

@@ -9,15 +9,22 @@
 
 typedef uintptr_t mp_uint_t;
 
-extern volatile uint32_t cryp_registers[256], hash_registers[256];
+extern volatile uint32_t aes_registers[256], hash_registers[256];
 extern int clocks;
-#define CRYP cryp_registers
-#define HASH hash_registers
-#define CRYP_BASE ((uintptr_t)cryp_registers)
-#define HASH_BASE ((uintptr_t)hash_registers)
-#define __HAL_RCC_CRYP_IS_CLK_DISABLED() ((clocks & 1) == 0)
-#define __HAL_RCC_HASH_IS_CLK_DISABLED() ((clocks & 2) == 0)
+#if CASEMATE_FEATURE_STM32_AES
+#define AES aes_registers
+#define AES_BASE ((uintptr_t)aes_registers)
+#define __HAL_RCC_AES_IS_CLK_ENABLED() ((clocks & 1) != 0)
+#define __HAL_RCC_AES_CLK_ENABLE() (clocks |= 1)
+#else
+#define CRYP aes_registers
+#define CRYP_BASE ((uintptr_t)aes_registers)
+#define __HAL_RCC_CRYP_IS_CLK_ENABLED() ((clocks & 1) != 0)
 #define __HAL_RCC_CRYP_CLK_ENABLE() (clocks |= 1)
+#endif
+#define HASH hash_registers
+#define HASH_BASE ((uintptr_t)hash_registers)
+#define __HAL_RCC_HASH_IS_CLK_ENABLED() ((clocks & 2) != 0)
 #define __HAL_RCC_HASH_CLK_ENABLE() (clocks |= 2)
 
 uint32_t rng_get(void);
