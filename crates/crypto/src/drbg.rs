@@ -1,9 +1,9 @@
 //! The deterministic random bit generator: CTR_DRBG with AES-256 and the derivation function (NIST SP 800-90A
 //! Rev. 1, §10.2.1).
 
-use crate::secret::{Secret, wipe};
+use crate::secret::Secret;
 use crate::software::CbcMac;
-use crate::software::aes::{Counter, Encryptor, WideCounter, in_place, xor};
+use crate::software::aes::{Counter, Encryptor, WideCounter, in_place};
 use crate::{AES_BLOCK, Entropy, Error, Random};
 use core::cell::RefCell;
 
@@ -134,39 +134,40 @@ impl State {
 
     /// CTR_DRBG_Reseed_algorithm: the parts are entropy input and additional input.
     fn reseed(&mut self, parts: &[&[u8]]) -> Result<(), Error> {
-        let seed = derive(parts)?;
-        self.mix(&seed)
+        let mut seed = Secret::zero();
+        derive(parts, &mut seed)?;
+        self.mix(&mut seed)
     }
 
     /// CTR_DRBG_Generate_algorithm, for at most [`MAX_REQUEST`] bytes.
     fn generate(&mut self, additional: &[u8], output: &mut [u8]) -> Result<(), Error> {
         let mut input = Secret::<SEED>::zero();
         if !additional.is_empty() {
-            input = derive(&[additional])?;
-            self.mix(&input)?;
+            derive(&[additional], &mut input)?;
+            self.mix(&mut input.clone())?;
         }
+        output.fill(0);
+        self.output_and_mix(output, &mut input)
+    }
+
+    /// CTR_DRBG_Update with the present key, whose keystream before it is XORed onto `output`. `provided` is used up.
+    ///
+    /// Not inlined: neither entropy nor seeds are gathered with a key schedule on the stack.
+    #[inline(never)]
+    fn output_and_mix(&mut self, output: &mut [u8], provided: &mut Secret<SEED>) -> Result<(), Error> {
         let encryptor = Encryptor::new(self.key.as_slice());
         let encryptor = in_place(&encryptor)?;
-        output.fill(0);
         self.keystream(encryptor, output);
-        self.update(encryptor, &input)
-    }
-
-    /// CTR_DRBG_Update with the key schedule of the present key.
-    #[inline(never)]
-    fn mix(&mut self, provided: &Secret<SEED>) -> Result<(), Error> {
-        let encryptor = Encryptor::new(self.key.as_slice());
-        self.update(in_place(&encryptor)?, provided)
-    }
-
-    /// CTR_DRBG_Update.
-    fn update(&mut self, encryptor: &Encryptor, provided: &Secret<SEED>) -> Result<(), Error> {
-        let mut fresh = provided.clone();
-        self.keystream(encryptor, fresh.as_mut_slice());
-        let (key, v) = fresh.split_first_chunk::<KEY>().ok_or(Error::State)?;
+        self.keystream(encryptor, provided.as_mut_slice());
+        let (key, v) = provided.split_first_chunk::<KEY>().ok_or(Error::State)?;
         *self.key = *key;
         *self.v = *v.first_chunk().ok_or(Error::State)?;
         Ok(())
+    }
+
+    /// CTR_DRBG_Update. `provided` is used up.
+    fn mix(&mut self, provided: &mut Secret<SEED>) -> Result<(), Error> {
+        self.output_and_mix(&mut [], provided)
     }
 
     /// XORs E(V + 1), E(V + 2), ... onto `data` and moves V to the last of them.
@@ -179,13 +180,24 @@ impl State {
     }
 }
 
-/// Block_Cipher_df (§10.3.2) of the concatenation of `parts`, for an output of [`SEED`] bytes.
-fn derive(parts: &[&[u8]]) -> Result<Secret<SEED>, Error> {
-    let mut seed = Secret::<SEED>::zero();
-    condense(parts, &mut seed)?;
-    expand(&mut seed)?;
-    Ok(seed)
+/// Block_Cipher_df (§10.3.2) of the concatenation of `parts`, for an output of [`SEED`] bytes. `seed` is zero.
+fn derive(parts: &[&[u8]], seed: &mut Secret<SEED>) -> Result<(), Error> {
+    condense(parts, seed)?;
+    expand(seed)
 }
+
+/// The key of [`condense`]: 0, 1, 2, ...
+const COUNTING_KEY: [u8; KEY] = {
+    let mut key = [0; KEY];
+    let mut rest = key.as_mut_slice();
+    let mut value = 0;
+    while let [first, later @ ..] = rest {
+        *first = value;
+        value += 1;
+        rest = later;
+    }
+    key
+};
 
 // Not inlined, as the key schedules of both steps would share a stack frame otherwise.
 
@@ -194,27 +206,18 @@ fn derive(parts: &[&[u8]]) -> Result<Secret<SEED>, Error> {
 fn condense(parts: &[&[u8]], intermediate: &mut Secret<SEED>) -> Result<(), Error> {
     let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
     let length = u32::try_from(length).map_err(|_| Error::DataLength)?;
-    let mut counting_key = [0_u8; KEY];
-    counting_key.iter_mut().zip(0..).for_each(|(byte, value)| *byte = value);
-
-    let encryptor = Encryptor::new(&counting_key);
+    let encryptor = Encryptor::new(&COUNTING_KEY);
     let encryptor = in_place(&encryptor)?;
-    for (block, number) in intermediate.chunks_mut(AES_BLOCK).zip(0_u128..) {
+    for (block, number) in intermediate.as_chunks_mut().0.iter_mut().zip(0_u128..) {
         // The BCC function is a CBC-MAC; the padding of S with zeros is that of the MAC.
         let mut mac = CbcMac::new(encryptor);
-        // The first block is the number in four bytes, then zeros.
+        // The first block is the number in four bytes, then zeros. S begins with both lengths.
         mac.update(&(number << 96).to_be_bytes());
-        mac.update(&length.to_be_bytes());
-        mac.update(&48_u32.to_be_bytes());
-        for part in parts {
-            mac.update(part);
-        }
+        mac.update(&(u64::from(length) << 32 | 48).to_be_bytes());
+        parts.iter().for_each(|part| mac.update(part));
         mac.update(&[0x80]);
-        let mut value = mac.finish();
-        xor(block, &value);
-        wipe(&mut value);
+        *block = mac.finish();
     }
-
     Ok(())
 }
 

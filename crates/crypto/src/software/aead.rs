@@ -1,20 +1,25 @@
 //! AES-GCM and AES-CCM.
 
-#[cfg(feature = "gcm")]
-use super::aes::in_place_mut;
 #[cfg(any(feature = "ccm", feature = "gcm"))]
 use super::aes::{Encryptor, in_place};
-#[cfg(feature = "ccm")]
-use super::ccm::Ccm;
 #[cfg(feature = "gcm")]
-use super::gcm::Gcm;
+use super::gcm::{Task, gcm};
+#[cfg(feature = "ccm")]
+use super::{ccm::Ccm, verify};
 #[cfg(any(feature = "ccm", feature = "gcm"))]
+use crate::Error;
+#[cfg(feature = "ccm")]
 use crate::secret::Secret;
 use crate::{Aead, Software};
-#[cfg(any(feature = "ccm", feature = "gcm"))]
-use crate::{Error, constant_time_equal};
 #[cfg(feature = "ccm")]
 use zeroize::Zeroize;
+
+/// One function for both directions: what it needs is there once.
+#[cfg(feature = "gcm")]
+#[inline(never)]
+fn run_gcm(key: &[u8], iv: &[u8], aad: &[u8], data: &mut [u8], task: Task<'_>) -> Result<(), Error> {
+    gcm(in_place(&Encryptor::new(key))?, iv, aad, data, task)
+}
 
 impl<R> Aead for Software<R> {
     #[cfg(feature = "gcm")]
@@ -26,27 +31,12 @@ impl<R> Aead for Software<R> {
         data: &mut [u8],
         tag: &mut [u8],
     ) -> Result<(), Error> {
-        let encryptor = Encryptor::new(key);
-        let mut gcm = Gcm::new(in_place(&encryptor)?, iv, data.len(), tag.len());
-        let gcm = in_place_mut(&mut gcm)?;
-        gcm.crypt(data);
-        let full = gcm.tag(aad, data)?;
-        tag.iter_mut().zip(full).for_each(|(target, byte)| *target = byte);
-        Ok(())
+        run_gcm(key, iv, aad, data, Task::Seal(tag))
     }
 
     #[cfg(feature = "gcm")]
     fn gcm_open(&self, key: &[u8], iv: &[u8], aad: &[u8], data: &mut [u8], tag: &[u8]) -> Result<(), Error> {
-        let encryptor = Encryptor::new(key);
-        let mut gcm = Gcm::new(in_place(&encryptor)?, iv, data.len(), tag.len());
-        let gcm = in_place_mut(&mut gcm)?;
-        let mut full = Secret::new(gcm.tag(aad, data)?);
-        let expected = full.get_mut(..tag.len()).ok_or(Error::TagLength)?;
-        if !constant_time_equal(expected, tag) {
-            return Err(Error::Authentication);
-        }
-        gcm.crypt(data);
-        Ok(())
+        run_gcm(key, iv, aad, data, Task::Open(tag))
     }
 
     #[cfg(feature = "ccm")]
@@ -78,13 +68,8 @@ impl<R> Aead for Software<R> {
         let encryptor = Encryptor::new(key);
         let ccm = Ccm::new(in_place(&encryptor)?, nonce, data.len(), tag.len())?;
         ccm.crypt(data);
-        let mut full = Secret::new(ccm.tag(aad, data).inspect_err(|_| data.zeroize())?);
-        let expected = full.get_mut(..tag.len()).ok_or(Error::TagLength)?;
-        if !constant_time_equal(expected, tag) {
-            data.zeroize();
-            return Err(Error::Authentication);
-        }
-        Ok(())
+        let full = Secret::new(ccm.tag(aad, data).inspect_err(|_| data.zeroize())?);
+        verify(&full, tag).inspect_err(|_| data.zeroize())
     }
 }
 

@@ -1,11 +1,11 @@
 //! AES-GCM (NIST SP 800-38D) over `ghash`.
 
-use super::aes::{Counter, Encryptor, NarrowCounter, xor};
+use super::aes::{Encryptor, NarrowCounter, xor};
+use super::verify;
 use crate::secret::Secret;
-use crate::{AES_BLOCK, Cipher, CtrState, Direction, Error, constant_time_equal};
+use crate::{AES_BLOCK, Cipher, CtrState, Direction, Error};
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
-use zeroize::Zeroize;
 
 /// Number of bits in `length` bytes, as GHASH counts.
 fn bits(length: usize) -> Result<u64, Error> {
@@ -26,123 +26,117 @@ fn check(iv: &[u8], data_length: usize, tag_length: usize) -> Result<(), Error> 
     Ok(())
 }
 
-/// GHASH with the key E(0), which is wiped, and the first counter block J0 (§7.1, steps 1 and 2).
-fn begin(hash_key: &mut [u8; AES_BLOCK], iv: &[u8]) -> Result<(GHash, [u8; AES_BLOCK]), Error> {
-    let ghash = GHash::new(&(*hash_key).into());
-    hash_key.zeroize();
-    let initial = if let Ok(iv) = <[u8; 12]>::try_from(iv) {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = iv;
-        [a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 1]
-    } else {
-        let mut hash = ghash.clone();
-        hash.update_padded(iv);
-        let length = u128::from(bits(iv.len()).map_err(|_| Error::IvLength)?);
-        hash.update(&[length.to_be_bytes().into()]);
-        hash.finalize().into()
-    };
-    Ok((ghash, initial))
+/// GHASH of both strings, each padded with zeros, and their lengths (§7.1, steps 4 and 5, and with the IV as the second
+/// string step 2).
+///
+/// Not inlined: what it needs of the stack is given back before a block is encrypted.
+#[inline(never)]
+fn hash(hash_key: &[u8; AES_BLOCK], aad: &[u8], data: &[u8]) -> Result<[u8; AES_BLOCK], Error> {
+    let lengths = (u128::from(bits(aad.len())?) << 64) | u128::from(bits(data.len())?);
+    let mut hash = GHash::new(&(*hash_key).into());
+    for part in [aad, data, &lengths.to_be_bytes()] {
+        hash.update_padded(part);
+    }
+    Ok(hash.finalize().into())
 }
 
-/// The tag of a message; `mask` is E(J0).
-fn tag(
-    mut hash: GHash,
-    mask: &[u8; AES_BLOCK],
-    aad: &[u8],
-    ciphertext: &[u8],
-) -> Result<[u8; AES_BLOCK], Error> {
-    let lengths = (u128::from(bits(aad.len())?) << 64) | u128::from(bits(ciphertext.len())?);
-    hash.update_padded(aad);
-    hash.update_padded(ciphertext);
-    hash.update(&[lengths.to_be_bytes().into()]);
-    let mut tag: [u8; AES_BLOCK] = hash.finalize().into();
-    xor(&mut tag, mask);
-    Ok(tag)
+/// The AES that a message is computed with, under its key.
+pub(super) trait Aes {
+    /// Encrypts blocks in place, each on its own.
+    fn encrypt(&self, blocks: &mut [[u8; AES_BLOCK]]) -> Result<(), Error>;
+
+    /// GCTR (§6.5) from the counter block after `initial`.
+    fn count(&self, initial: &[u8; AES_BLOCK], data: &mut [u8]) -> Result<(), Error>;
 }
 
-/// One GCM message (NIST SP 800-38D, §7): the names follow the standard.
-pub(super) struct Gcm<'a> {
-    encryptor: &'a Encryptor,
-    ghash: GHash,
-    counter: NarrowCounter,
-    /// E(J0), which hides the hash in the tag.
-    mask: [u8; AES_BLOCK],
-}
-
-impl<'a> Gcm<'a> {
-    #[inline(never)]
-    pub(super) fn new(
-        encryptor: &'a Encryptor,
-        iv: &[u8],
-        data_length: usize,
-        tag_length: usize,
-    ) -> Result<Self, Error> {
-        check(iv, data_length, tag_length)?;
-        let mut hash_key = [0; AES_BLOCK];
-        encryptor.block(&mut hash_key);
-        let (ghash, initial) = begin(&mut hash_key, iv)?;
-        let mut counter = NarrowCounter::new(initial);
-        let mut mask = counter.next();
-        encryptor.block(&mut mask);
-        Ok(Self { encryptor, ghash, counter, mask })
+impl Aes for Encryptor {
+    fn encrypt(&self, blocks: &mut [[u8; AES_BLOCK]]) -> Result<(), Error> {
+        self.blocks(blocks);
+        Ok(())
     }
 
-    pub(super) fn crypt(&mut self, data: &mut [u8]) {
+    fn count(&self, initial: &[u8; AES_BLOCK], data: &mut [u8]) -> Result<(), Error> {
         let mut last = Secret::<AES_BLOCK>::zero();
-        self.encryptor.counter_mode(&mut self.counter, data, &mut last);
-    }
-
-    pub(super) fn tag(&mut self, aad: &[u8], ciphertext: &[u8]) -> Result<[u8; AES_BLOCK], Error> {
-        tag(self.ghash.clone(), &self.mask, aad, ciphertext)
+        self.counter_mode(&mut NarrowCounter::after(*initial), data, &mut last);
+        Ok(())
     }
 }
 
-impl Drop for Gcm<'_> {
-    fn drop(&mut self) {
-        self.mask.zeroize();
+/// What is done with a message.
+pub(super) enum Task<'a> {
+    Seal(&'a mut [u8]),
+    /// Nothing is decrypted unless this is the tag.
+    Open(&'a [u8]),
+}
+
+/// Encrypts or decrypts one message (§7); the names follow the standard.
+pub(super) fn gcm(
+    aes: &impl Aes,
+    iv: &[u8],
+    aad: &[u8],
+    data: &mut [u8],
+    task: Task<'_>,
+) -> Result<(), Error> {
+    let tag_length = match &task {
+        Task::Seal(tag) => tag.len(),
+        Task::Open(tag) => tag.len(),
+    };
+    let mut initial = match <[u8; 12]>::try_from(iv) {
+        Ok([a, b, c, d, e, f, g, h, i, j, k, l]) => [a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 1],
+        Err(_) => [0; AES_BLOCK],
+    };
+    // The hash key E(0), and E(J0), which hides the hash in the tag.
+    let mut secrets = Secret::<{ 2 * AES_BLOCK }>::zero();
+    let blocks = secrets.as_chunks_mut::<AES_BLOCK>().0;
+    if let [_, mask] = blocks {
+        *mask = initial;
+    }
+    aes.encrypt(blocks)?;
+    let [hash_key, mask] = blocks else { return Err(Error::State) };
+    check(iv, data.len(), tag_length)?;
+    if iv.len() != 12 {
+        initial = hash(hash_key, &[], iv)?;
+        *mask = initial;
+        aes.encrypt(core::slice::from_mut(mask))?;
+    }
+    if let Task::Seal(_) = task {
+        aes.count(&initial, data)?;
+    }
+    xor(mask, &hash(hash_key, aad, data)?);
+    match task {
+        Task::Seal(tag) => {
+            tag.iter_mut().zip(mask).for_each(|(target, byte)| *target = *byte);
+            Ok(())
+        }
+        Task::Open(tag) => {
+            verify(mask, tag)?;
+            aes.count(&initial, data)
+        }
     }
 }
 
-/// One GCM message whose AES is a driver's.
-struct CipherGcm<'a, D: ?Sized> {
+/// The AES of a driver.
+struct OfDriver<'a, D: ?Sized> {
     driver: &'a D,
     key: &'a [u8],
-    ghash: GHash,
-    /// J0 at first, then the block before the next counter block.
-    counter: [u8; AES_BLOCK],
-    mask: Secret<AES_BLOCK>,
 }
 
-impl<'a, D: Cipher + ?Sized> CipherGcm<'a, D> {
-    fn new(
-        driver: &'a D,
-        key: &'a [u8],
-        iv: &[u8],
-        data_length: usize,
-        tag_length: usize,
-    ) -> Result<Self, Error> {
-        let mut hash_key = [0; AES_BLOCK];
-        driver.ecb(Direction::Encrypt, key, &mut hash_key)?;
-        if let Err(error) = check(iv, data_length, tag_length) {
-            hash_key.zeroize();
-            return Err(error);
-        }
-        let (ghash, counter) = begin(&mut hash_key, iv)?;
-        let mut mask = Secret::new(counter);
-        driver.ecb(Direction::Encrypt, key, &mut *mask)?;
-        Ok(Self { driver, key, ghash, counter, mask })
+impl<D: Cipher + ?Sized> Aes for OfDriver<'_, D> {
+    fn encrypt(&self, blocks: &mut [[u8; AES_BLOCK]]) -> Result<(), Error> {
+        self.driver.ecb(Direction::Encrypt, self.key, blocks.as_flattened_mut())
     }
 
     /// What the driver declines before the first byte is declined.
-    fn crypt(&mut self, mut data: &mut [u8]) -> Result<(), Error> {
+    fn count(&self, initial: &[u8; AES_BLOCK], mut data: &mut [u8]) -> Result<(), Error> {
         let mut begun = false;
-        let [high @ .., a, b, c, d] = self.counter;
+        let [high @ .., a, b, c, d] = *initial;
         let mut low = u32::from_be_bytes([a, b, c, d]).wrapping_add(1);
         while !data.is_empty() {
             // GCM counts in the lowest 32 bits, a driver in all: they differ at the overflow.
             let blocks = u64::from(u32::MAX.wrapping_sub(low)).saturating_add(1);
             let bytes = usize::try_from(blocks.saturating_mul(16)).unwrap_or(usize::MAX);
             let (now, later) = data.split_at_mut(bytes.min(data.len()));
-            let mut state = CtrState::new(self.counter);
+            let mut state = CtrState::new(*initial);
             let (prefix, suffix) = state.counter.split_at_mut(high.len());
             prefix.copy_from_slice(&high);
             suffix.copy_from_slice(&low.to_be_bytes());
@@ -153,10 +147,6 @@ impl<'a, D: Cipher + ?Sized> CipherGcm<'a, D> {
             (begun, low, data) = (true, 0, later);
         }
         Ok(())
-    }
-
-    fn tag(&self, aad: &[u8], ciphertext: &[u8]) -> Result<[u8; AES_BLOCK], Error> {
-        tag(self.ghash.clone(), &self.mask, aad, ciphertext)
     }
 }
 
@@ -172,11 +162,7 @@ pub fn gcm_seal_from_cipher<D: Cipher + ?Sized>(
     data: &mut [u8],
     tag: &mut [u8],
 ) -> Result<(), Error> {
-    let mut gcm = CipherGcm::new(driver, key, iv, data.len(), tag.len())?;
-    gcm.crypt(data)?;
-    let full = gcm.tag(aad, data)?;
-    tag.iter_mut().zip(full).for_each(|(target, byte)| *target = byte);
-    Ok(())
+    gcm(&OfDriver { driver, key }, iv, aad, data, Task::Seal(tag))
 }
 
 /// Verifies and decrypts what [`gcm_seal_from_cipher`] made. After [`Error::Authentication`] `data` is as before.
@@ -191,13 +177,7 @@ pub fn gcm_open_from_cipher<D: Cipher + ?Sized>(
     data: &mut [u8],
     tag: &[u8],
 ) -> Result<(), Error> {
-    let mut gcm = CipherGcm::new(driver, key, iv, data.len(), tag.len())?;
-    let mut full = Secret::new(gcm.tag(aad, data)?);
-    let expected = full.get_mut(..tag.len()).ok_or(Error::TagLength)?;
-    if !constant_time_equal(expected, tag) {
-        return Err(Error::Authentication);
-    }
-    gcm.crypt(data)
+    gcm(&OfDriver { driver, key }, iv, aad, data, Task::Open(tag))
 }
 
 #[cfg(test)]
@@ -244,13 +224,8 @@ mod tests {
         let key = [9; 16];
         let mut counter = [0x11; AES_BLOCK];
         counter[12..].copy_from_slice(&(u32::MAX - 1).to_be_bytes());
-        let mut ghash_key = [0; AES_BLOCK];
-        software.ecb(Direction::Encrypt, &key, &mut ghash_key).unwrap();
-        let (ghash, _) = begin(&mut ghash_key, &[0; 12]).unwrap();
-        let mask = Secret::new(counter);
-        let mut gcm = CipherGcm { driver: &software, key: &key, ghash, counter, mask };
         let mut ours = [0; 70];
-        gcm.crypt(&mut ours).unwrap();
+        OfDriver { driver: &software, key: &key }.count(&counter, &mut ours).unwrap();
         for (block, low) in ours.chunks(AES_BLOCK).zip([u32::MAX, 0, 1, 2, 3]) {
             counter[12..].copy_from_slice(&low.to_be_bytes());
             let mut keystream = counter;

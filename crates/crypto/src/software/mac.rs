@@ -5,7 +5,6 @@ use crate::secret::Secret;
 use crate::{AES_BLOCK, CmacState, Error, Mac, Software};
 #[cfg(feature = "hmac")]
 use crate::{HashAlgorithm, hmac_from_hash};
-use zeroize::Zeroize;
 
 /// Doubles a field element (NIST SP 800-38B, §6.1) without a branch on its value.
 fn double(block: [u8; AES_BLOCK]) -> [u8; AES_BLOCK] {
@@ -52,20 +51,20 @@ impl<R> Mac for Software<R> {
         if output.is_empty() || output.len() > AES_BLOCK {
             return Err(Error::TagLength);
         }
-        let mut subkey = Secret::<AES_BLOCK>::zero();
-        encryptor.block(&mut subkey);
-        *subkey = double(*subkey);
-        let mut last = Secret::<AES_BLOCK>::zero();
-        last.iter_mut().zip(pending).for_each(|(target, byte)| *target = *byte);
-        if let Some(end) = last.get_mut(pending.len()) {
-            *end = 0x80;
-            *subkey = double(*subkey);
+        // The subkey, to which everything else of the last block is added.
+        let mut block = Secret::<AES_BLOCK>::zero();
+        encryptor.block(&mut block);
+        let doublings = if pending.len() < AES_BLOCK { 2 } else { 1 };
+        for _ in 0..doublings {
+            *block = double(*block);
         }
-        xor(last.as_mut_slice(), subkey.as_slice());
-        let mut chain = state.chain;
-        encryptor.absorb(&mut chain, core::slice::from_ref(&last));
-        output.iter_mut().zip(chain).for_each(|(target, byte)| *target = byte);
-        chain.zeroize();
+        xor(block.as_mut_slice(), pending);
+        if let Some(end) = block.get_mut(pending.len()) {
+            *end ^= 0x80;
+        }
+        xor(block.as_mut_slice(), &state.chain);
+        encryptor.block(&mut block);
+        output.iter_mut().zip(block.iter()).for_each(|(target, byte)| *target = *byte);
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub use rsa::RsaComponents;
 #[cfg(feature = "rsa")]
 pub(crate) use rsa::check_private;
 
+#[cfg(any(feature = "ccm", feature = "gcm"))]
+use crate::{AES_BLOCK, constant_time_equal};
 use crate::{Error, Random};
 
 // Families that this build lacks decline every operation.
@@ -67,6 +69,13 @@ impl<R: Random> Random for Software<R> {
     fn fill(&self, output: &mut [u8]) -> Result<(), Error> {
         self.random.fill(output)
     }
+}
+
+/// Whether `tag` is the beginning of `full`, the tag that a message has.
+#[cfg(any(feature = "ccm", feature = "gcm"))]
+fn verify(full: &[u8; AES_BLOCK], tag: &[u8]) -> Result<(), Error> {
+    let expected = full.get(..tag.len()).ok_or(Error::TagLength)?;
+    if constant_time_equal(expected, tag) { Ok(()) } else { Err(Error::Authentication) }
 }
 
 #[cfg(test)]
