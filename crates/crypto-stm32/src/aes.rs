@@ -150,10 +150,11 @@ impl<R: Registers> modes::Session for Session<'_, R> {
             self.registers.write(INPUT, u32::from_le_bytes(*word));
         }
         self.wait()?;
+        // The output stays until it has been read.
+        self.clear_flags(self.control | ENABLE);
         for word in words {
             *word = self.registers.read(OUTPUT).to_le_bytes();
         }
-        self.clear_flags(self.control | ENABLE);
         Ok(())
     }
 }
