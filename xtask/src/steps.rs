@@ -30,8 +30,11 @@ const HEAP_CRATES: &[&str] = &["rustls"];
 const DEVICE_FEATURES: &[(&str, &str)] = &[
     (
         "crypto",
-        "brainpool,ccm,curve25519,gcm,hmac,md5,ml-dsa,ml-kem,p224,p256,p384,p521,rsa,secp256k1,sha1,sha3,sha512",
+        "brainpool,ccm,curve25519,gcm,hmac,md5,ml-dsa-44,ml-dsa-87,ml-dsa-signing,ml-kem-1024,ml-kem-512,p224,p256,p384,\
+         p521,rsa-1024,rsa-1536,rsa-3072,rsa-4096,rsa-generation,secp256k1,sha1,sha3,sha512",
     ),
+    // The least of the families that come in sizes.
+    ("crypto", "ml-dsa,ml-kem,rsa"),
     (
         "server",
         "authentication,certificates,curve25519,custom,dma,elliptic-curves,hash-signatures,images,key-derivation,\

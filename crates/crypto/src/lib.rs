@@ -95,6 +95,9 @@
 //! Each family of [`Software`] is a cargo feature, all on by default; without its feature, a family answers
 //! [`Error::Unsupported`] and neither code nor library of it is linked: `ccm`, `gcm`, `hmac`, `sha1`, `sha512` (SHA-384 too),
 //! `sha3` (SHAKE too), `p224`, `p256`, `p384`, `p521`, `curve25519` (X25519 and Ed25519), `rsa`, `ml-dsa`, `ml-kem`.
+//! The last three alone are RSA with keys of up to 2048 bits, ML-DSA-65's verification and ML-KEM-768; `rsa-3072`, `rsa-4096`,
+//! `rsa-generation`, `ml-dsa-44`, `ml-dsa-87`, `ml-dsa-signing`, `ml-kem-512` and `ml-kem-1024` add to them, `rsa-1024` and
+//! `rsa-1536` make keys of these sizes faster. What is left out is declined as a family is.
 //! `secp256k1`, `brainpool` and `md5` are off by default. The server's features of similar names leave out the handlers.
 //!
 //! The libraries underneath choose their back ends by configuration flags of the *final* build, not by cargo

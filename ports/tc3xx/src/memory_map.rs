@@ -114,7 +114,7 @@ pub const EMULATED_MARKS: Region = Region::new(0x2118_0000, EMULATED_LARGE.data_
 
 /// The map of this build: that of a TC39x's HSM, unless the build holds what does not fit it.
 pub const CURRENT: MemoryMap =
-    if cfg!(any(feature = "config-d", feature = "conformance")) { EMULATED_LARGE } else { EMULATED };
+    if cfg!(any(feature = "everything", feature = "conformance")) { EMULATED_LARGE } else { EMULATED };
 
 const _: () = assert!(TC39X.is_consistent() && EMULATED.is_consistent() && EMULATED_LARGE.is_consistent());
 const _: () = assert!(

@@ -28,8 +28,13 @@ pub const PACKET: usize = DATA_LENGTH + Header::SIZE;
 
 /// Slots in a key cache for small keys: as many as the original has, with and without SHE.
 const SMALL_SLOTS: usize = if cfg!(feature = "config-b") { 16 } else { 8 };
-/// Size of the big slots: an RSA key, or a key of ML-DSA or ML-KEM.
-const BIG_SIZE: usize = if cfg!(feature = "config-d") { 8192 } else { 1200 };
+/// Size of the big slots: an RSA key; a key of ML-DSA or ML-KEM, of which configuration d's longest has 4032 bytes, an
+/// ML-DSA-65 private key; or whatever the original has room for.
+const BIG_SIZE: usize = match (cfg!(feature = "everything"), cfg!(feature = "config-d")) {
+    (true, _) => 8192,
+    (_, true) => 4096,
+    _ => 1200,
+};
 /// Room for what must be whole before it is used, see [`BufferPurpose::Scratch`]: for images, key, header and a part of the
 /// image.
 const SCRATCH: usize =

@@ -3,11 +3,15 @@
 //! The library takes and returns keys and signatures by value, so each operation holds one copy of what it is given
 //! and of what it makes; copies of secrets that are ours are wiped.
 
+#[cfg(feature = "ml-dsa-signing")]
 mod range;
 
+#[cfg(feature = "ml-dsa-signing")]
 use crate::secret::{Secret, wipe};
 use crate::{Error, HashAlgorithm, MlDsa, MlDsaMessage, MlDsaSet, Random, Software};
-use libcrux_ml_dsa::{MLDSASignature, MLDSASigningKey, MLDSAVerificationKey};
+#[cfg(feature = "ml-dsa-signing")]
+use libcrux_ml_dsa::MLDSASigningKey;
+use libcrux_ml_dsa::{MLDSASignature, MLDSAVerificationKey};
 
 /// Longest context string in bytes.
 const MAX_CONTEXT: usize = 255;
@@ -62,8 +66,10 @@ impl Formatted {
 }
 
 /// A private key in the library's type, wiped when dropped.
+#[cfg(feature = "ml-dsa-signing")]
 struct SigningKey<const N: usize>(MLDSASigningKey<N>);
 
+#[cfg(feature = "ml-dsa-signing")]
 impl<const N: usize> Drop for SigningKey<N> {
     fn drop(&mut self) {
         wipe(self.0.as_mut_slice());
@@ -77,10 +83,12 @@ macro_rules! parameter_set {
             use super::*;
             use libcrux_ml_dsa::$module as library;
 
+            #[cfg(feature = "ml-dsa-signing")]
             const PRIVATE: usize = $set.private_size();
             const PUBLIC: usize = $set.public_size();
             const SIGNATURE: usize = $set.signature_size();
 
+            #[cfg(feature = "ml-dsa-signing")]
             #[inline(never)]
             pub(super) fn generate(
                 seed: &[u8; 32],
@@ -96,6 +104,7 @@ macro_rules! parameter_set {
                 Ok(())
             }
 
+            #[cfg(feature = "ml-dsa-signing")]
             #[inline(never)]
             pub(super) fn sign(
                 private: &[u8],
@@ -144,15 +153,33 @@ macro_rules! parameter_set {
     };
 }
 
+#[cfg(feature = "ml-dsa-44")]
 parameter_set!(ml_dsa_44, MlDsaSet::MlDsa44);
 parameter_set!(ml_dsa_65, MlDsaSet::MlDsa65);
+#[cfg(feature = "ml-dsa-87")]
 parameter_set!(ml_dsa_87, MlDsaSet::MlDsa87);
+
+/// Calls a function of a parameter set, if that is compiled.
+macro_rules! for_set {
+    ($set:expr, $function:ident($($argument:expr),*)) => {
+        match $set {
+            #[cfg(feature = "ml-dsa-44")]
+            MlDsaSet::MlDsa44 => ml_dsa_44::$function($($argument),*),
+            MlDsaSet::MlDsa65 => ml_dsa_65::$function($($argument),*),
+            #[cfg(feature = "ml-dsa-87")]
+            MlDsaSet::MlDsa87 => ml_dsa_87::$function($($argument),*),
+            #[cfg(not(all(feature = "ml-dsa-44", feature = "ml-dsa-87")))]
+            _ => Err(Error::Unsupported),
+        }
+    };
+}
 
 fn check_context(context: &[u8]) -> Result<(), Error> {
     if context.len() <= MAX_CONTEXT { Ok(()) } else { Err(Error::DataLength) }
 }
 
 impl<R: Random> MlDsa for Software<R> {
+    #[cfg(feature = "ml-dsa-signing")]
     fn ml_dsa_from_seed(
         &self,
         set: MlDsaSet,
@@ -160,13 +187,10 @@ impl<R: Random> MlDsa for Software<R> {
         private: &mut [u8],
         public: &mut [u8],
     ) -> Result<(), Error> {
-        match set {
-            MlDsaSet::MlDsa44 => ml_dsa_44::generate(seed, private, public),
-            MlDsaSet::MlDsa65 => ml_dsa_65::generate(seed, private, public),
-            MlDsaSet::MlDsa87 => ml_dsa_87::generate(seed, private, public),
-        }
+        for_set!(set, generate(seed, private, public))
     }
 
+    #[cfg(feature = "ml-dsa-signing")]
     fn ml_dsa_sign(
         &self,
         set: MlDsaSet,
@@ -179,11 +203,7 @@ impl<R: Random> MlDsa for Software<R> {
         check_context(context)?;
         let mut randomness = Secret::<32>::zero();
         self.random.fill(randomness.as_mut_slice())?;
-        match set {
-            MlDsaSet::MlDsa44 => ml_dsa_44::sign(private, message, context, &randomness, signature),
-            MlDsaSet::MlDsa65 => ml_dsa_65::sign(private, message, context, &randomness, signature),
-            MlDsaSet::MlDsa87 => ml_dsa_87::sign(private, message, context, &randomness, signature),
-        }
+        for_set!(set, sign(private, message, context, &randomness, signature))
     }
 
     fn ml_dsa_verify(
@@ -195,10 +215,6 @@ impl<R: Random> MlDsa for Software<R> {
         signature: &[u8],
     ) -> Result<(), Error> {
         check_context(context)?;
-        match set {
-            MlDsaSet::MlDsa44 => ml_dsa_44::verify(public, message, context, signature),
-            MlDsaSet::MlDsa65 => ml_dsa_65::verify(public, message, context, signature),
-            MlDsaSet::MlDsa87 => ml_dsa_87::verify(public, message, context, signature),
-        }
+        for_set!(set, verify(public, message, context, signature))
     }
 }

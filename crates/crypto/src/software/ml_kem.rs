@@ -85,25 +85,34 @@ impl<const N: usize> Drop for PrivateKey<N> {
     }
 }
 
+#[cfg(feature = "ml-kem-512")]
 parameter_set!(mlkem512, MlKemSet::MlKem512);
 parameter_set!(mlkem768, MlKemSet::MlKem768);
+#[cfg(feature = "ml-kem-1024")]
 parameter_set!(mlkem1024, MlKemSet::MlKem1024);
+
+/// Calls a function of a parameter set, if that is compiled.
+macro_rules! for_set {
+    ($set:expr, $function:ident($($argument:expr),*)) => {
+        match $set {
+            #[cfg(feature = "ml-kem-512")]
+            MlKemSet::MlKem512 => mlkem512::$function($($argument),*),
+            MlKemSet::MlKem768 => mlkem768::$function($($argument),*),
+            #[cfg(feature = "ml-kem-1024")]
+            MlKemSet::MlKem1024 => mlkem1024::$function($($argument),*),
+            #[cfg(not(all(feature = "ml-kem-512", feature = "ml-kem-1024")))]
+            _ => Err(Error::Unsupported),
+        }
+    };
+}
 
 impl<R: Random> MlKem for Software<R> {
     fn ml_kem_from_seed(&self, set: MlKemSet, seed: &[u8; 64], private: &mut [u8]) -> Result<(), Error> {
-        match set {
-            MlKemSet::MlKem512 => mlkem512::generate(seed, private),
-            MlKemSet::MlKem768 => mlkem768::generate(seed, private),
-            MlKemSet::MlKem1024 => mlkem1024::generate(seed, private),
-        }
+        for_set!(set, generate(seed, private))
     }
 
     fn ml_kem_check(&self, set: MlKemSet, key: &[u8]) -> Result<(), Error> {
-        match set {
-            MlKemSet::MlKem512 => mlkem512::check(key),
-            MlKemSet::MlKem768 => mlkem768::check(key),
-            MlKemSet::MlKem1024 => mlkem1024::check(key),
-        }
+        for_set!(set, check(key))
     }
 
     fn ml_kem_encapsulate(
@@ -115,11 +124,7 @@ impl<R: Random> MlKem for Software<R> {
     ) -> Result<(), Error> {
         let mut randomness = Secret::<32>::zero();
         self.random.fill(randomness.as_mut_slice())?;
-        match set {
-            MlKemSet::MlKem512 => mlkem512::encapsulate(public, &randomness, ciphertext, secret),
-            MlKemSet::MlKem768 => mlkem768::encapsulate(public, &randomness, ciphertext, secret),
-            MlKemSet::MlKem1024 => mlkem1024::encapsulate(public, &randomness, ciphertext, secret),
-        }
+        for_set!(set, encapsulate(public, &randomness, ciphertext, secret))
     }
 
     fn ml_kem_decapsulate(
@@ -129,10 +134,6 @@ impl<R: Random> MlKem for Software<R> {
         ciphertext: &[u8],
         secret: &mut [u8; 32],
     ) -> Result<(), Error> {
-        match set {
-            MlKemSet::MlKem512 => mlkem512::decapsulate(private, ciphertext, secret),
-            MlKemSet::MlKem768 => mlkem768::decapsulate(private, ciphertext, secret),
-            MlKemSet::MlKem1024 => mlkem1024::decapsulate(private, ciphertext, secret),
-        }
+        for_set!(set, decapsulate(private, ciphertext, secret))
     }
 }

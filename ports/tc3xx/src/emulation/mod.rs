@@ -15,8 +15,8 @@ use core::cell::RefCell;
 use measure::Meter;
 use uart::Uart;
 
-/// Clients: one on each serial port.
-const LINKS: usize = 2;
+/// Clients: one on each serial port; as many as the HSM of a TC39x has RAM for.
+const LINKS: usize = if cfg!(all(feature = "config-d", not(feature = "everything"))) { 1 } else { 2 };
 const FRAME: usize = PACKET + LENGTH_PREFIX_SIZE;
 
 type Serial = SerialServer<Uart, &'static mut [u8; FRAME]>;

@@ -4,7 +4,7 @@
 //! is blinded with a random number before it meets anything secret, and its result is raised to the public exponent and
 //! compared with the input before it leaves: a result that is right modulo one prime only would give the other away.
 //!
-//! Every operation is compiled for five widths of the modulus; a modulus between two of them takes the time of the
+//! Every operation is compiled for up to five widths of the modulus, by features; another modulus takes the time of the
 //! next. A private key with a prime longer than half the width is computed with the primes at the largest width, which
 //! takes many times longer.
 //!
@@ -14,6 +14,7 @@
 //! between the time and the key.
 
 mod components;
+#[cfg(feature = "rsa-generation")]
 mod prime;
 
 pub use components::RsaComponents;
@@ -26,21 +27,35 @@ use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Limb, Odd, Uint};
 use zeroize::Zeroizing;
 
+/// The largest width of the modulus in bits.
+const WIDEST: u32 = if cfg!(feature = "rsa-4096") {
+    4096
+} else if cfg!(feature = "rsa-3072") {
+    3072
+} else {
+    2048
+};
+
 /// Limbs of a number of `bits` bits.
 const fn limbs(bits: u32) -> usize {
     bits.div_ceil(Limb::BITS) as usize
 }
 
 /// Calls a function for the smallest width that holds a modulus of so many bytes and primes of half its length. The
-/// function's parameters are the limbs of a prime and those of the modulus.
+/// function's parameters are the limbs of a prime and those of the modulus. [`Error::Unsupported`] if none is wide enough.
 macro_rules! for_width {
     ($bytes:expr, $function:ident($($argument:expr),*)) => {
         match $bytes {
-            0..=128 => $function::<{ limbs(512) }, { limbs(1024) }>($($argument),*),
-            129..=192 => $function::<{ limbs(768) }, { limbs(1536) }>($($argument),*),
-            193..=256 => $function::<{ limbs(1024) }, { limbs(2048) }>($($argument),*),
-            257..=384 => $function::<{ limbs(1536) }, { limbs(3072) }>($($argument),*),
-            _ => $function::<{ limbs(2048) }, { limbs(4096) }>($($argument),*),
+            #[cfg(feature = "rsa-1024")]
+            ..=128 => $function::<{ limbs(512) }, { limbs(1024) }>($($argument),*),
+            #[cfg(feature = "rsa-1536")]
+            ..=192 => $function::<{ limbs(768) }, { limbs(1536) }>($($argument),*),
+            ..=256 => $function::<{ limbs(1024) }, { limbs(2048) }>($($argument),*),
+            #[cfg(feature = "rsa-3072")]
+            ..=384 => $function::<{ limbs(1536) }, { limbs(3072) }>($($argument),*),
+            #[cfg(feature = "rsa-4096")]
+            ..=512 => $function::<{ limbs(2048) }, { limbs(4096) }>($($argument),*),
+            _ => Err(Error::Unsupported),
         }
     };
 }
@@ -81,6 +96,7 @@ fn odd<const L: usize>(value: &Uint<L>) -> Result<Odd<Uint<L>>, Error> {
 }
 
 impl<R: Random> Rsa for Software<R> {
+    #[cfg(feature = "rsa-generation")]
     fn rsa_generate(&self, bits: usize, exponent: u32, primes: &mut [u8]) -> Result<(), Error> {
         prime::generate(&self.random, bits, exponent, primes)
     }
@@ -141,14 +157,14 @@ fn public<const P: usize, const N: usize>(key: &RsaPublicKey<'_>, data: &mut [u8
 fn private(random: &dyn Random, key: &RsaPrivateKey<'_>, data: &mut [u8]) -> Result<(), Error> {
     let bytes = data.len();
     let longest = significant(key.prime_p).len().max(significant(key.prime_q).len());
-    if longest > for_width!(bytes, prime_bytes()) {
-        return private_sized::<{ limbs(4096) }, { limbs(4096) }>(random, key, data);
+    if longest > for_width!(bytes, prime_bytes())? {
+        return private_sized::<{ limbs(WIDEST) }, { limbs(WIDEST) }>(random, key, data);
     }
     for_width!(bytes, private_sized(random, key, data))
 }
 
-const fn prime_bytes<const P: usize, const N: usize>() -> usize {
-    Uint::<P>::BYTES
+fn prime_bytes<const P: usize, const N: usize>() -> Result<usize, Error> {
+    Ok(Uint::<P>::BYTES)
 }
 
 /// A prime factor, ready to compute with.
