@@ -100,7 +100,8 @@ ifeq ($(WOLFSSL_ALIAS),1)
 CFLAGS_USERMOD += -DWOLFSSL_ALIAS=1
 endif
 ifneq ($(WOLFSSL_KEEP_BUILTIN),1)
-CFLAGS_USERMOD += -DMICROPY_PY_HASHLIB=0 -DMICROPY_PY_UHASHLIB=0
+# In brackets, as board files have it that switch the hash module off themselves: the preprocessor takes a repetition.
+CFLAGS_USERMOD += '-DMICROPY_PY_HASHLIB=(0)' '-DMICROPY_PY_UHASHLIB=(0)'
 # Ports that switch the cipher module on by themselves do so with the TLS module.
 ifneq ($(WOLFSSL_PORT),stm32)
 CFLAGS_USERMOD += -DMICROPY_PY_CRYPTOLIB=0 -DMICROPY_PY_UCRYPTOLIB=0

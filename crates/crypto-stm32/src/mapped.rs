@@ -18,6 +18,17 @@ impl Mapped {
     pub const CRYP_H7: usize = 0x4802_1000;
     /// HASH of STM32H7. Its clock is bit 5 of RCC_AHB2ENR.
     pub const HASH_H7: usize = 0x4802_1400;
+    /// AES of STM32F423, F73x, L1, L4 and G4, and AES1 of WB. Its clock is bit 4 of RCC_AHB2ENR of F423 and F73x, bit 16 of L4 and WB,
+    /// bit 24 of G4, bit 27 of RCC_AHBENR of L1.
+    pub const AES: usize = 0x5006_0000;
+    /// HASH of STM32L4. Its clock is bit 17 of RCC_AHB2ENR.
+    pub const HASH_L4: usize = 0x5006_0400;
+    /// AES of STM32WL. Its clock is bit 17 of RCC_AHB3ENR.
+    pub const AES_WL: usize = 0x5800_1800;
+    /// AES of STM32H5 and U5, as not secure software sees it. Its clock is bit 16 of RCC_AHB2ENR of H5, RCC_AHB2ENR1 of U5.
+    pub const AES_H5_U5: usize = 0x420c_0000;
+    /// HASH of STM32H5 and U5, likewise. Its clock is bit 17 of the same register.
+    pub const HASH_H5_U5: usize = 0x420c_0400;
 
     /// The registers at `address`.
     ///
