@@ -175,7 +175,7 @@ pub(crate) fn embedded(context: &Context, _: &[String]) -> Outcome {
     }
     let count = DEVICE_CRATES.iter().chain(HEAP_CRATES).count();
     Outcome::Pass(format!(
-        "{count} crates, {} of them with all features too, and the C library, {}",
+        "{count} crates, {} builds with features of theirs, and the C library, {}",
         DEVICE_FEATURES.len(),
         compiler.name()
     ))
