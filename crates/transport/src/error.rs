@@ -40,11 +40,5 @@ impl<E: fmt::Display> fmt::Display for TransportError<E> {
     }
 }
 
-impl<E: core::error::Error + 'static> core::error::Error for TransportError<E> {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Failed(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+/// The cause is in the message, and so no source: [`Failed`](Self::Failed) holds it.
+impl<E: core::error::Error> core::error::Error for TransportError<E> {}
