@@ -65,8 +65,7 @@ impl<R: Registers> AesProcessor for Aes<R> {
             Mode::Cbc => CHAIN_CBC,
             Mode::Ctr => CHAIN_CTR,
         };
-        // Counter mode is encryption in both directions.
-        let decrypts = direction == Direction::Decrypt && mode != Mode::Ctr;
+        let decrypts = direction == Direction::Decrypt;
         let common = BYTES | chain | size;
         let control = if decrypts { common | DECRYPT } else { common };
         let turn = Turn::take(&self.busy)?;

@@ -549,11 +549,15 @@ impl HashModelState {
     /// Takes over what was written to the context registers.
     fn restore(&mut self) {
         let Some(context) = self.context.take() else { return };
-        let context: Vec<u32> = context[context.len() - 38..].iter().map(|word| word ^ DISGUISE).collect();
+        let context: Vec<u32> = context.iter().map(|word| word ^ DISGUISE).collect();
+        let (unused, context) = context.split_at(context.len() - 38);
         let words = context[..8].try_into().unwrap();
         let chain = Chain::Words32 { words, length: context[8].into() };
         self.chain = Some(HashState::from_chain(self.algorithm(), chain).unwrap());
-        self.input = context[22..][..usize::try_from(context[9]).unwrap()].to_vec();
+        let (input, rest) = context[22..].split_at(usize::try_from(context[9]).unwrap());
+        self.input = input.to_vec();
+        let complete = unused.iter().chain(rest).all(|word| *word == 0);
+        assert!(complete, "a word of the context is missing");
     }
 
     fn compress(&mut self) {

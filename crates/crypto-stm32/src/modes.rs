@@ -11,7 +11,7 @@ pub enum Mode {
     Ecb,
     /// Cipher block chaining.
     Cbc,
-    /// Counter mode, with a counter of 32 bits.
+    /// Counter mode, with a counter of 32 bits: always encryption.
     Ctr,
 }
 
