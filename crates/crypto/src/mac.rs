@@ -110,9 +110,19 @@ pub fn cmac<D: Mac + ?Sized>(
     output: &mut [u8],
 ) -> Result<(), Error> {
     match driver.cmac(key, parts, output) {
-        Err(Error::Unsupported) => {}
-        answer => return answer,
+        Err(Error::Unsupported) => cmac_in_steps(driver, key, parts, output),
+        answer => answer,
     }
+}
+
+/// Not inlined: drivers that do it at once do not have the state on their stack.
+#[inline(never)]
+fn cmac_in_steps<D: Mac + ?Sized>(
+    driver: &D,
+    key: &[u8],
+    parts: &[&[u8]],
+    output: &mut [u8],
+) -> Result<(), Error> {
     let mut state = CmacState::default();
     for part in parts {
         driver.cmac_update(key, &mut state, part)?;

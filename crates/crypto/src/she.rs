@@ -59,14 +59,21 @@ pub fn miyaguchi_preneel<D: Cipher + ?Sized>(
     blocks: &[&Block],
 ) -> Result<Zeroizing<Block>, Error> {
     let mut chain = Zeroizing::new([0; AES_BLOCK]);
+    compress(driver, blocks, &mut chain)?;
+    Ok(chain)
+}
+
+/// [`miyaguchi_preneel`] in place: `chain` is zero at first.
+fn compress<D: Cipher + ?Sized>(driver: &D, blocks: &[&Block], chain: &mut Block) -> Result<(), Error> {
+    let mut next = Zeroizing::new([0; AES_BLOCK]);
     for &block in blocks {
-        let mut next = Zeroizing::new(*block);
-        driver.ecb(Direction::Encrypt, chain.as_slice(), next.as_mut_slice())?;
+        *next = *block;
+        driver.ecb(Direction::Encrypt, chain, next.as_mut_slice())?;
         for ((chain, next), block) in chain.iter_mut().zip(next.iter()).zip(block) {
             *chain ^= next ^ block;
         }
     }
-    Ok(chain)
+    Ok(())
 }
 
 /// What a key is derived for.
@@ -105,6 +112,21 @@ pub fn derive<D: Cipher + ?Sized>(
     purpose: Purpose,
 ) -> Result<Zeroizing<Block>, Error> {
     miyaguchi_preneel(driver, &[key, &purpose.constant()])
+}
+
+/// Runs `work` with the key that is derived from `key`.
+///
+/// Not inlined, as its callers: each step of an update gives its key and its stack back before the next one begins.
+#[inline(never)]
+fn with_derived<D: Cipher + ?Sized>(
+    driver: &D,
+    key: &Block,
+    purpose: Purpose,
+    work: &mut dyn FnMut(&Block) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut derived = Zeroizing::new([0; AES_BLOCK]);
+    compress(driver, &[key, &purpose.constant()], &mut derived)?;
+    work(&derived)
 }
 
 /// The number of a key in an update: 0 to 15.
@@ -275,22 +297,35 @@ impl KeyUpdate {
         authorizing_key: &Block,
         new_key: &Block,
     ) -> Result<UpdateMessages, Error> {
-        let encryption = derive(driver, authorizing_key, Purpose::UpdateEncryption)?;
-        let authentication = derive(driver, authorizing_key, Purpose::UpdateMac)?;
-        let m1 = self.address(&self.uid);
-        let mut m2 = [0; 32];
+        let mut messages = UpdateMessages { m1: [0; 16], m2: [0; 32], m3: [0; 16] };
+        let UpdateMessages { m1, m2, m3 } = &mut messages;
+        self.seal_into(driver, authorizing_key, new_key, (m1, m2, m3))?;
+        Ok(messages)
+    }
+
+    /// As [`seal`](Self::seal), into M1, M2 and M3 where they are. After an error their contents mean nothing.
+    ///
+    /// # Errors
+    /// As for [`seal`](Self::seal).
+    pub fn seal_into<D: Cipher + Mac + ?Sized>(
+        &self,
+        driver: &D,
+        authorizing_key: &Block,
+        new_key: &Block,
+        (m1, m2, m3): (&mut [u8; 16], &mut [u8; 32], &mut [u8; 16]),
+    ) -> Result<(), Error> {
+        *m1 = self.address(&self.uid);
         let (attributes, key) = m2.split_at_mut(AES_BLOCK);
         attributes.copy_from_slice(&self.attributes());
         key.copy_from_slice(new_key);
-        if let Err(error) =
-            driver.cbc(Direction::Encrypt, encryption.as_slice(), &mut [0; AES_BLOCK], &mut m2)
-        {
+        let encrypted = with_derived(driver, authorizing_key, Purpose::UpdateEncryption, &mut |encryption| {
+            driver.cbc(Direction::Encrypt, encryption, &mut [0; AES_BLOCK], m2)
+        });
+        if let Err(error) = encrypted {
             m2.zeroize();
             return Err(error);
         }
-        let mut m3 = [0; 16];
-        cmac(driver, authentication.as_slice(), &[&m1, &m2], &mut m3)?;
-        Ok(UpdateMessages { m1, m2, m3 })
+        authenticate(driver, authorizing_key, &[m1, m2], m3)
     }
 
     /// Makes M4 and M5, with which the device whose identifier is `uid` proves that it took `new_key`. They carry the
@@ -304,17 +339,43 @@ impl KeyUpdate {
         uid: &Uid,
         new_key: &Block,
     ) -> Result<UpdateProof, Error> {
-        let encryption = derive(driver, new_key, Purpose::UpdateEncryption)?;
-        let authentication = derive(driver, new_key, Purpose::UpdateMac)?;
-        let mut m4 = [0; 32];
+        let mut proof = UpdateProof { m4: [0; 32], m5: [0; 16] };
+        let UpdateProof { m4, m5 } = &mut proof;
+        self.prove_into(driver, uid, new_key, (m4, m5))?;
+        Ok(proof)
+    }
+
+    /// As [`prove`](Self::prove), into M4 and M5 where they are. After an error their contents mean nothing.
+    ///
+    /// # Errors
+    /// As for [`prove`](Self::prove).
+    pub fn prove_into<D: Cipher + Mac + ?Sized>(
+        &self,
+        driver: &D,
+        uid: &Uid,
+        new_key: &Block,
+        (m4, m5): (&mut [u8; 32], &mut [u8; 16]),
+    ) -> Result<(), Error> {
         let (address, receipt) = m4.split_at_mut(AES_BLOCK);
         address.copy_from_slice(&self.address(uid));
         receipt.copy_from_slice(&self.receipt());
-        driver.ecb(Direction::Encrypt, encryption.as_slice(), receipt)?;
-        let mut m5 = [0; 16];
-        cmac(driver, authentication.as_slice(), &[&m4], &mut m5)?;
-        Ok(UpdateProof { m4, m5 })
+        with_derived(driver, new_key, Purpose::UpdateEncryption, &mut |encryption| {
+            driver.ecb(Direction::Encrypt, encryption, receipt)
+        })?;
+        authenticate(driver, new_key, &[m4], m5)
     }
+}
+
+/// The MAC of M3 and M5 over `parts`.
+fn authenticate<D: Cipher + Mac + ?Sized>(
+    driver: &D,
+    key: &Block,
+    parts: &[&[u8]],
+    tag: &mut [u8; 16],
+) -> Result<(), Error> {
+    with_derived(driver, key, Purpose::UpdateMac, &mut |authentication| {
+        cmac(driver, authentication, parts, tag)
+    })
 }
 
 impl UpdateMessages {
@@ -349,25 +410,44 @@ impl UpdateMessages {
         driver: &D,
         authorizing_key: &Block,
     ) -> Result<(KeyUpdate, Zeroizing<Block>), Error> {
-        let authentication = derive(driver, authorizing_key, Purpose::UpdateMac)?;
-        let mut expected = [0; 16];
-        cmac(driver, authentication.as_slice(), &[&self.m1, &self.m2], &mut expected)?;
-        if !constant_time_equal(&expected, &self.m3) {
-            return Err(Error::Authentication);
-        }
-        let encryption = derive(driver, authorizing_key, Purpose::UpdateEncryption)?;
+        let mut key = Zeroizing::new([0; AES_BLOCK]);
+        let update = self.open_into(driver, authorizing_key, &mut key)?;
+        Ok((update, key))
+    }
+
+    /// As [`open`](Self::open); the new key is put where it is to be.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_into<D: Cipher + Mac + ?Sized>(
+        &self,
+        driver: &D,
+        authorizing_key: &Block,
+        new_key: &mut Block,
+    ) -> Result<KeyUpdate, Error> {
+        self.check(driver, authorizing_key)?;
         let mut plain = Secret::new(self.m2);
-        driver.cbc(Direction::Decrypt, encryption.as_slice(), &mut [0; AES_BLOCK], plain.as_mut_slice())?;
+        with_derived(driver, authorizing_key, Purpose::UpdateEncryption, &mut |encryption| {
+            driver.cbc(Direction::Decrypt, encryption, &mut [0; AES_BLOCK], plain.as_mut_slice())
+        })?;
         let (&[a, b, c, d, last, ..], key) = plain.split_first_chunk::<AES_BLOCK>().ok_or(Error::State)?;
+        *new_key = key.try_into().map_err(|_| Error::State)?;
         let word = u32::from_be_bytes([a, b, c, d]);
-        let update = KeyUpdate {
+        Ok(KeyUpdate {
             uid: self.uid(),
             key: self.key(),
             authorizing_key: self.authorizing_key(),
             counter: Counter(word >> 4),
             flags: UpdateFlags(((d & 0xF) << 1) | (last >> 7)),
-        };
-        Ok((update, Zeroizing::new(key.try_into().map_err(|_| Error::State)?)))
+        })
+    }
+
+    /// Checks M3. Not inlined: as [`with_derived`].
+    #[inline(never)]
+    fn check<D: Cipher + Mac + ?Sized>(&self, driver: &D, authorizing_key: &Block) -> Result<(), Error> {
+        let mut expected = [0; 16];
+        authenticate(driver, authorizing_key, &[&self.m1, &self.m2], &mut expected)?;
+        if constant_time_equal(&expected, &self.m3) { Ok(()) } else { Err(Error::Authentication) }
     }
 }
 

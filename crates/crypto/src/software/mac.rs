@@ -13,59 +13,75 @@ fn double(block: [u8; AES_BLOCK]) -> [u8; AES_BLOCK] {
     ((value << 1) ^ (0x87 & mask)).to_be_bytes()
 }
 
+/// Absorbs `data` into `state`.
+#[cfg_attr(aes_backend_soft = "compact", inline(never))]
+fn update(encryptor: &Encryptor, state: &mut CmacState, data: &[u8]) -> Result<(), Error> {
+    let free = state.pending.get_mut(state.pending_length..).ok_or(Error::State)?;
+    if data.is_empty() {
+        return Ok(());
+    }
+    let count = free.len().min(data.len());
+    let (now, data) = data.split_at_checked(count).ok_or(Error::State)?;
+    free.iter_mut().zip(now).for_each(|(target, byte)| *target = *byte);
+    free.iter_mut().skip(count).for_each(|byte| *byte = 0);
+    state.pending_length = state.pending_length.saturating_add(count);
+
+    // The block just filled, and every later one that is followed by a byte, can be absorbed.
+    let Some(before_last) = data.len().checked_sub(1) else {
+        return Ok(());
+    };
+    encryptor.absorb(&mut state.chain, core::slice::from_ref(&state.pending));
+    let (whole, _) = data.get(..before_last).ok_or(Error::State)?.as_chunks::<AES_BLOCK>();
+    encryptor.absorb(&mut state.chain, whole);
+    let absorbed = whole.as_flattened().len();
+    let tail = data.get(absorbed..).ok_or(Error::State)?;
+    state.pending = [0; AES_BLOCK];
+    state.pending.iter_mut().zip(tail).for_each(|(target, byte)| *target = *byte);
+    state.pending_length = tail.len();
+    let count = u64::try_from(absorbed).unwrap_or(u64::MAX).wrapping_add(16) & u64::from(u32::MAX);
+    state.absorbed = state.absorbed.wrapping_add(u32::try_from(count).unwrap_or(0));
+    Ok(())
+}
+
+/// The MAC of what `state` has absorbed.
+#[cfg_attr(aes_backend_soft = "compact", inline(never))]
+fn finish(encryptor: &Encryptor, state: &CmacState, output: &mut [u8]) -> Result<(), Error> {
+    let pending = state.pending.get(..state.pending_length).ok_or(Error::State)?;
+    if output.is_empty() || output.len() > AES_BLOCK {
+        return Err(Error::TagLength);
+    }
+    // The subkey, to which everything else of the last block is added.
+    let mut block = Secret::<AES_BLOCK>::zero();
+    encryptor.block(&mut block);
+    let doublings = if pending.len() < AES_BLOCK { 2 } else { 1 };
+    for _ in 0..doublings {
+        *block = double(*block);
+    }
+    xor(block.as_mut_slice(), pending);
+    if let Some(end) = block.get_mut(pending.len()) {
+        *end ^= 0x80;
+    }
+    xor(block.as_mut_slice(), &state.chain);
+    encryptor.block(&mut block);
+    output.iter_mut().zip(block.iter()).for_each(|(target, byte)| *target = *byte);
+    Ok(())
+}
+
 impl<R> Mac for Software<R> {
     fn cmac_update(&self, key: &[u8], state: &mut CmacState, data: &[u8]) -> Result<(), Error> {
-        let encryptor = Encryptor::new(key);
-        let encryptor = in_place(&encryptor)?;
-        let free = state.pending.get_mut(state.pending_length..).ok_or(Error::State)?;
-        if data.is_empty() {
-            return Ok(());
-        }
-        let count = free.len().min(data.len());
-        let (now, data) = data.split_at_checked(count).ok_or(Error::State)?;
-        free.iter_mut().zip(now).for_each(|(target, byte)| *target = *byte);
-        free.iter_mut().skip(count).for_each(|byte| *byte = 0);
-        state.pending_length = state.pending_length.saturating_add(count);
-
-        // The block just filled, and every later one that is followed by a byte, can be absorbed.
-        let Some(before_last) = data.len().checked_sub(1) else {
-            return Ok(());
-        };
-        encryptor.absorb(&mut state.chain, core::slice::from_ref(&state.pending));
-        let (whole, _) = data.get(..before_last).ok_or(Error::State)?.as_chunks::<AES_BLOCK>();
-        encryptor.absorb(&mut state.chain, whole);
-        let absorbed = whole.as_flattened().len();
-        let tail = data.get(absorbed..).ok_or(Error::State)?;
-        state.pending = [0; AES_BLOCK];
-        state.pending.iter_mut().zip(tail).for_each(|(target, byte)| *target = *byte);
-        state.pending_length = tail.len();
-        let count = u64::try_from(absorbed).unwrap_or(u64::MAX).wrapping_add(16) & u64::from(u32::MAX);
-        state.absorbed = state.absorbed.wrapping_add(u32::try_from(count).unwrap_or(0));
-        Ok(())
+        update(in_place(&Encryptor::new(key))?, state, data)
     }
 
     fn cmac_finish(&self, key: &[u8], state: &CmacState, output: &mut [u8]) -> Result<(), Error> {
+        finish(in_place(&Encryptor::new(key))?, state, output)
+    }
+
+    fn cmac(&self, key: &[u8], parts: &[&[u8]], output: &mut [u8]) -> Result<(), Error> {
         let encryptor = Encryptor::new(key);
         let encryptor = in_place(&encryptor)?;
-        let pending = state.pending.get(..state.pending_length).ok_or(Error::State)?;
-        if output.is_empty() || output.len() > AES_BLOCK {
-            return Err(Error::TagLength);
-        }
-        // The subkey, to which everything else of the last block is added.
-        let mut block = Secret::<AES_BLOCK>::zero();
-        encryptor.block(&mut block);
-        let doublings = if pending.len() < AES_BLOCK { 2 } else { 1 };
-        for _ in 0..doublings {
-            *block = double(*block);
-        }
-        xor(block.as_mut_slice(), pending);
-        if let Some(end) = block.get_mut(pending.len()) {
-            *end ^= 0x80;
-        }
-        xor(block.as_mut_slice(), &state.chain);
-        encryptor.block(&mut block);
-        output.iter_mut().zip(block.iter()).for_each(|(target, byte)| *target = *byte);
-        Ok(())
+        let mut state = CmacState::default();
+        parts.iter().try_for_each(|part| update(encryptor, &mut state, part))?;
+        finish(encryptor, &state, output)
     }
 
     #[cfg(feature = "hmac")]

@@ -105,7 +105,6 @@ pub(super) fn handle<P: Platform>(
 }
 
 /// GENERATE_MAC.
-#[inline(never)]
 pub(super) fn generate_mac<P: Platform>(
     context: &mut Context<'_, P>,
     payload: &[u8],
@@ -121,7 +120,6 @@ pub(super) fn generate_mac<P: Platform>(
 }
 
 /// VERIFY_MAC: whether the MAC matches. One that is too short or too long does not.
-#[inline(never)]
 pub(super) fn verify_mac<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<bool, Status> {
     let (message, claimed, key) = with_state(context, action::VERIFY_MAC, |state, surroundings| {
         let (request, tail) =

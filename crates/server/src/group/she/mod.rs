@@ -14,7 +14,6 @@ use crate::lock::Lock;
 use crate::platform::{Affinity, Platform};
 use crate::session::Session;
 use casemate_crypto::Driver;
-use casemate_crypto::she::UpdateProof;
 use casemate_protocol::message::she::{
     ExportRamKeyResponse, GenerateMacResponse, GetStatusRequest, GetStatusResponse, LoadKeyResponse,
     LoadPlainKeyResponse, OutcomeResponse, RandomResponse, SetUidRequest, SetUidResponse, VerifyMacResponse,
@@ -135,56 +134,22 @@ pub(crate) fn handle<P: Platform>(
     out: &mut [u8],
 ) -> usize {
     match action {
-        action::SET_UID => {
-            let result = set_uid(context, payload);
-            context.put(&SetUidResponse { status: status(&result) }, out)
-        }
+        action::SET_UID => set_uid(context, payload, out),
         action::SECURE_BOOT_INIT | action::SECURE_BOOT_UPDATE | action::SECURE_BOOT_FINISH => {
-            let response = boot::handle(context, action, payload);
-            context.put(&response, out)
+            secure_boot(context, action, payload, out)
         }
-        action::GET_STATUS => {
-            let result = with_state(context, action, |state, surroundings| {
-                GetStatusRequest::decode_exact(payload, surroundings.order)
-                    .map_err(|_| Status::SHE_GENERAL_ERROR)?;
-                Ok(state.register())
-            });
-            let register = result.unwrap_or_default().0;
-            context.put(&GetStatusResponse { status: status(&result), register }, out)
-        }
+        action::GET_STATUS => get_status(context, payload, out),
         action::LOAD_KEY => load_key(context, payload, out),
-        action::LOAD_PLAIN_KEY => {
-            let result = update::load_plain_key(context, payload);
-            context.put(&LoadPlainKeyResponse { status: status(&result) }, out)
-        }
+        action::LOAD_PLAIN_KEY => load_plain_key(context, payload, out),
         action::EXPORT_RAM_KEY => export_ram_key(context, payload, out),
-        action::INIT_RANDOM => {
-            let outcome = random::init(context, payload);
-            context.put(&outcome_response(outcome, |_| Status::SHE_GENERAL_ERROR), out)
-        }
-        action::RANDOM => {
-            let result = random::next(context, payload);
-            let response = RandomResponse { status: status(&result), random: result.unwrap_or([0; 16]) };
-            context.put(&response, out)
-        }
-        action::EXTEND_SEED => {
-            let outcome = random::extend(context, payload);
-            context.put(&outcome_response(outcome, |_| Status::SHE_RNG_SEED), out)
-        }
+        action::INIT_RANDOM => init_random(context, payload, out),
+        action::RANDOM => random(context, payload, out),
+        action::EXTEND_SEED => extend_seed(context, payload, out),
         action::ENCRYPT_ECB | action::DECRYPT_ECB | action::ENCRYPT_CBC | action::DECRYPT_CBC => {
             cipher::handle(context, action, payload, out)
         }
-        action::GENERATE_MAC => {
-            let result = cipher::generate_mac(context, payload);
-            let response = GenerateMacResponse { status: status(&result), mac: result.unwrap_or([0; 16]) };
-            context.put(&response, out)
-        }
-        action::VERIFY_MAC => {
-            let result = cipher::verify_mac(context, payload);
-            // Whoever looks at the second field only is never told that a MAC matches which was not checked.
-            let mismatch = u8::from(result != Ok(true));
-            context.put(&VerifyMacResponse { status: status(&result), mismatch }, out)
-        }
+        action::GENERATE_MAC => generate_mac(context, payload, out),
+        action::VERIFY_MAC => verify_mac(context, payload, out),
         _ => 0,
     }
 }
@@ -192,35 +157,99 @@ pub(crate) fn handle<P: Platform>(
 // Not inlined, as the largest messages would take their room on the stack for every command.
 
 #[inline(never)]
+fn secure_boot<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> usize {
+    let response = boot::handle(context, action, payload);
+    context.put(&response, out)
+}
+
+#[inline(never)]
+fn get_status<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let result = with_state(context, action::GET_STATUS, |state, surroundings| {
+        GetStatusRequest::decode_exact(payload, surroundings.order).map_err(|_| Status::SHE_GENERAL_ERROR)?;
+        Ok(state.register())
+    });
+    let register = result.unwrap_or_default().0;
+    context.put(&GetStatusResponse { status: status(&result), register }, out)
+}
+
+#[inline(never)]
+fn load_plain_key<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let result = update::load_plain_key(context, payload);
+    context.put(&LoadPlainKeyResponse { status: status(&result) }, out)
+}
+
+#[inline(never)]
+fn init_random<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let outcome = random::init(context, payload);
+    context.put(&outcome_response(outcome, |_| Status::SHE_GENERAL_ERROR), out)
+}
+
+#[inline(never)]
+fn random<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let result = random::next(context, payload);
+    let response = RandomResponse { status: status(&result), random: result.unwrap_or([0; 16]) };
+    context.put(&response, out)
+}
+
+#[inline(never)]
+fn extend_seed<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let outcome = random::extend(context, payload);
+    context.put(&outcome_response(outcome, |_| Status::SHE_RNG_SEED), out)
+}
+
+#[inline(never)]
+fn generate_mac<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let result = cipher::generate_mac(context, payload);
+    let response = GenerateMacResponse { status: status(&result), mac: result.unwrap_or([0; 16]) };
+    context.put(&response, out)
+}
+
+#[inline(never)]
+fn verify_mac<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let result = cipher::verify_mac(context, payload);
+    // Whoever looks at the second field only is never told that a MAC matches which was not checked.
+    let mismatch = u8::from(result != Ok(true));
+    context.put(&VerifyMacResponse { status: status(&result), mismatch }, out)
+}
+
+#[inline(never)]
 fn load_key<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let response = match update::load_key(context, payload) {
-        Ok(UpdateProof { m4, m5 }) => LoadKeyResponse { status: Status::OK, m4, m5 },
-        Err(error) => LoadKeyResponse { status: status_of(error), m4: [0; 32], m5: [0; 16] },
-    };
+    let mut response = LoadKeyResponse { status: Status::OK, m4: [0; 32], m5: [0; 16] };
+    if let Err(error) = update::load_key(context, payload, (&mut response.m4, &mut response.m5)) {
+        response = LoadKeyResponse { status: status_of(error), m4: [0; 32], m5: [0; 16] };
+    }
     context.put(&response, out)
 }
 
 #[inline(never)]
 fn export_ram_key<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let response = match update::export_ram_key(context, payload) {
-        Ok(response) => response,
-        Err(error) => ExportRamKeyResponse {
-            status: status_of(error),
-            m1: [0; 16],
-            m2: [0; 32],
-            m3: [0; 16],
-            m4: [0; 32],
-            m5: [0; 16],
-        },
+    const NOTHING: ExportRamKeyResponse = ExportRamKeyResponse {
+        status: Status::OK,
+        m1: [0; 16],
+        m2: [0; 32],
+        m3: [0; 16],
+        m4: [0; 32],
+        m5: [0; 16],
     };
+    let mut response = NOTHING;
+    if let Err(error) = update::export_ram_key(context, payload, &mut response) {
+        response = ExportRamKeyResponse { status: status_of(error), ..NOTHING };
+    }
     context.put(&response, out)
 }
 
-fn set_uid<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
-    with_state(context, action::SET_UID, |state, surroundings| {
+#[inline(never)]
+fn set_uid<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
+    let result = with_state(context, action::SET_UID, |state, surroundings| {
         let (request, _) =
             SetUidRequest::decode(payload, surroundings.order).map_err(|_| Status::SHE_GENERAL_ERROR)?;
         state.uid = Some(request.uid);
         Ok(())
-    })
+    });
+    context.put(&SetUidResponse { status: status(&result) }, out)
 }

@@ -8,7 +8,7 @@ use super::State;
 use super::slots::SlotKey;
 use crate::config::SheRules;
 use casemate_protocol::Status;
-use casemate_protocol::message::she::{SlotFlags, action, slot};
+use casemate_protocol::message::she::{SlotFlags, SlotLabel, action, slot};
 
 const WRITE_PROTECTION: SlotFlags = SlotFlags(0x80);
 const BOOT_PROTECTION: SlotFlags = SlotFlags(0x40);
@@ -47,7 +47,7 @@ pub(super) fn check_authorization(
     state: &State,
     number: u8,
     authorizing: u8,
-    key: &SlotKey,
+    label: SlotLabel,
 ) -> Result<(), Status> {
     if rules == SheRules::Original {
         return Ok(());
@@ -64,7 +64,7 @@ pub(super) fn check_authorization(
     if !allowed {
         return Err(Status::SHE_KEY_INVALID);
     }
-    check_boot_protection(state, key)
+    check_boot_protection(state, label)
 }
 
 /// Whether a key may do the work of `action`, a cipher or a MAC command.
@@ -86,11 +86,11 @@ pub(super) fn check_use(rules: SheRules, state: &State, key: &SlotKey, action: u
     if !allowed {
         return Err(Status::SHE_KEY_INVALID);
     }
-    check_boot_protection(state, key)
+    check_boot_protection(state, key.label())
 }
 
-fn check_boot_protection(state: &State, key: &SlotKey) -> Result<(), Status> {
-    if key.label().flags.contains(BOOT_PROTECTION) && !state.boot.is_verified() {
+fn check_boot_protection(state: &State, label: SlotLabel) -> Result<(), Status> {
+    if label.flags.contains(BOOT_PROTECTION) && !state.boot.is_verified() {
         return Err(Status::SHE_KEY_NOT_AVAILABLE);
     }
     Ok(())

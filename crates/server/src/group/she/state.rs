@@ -22,8 +22,11 @@ impl State {
         Self { uid: None, boot: SecureBoot::Init, ram_key_exportable: false, prng: None }
     }
 
-    pub(super) fn uid(&self, options: &SheOptions) -> Option<Uid> {
-        options.uid.or(self.uid)
+    pub(super) const fn uid<'a>(&'a self, options: &'a SheOptions) -> Option<&'a Uid> {
+        match &options.uid {
+            Some(uid) => Some(uid),
+            None => self.uid.as_ref(),
+        }
     }
 
     /// The gate before every command (document 06, §3.1).
