@@ -64,6 +64,7 @@ impl<E: Entropy> Drbg<E> {
     ///
     /// # Errors
     /// What the source answers; the state is then unchanged.
+    #[inline(never)] // Rare: what it needs of the stack is not taken by every request.
     pub fn reseed(&mut self, additional: &[u8]) -> Result<(), Error> {
         let mut seed = Secret::<32>::zero();
         self.entropy.fill(seed.as_mut_slice())?;
@@ -172,10 +173,9 @@ impl State {
 
     /// XORs E(V + 1), E(V + 2), ... onto `data` and moves V to the last of them.
     fn keystream(&mut self, encryptor: &Encryptor, data: &mut [u8]) {
-        let mut last = Secret::<AES_BLOCK>::zero();
         let mut counter = WideCounter(u128::from_be_bytes(*self.v));
         counter.next();
-        encryptor.counter_mode(&mut counter, data, &mut last);
+        encryptor.counter_mode(&mut counter, data, None);
         *self.v = counter.0.wrapping_sub(1).to_be_bytes();
     }
 }

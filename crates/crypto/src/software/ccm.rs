@@ -57,9 +57,8 @@ impl<'a> Ccm<'a> {
     }
 
     pub(super) fn crypt(&self, data: &mut [u8]) {
-        let mut last = Secret::<AES_BLOCK>::zero();
         let mut counter = WideCounter(u128::from_be_bytes(self.format(self.length_flags(), 1)));
-        self.encryptor.counter_mode(&mut counter, data, &mut last);
+        self.encryptor.counter_mode(&mut counter, data, None);
     }
 
     pub(super) fn tag(&self, aad: &[u8], plaintext: &[u8]) -> Result<[u8; AES_BLOCK], Error> {

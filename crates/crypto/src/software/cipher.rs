@@ -75,7 +75,7 @@ impl<R> Cipher for Software<R> {
         }
         let remainder = data.as_chunks::<AES_BLOCK>().1.len();
         let mut counter = WideCounter(u128::from_be_bytes(state.counter));
-        encryptor.counter_mode(&mut counter, data, &mut state.keystream);
+        encryptor.counter_mode(&mut counter, data, Some(&mut state.keystream));
         state.counter = counter.0.to_be_bytes();
         if remainder > 0 {
             state.unused = AES_BLOCK.saturating_sub(remainder);

@@ -129,16 +129,18 @@ impl Encryptor {
         &self,
         counter: &mut dyn Counter,
         data: &mut [u8],
-        last: &mut [u8; AES_BLOCK],
+        last: Option<&mut [u8; AES_BLOCK]>,
     ) {
-        let mut data = data;
+        let (mut data, mut last) = (data, last);
         let mut taken = 0;
         self.run(&mut |batch| {
             let (done, rest) = core::mem::take(&mut data).split_at_mut_checked(taken).unwrap_or_default();
             for (bytes, key) in done.chunks_mut(AES_BLOCK).zip(batch.iter()) {
                 xor(bytes, key);
-                if bytes.len() < AES_BLOCK {
-                    *last = (*key).into();
+                if bytes.len() < AES_BLOCK
+                    && let Some(last) = &mut last
+                {
+                    **last = (*key).into();
                 }
             }
             taken = 0;

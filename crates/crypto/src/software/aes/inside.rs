@@ -41,7 +41,7 @@ impl Encryptor {
         &self,
         counter: &mut C,
         data: &mut [u8],
-        last: &mut [u8; AES_BLOCK],
+        last: Option<&mut [u8; AES_BLOCK]>,
     ) {
         self.run(CounterMode { counter, data, last });
     }
@@ -199,7 +199,7 @@ impl BlockCipherEncClosure for Absorb<'_> {
 struct CounterMode<'a, C> {
     counter: &'a mut C,
     data: &'a mut [u8],
-    last: &'a mut [u8; AES_BLOCK],
+    last: Option<&'a mut [u8; AES_BLOCK]>,
 }
 
 impl<C> BlockSizeUser for CounterMode<'_, C> {
@@ -233,7 +233,9 @@ impl<C: Counter> BlockCipherEncClosure for CounterMode<'_, C> {
             rest.iter_mut().zip(used.by_ref()).for_each(|(block, key)| xor(block, key));
             if let (false, Some(key)) = (tail.is_empty(), used.next()) {
                 xor(tail, key);
-                *self.last = (*key).into();
+                if let Some(last) = self.last {
+                    *last = (*key).into();
+                }
             }
         }
         wipe(&mut keystream);

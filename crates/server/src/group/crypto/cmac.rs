@@ -107,25 +107,50 @@ pub(super) fn cmac<P: Platform>(
     let (request, tail) =
         CmacRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let keyed = keyed(context, tails.key, request.key, request.mac_length)?;
+    let keyed = keyed(context, tails.key, request.key, request.mac_length);
+    let keyed = keyed.as_ref().map_err(|status| *status)?;
     let driver = context.server.platform().crypto(operation.affinity);
     let mac_length = usize::try_from(request.mac_length).map_err(|_| Status::BUFFER)?;
     let (head, rest) = operation.out.split_at_mut_checked(CmacResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let mac = rest.get_mut(..mac_length).ok_or(Status::BAD_ARGUMENTS)?;
 
     let response = if mac_length == 0 {
-        let mut state = resume(context, driver, &keyed, &request.state)?;
-        driver.cmac_update(keyed.as_slice(), &mut state, tails.input).map_err(crypto_status)?;
-        let state = suspend(context, driver, &keyed, &state)?;
+        let state = absorb(context, driver, keyed, &request.state, tails.input)?;
         CmacResponse { state, mac_length: 0, key: request.key }
     } else {
         if tails.input.is_empty() {
-            let state = resume(context, driver, &keyed, &request.state)?;
-            driver.cmac_finish(keyed.as_slice(), &state, mac).map_err(crypto_status)?;
+            finish(context, driver, keyed, &request.state, mac)?;
         } else {
             casemate_crypto::cmac(driver, keyed.as_slice(), &[tails.input], mac).map_err(crypto_status)?;
         }
         CmacResponse { state: CmacState::INITIAL, mac_length: request.mac_length, key: KeyId::NONE }
     };
     Ok(context.put(&response, head).saturating_add(mac_length))
+}
+
+// Not inlined: a MAC that is computed at once has no state on the stack.
+
+#[inline(never)]
+fn absorb<P: Platform>(
+    context: &mut Context<'_, P>,
+    driver: &dyn Driver,
+    keyed: &Keyed,
+    state: &CmacState,
+    input: &[u8],
+) -> Result<CmacState, Status> {
+    let mut state = resume(context, driver, keyed, state)?;
+    driver.cmac_update(keyed.as_slice(), &mut state, input).map_err(crypto_status)?;
+    suspend(context, driver, keyed, &state)
+}
+
+#[inline(never)]
+fn finish<P: Platform>(
+    context: &Context<'_, P>,
+    driver: &dyn Driver,
+    keyed: &Keyed,
+    state: &CmacState,
+    mac: &mut [u8],
+) -> Result<(), Status> {
+    let state = resume(context, driver, keyed, state)?;
+    driver.cmac_finish(keyed.as_slice(), &state, mac).map_err(crypto_status)
 }
