@@ -5,7 +5,7 @@
 use arbitrary::Arbitrary;
 use casemate_fuzz::flash::{Fault, SharedFlash};
 use casemate_fuzz::store::{self, Layout, PARTITION};
-use casemate_nvm::{Error, ObjectStore};
+use casemate_nvm::{Error, MountError, ObjectStore};
 use casemate_protocol::{Flags, Label, Metadata, ObjectId};
 use libfuzzer_sys::fuzz_target;
 
@@ -58,12 +58,12 @@ fn run<const UNIT: usize>(input: &Input) {
     let first = store::with_store(input.layout, &flash, |mounted| mounted.map(|store| look(store)));
     let first = match first {
         Ok(objects) => objects,
-        Err(Error::Unusable(reason)) => {
+        Err(MountError::Unusable(reason)) => {
             assert!(flash.bytes() == image, "an image that was refused ({reason:?}) was changed");
             return;
         }
         // The store had to be compacted, which a damaged object forbids.
-        Err(Error::NotVerified) => return,
+        Err(MountError::Store(Error::NotVerified)) => return,
         Err(error) => panic!("mounting failed: {error:?}"),
     };
     // A second start finds what the first one found, and what it writes stays readable beside it.

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use casemate_nvm::{
-    Attributes, DirectoryEntry, Error, FlashOptions, FlashStore, LogOptions, LogStore, ObjectStore,
+    Attributes, DirectoryEntry, Error, FlashOptions, FlashStore, LogOptions, LogStore, MountError,
+    ObjectStore,
 };
 use casemate_protocol::{Metadata, ObjectId};
 
@@ -82,7 +83,7 @@ pub fn records(store: &mut dyn ObjectStore<FlashError = Fault>) -> Result<Vec<Me
 pub fn with_store<const UNIT: usize, R>(
     layout: Layout,
     flash: &SharedFlash<UNIT>,
-    work: impl FnOnce(Result<&mut dyn ObjectStore<FlashError = Fault>, Error<Fault>>) -> R,
+    work: impl FnOnce(Result<&mut dyn ObjectStore<FlashError = Fault>, MountError<Fault>>) -> R,
 ) -> R {
     match layout {
         Layout::Directory | Layout::Checksums => {

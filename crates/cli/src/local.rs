@@ -4,7 +4,8 @@ use crate::connection::Handler;
 use crate::value::log;
 use anyhow::{Context, Result, anyhow, bail};
 use casemate_nvm::{
-    DirectoryEntry, Error as StoreError, FlashOptions, FlashStore, ObjectStore, RamFlash, Unusable,
+    DirectoryEntry, Error as StoreError, FlashOptions, FlashStore, MountError, ObjectStore, RamFlash,
+    Unusable,
 };
 use casemate_posix::audit::{AuditFile, AuditOptions};
 use casemate_posix::callbacks;
@@ -102,14 +103,14 @@ impl Setup {
             FileFlash::open(path, FileFlashOptions { partition_size: self.nvm_size / 2, erased_byte })?;
         let mounted = FlashStore::mount(flash, self.directory(), self.flash_options());
         mounted.map(CountedStore::new).map_err(|error| match error {
-            StoreError::Flash(error) => error.into(),
+            MountError::Store(StoreError::Flash(error)) => error.into(),
             error => {
                 let advice = match error {
-                    StoreError::Unusable(Unusable::Foreign) => {
+                    MountError::Unusable(Unusable::Foreign) => {
                         ". If it is a flash image, check --nvm-size and --nvm-erased-byte"
                     }
-                    StoreError::Unusable(Unusable::DirectorySize { .. }) => ". Check --nvm-objects",
-                    StoreError::Unusable(Unusable::NoChecksums) => ". Leave out --nvm-checksums",
+                    MountError::Unusable(Unusable::DirectorySize { .. }) => ". Check --nvm-objects",
+                    MountError::Unusable(Unusable::NoChecksums) => ". Leave out --nvm-checksums",
                     _ => "",
                 };
                 anyhow!("flash file {}: {error}{advice}", path.display())

@@ -3,7 +3,8 @@
 use crate::report::{Outcome, Report, Shortfall, ensure};
 use crate::{Subject, shortfall};
 use casemate_nvm::{
-    DirectoryEntry, Error as StoreError, Flash, FlashOptions, FlashStore, LogOptions, LogStore, ObjectStore,
+    DirectoryEntry, Error as StoreError, Flash, FlashOptions, FlashStore, LogOptions, LogStore, MountError,
+    ObjectStore,
 };
 use casemate_protocol::{Metadata, ObjectId};
 use embedded_storage::nor_flash::{NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
@@ -387,12 +388,12 @@ fn with_store<F: Flash>(
 /// Size of the mirror that [`LogStore`] gets, in bytes.
 const MIRROR: usize = 4096;
 
-fn mounting<E: NorFlashError>(error: StoreError<E>) -> Shortfall {
+fn mounting<E: NorFlashError>(error: MountError<E>) -> Shortfall {
     match error {
-        StoreError::Flash(error) if error.kind() == NorFlashErrorKind::OutOfBounds => {
+        MountError::Store(StoreError::Flash(error)) if error.kind() == NorFlashErrorKind::OutOfBounds => {
             Shortfall::Failed("mounting a store reads outside the flash")
         }
-        StoreError::Geometry(_) => Shortfall::Failed("the geometry suits no store"),
+        MountError::Geometry(_) => Shortfall::Failed("the geometry suits no store"),
         _ => Shortfall::Failed("a store cannot be mounted"),
     }
 }

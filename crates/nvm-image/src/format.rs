@@ -2,7 +2,8 @@
 
 use crate::{Error, Object};
 use casemate_nvm::{
-    DirectoryEntry, FlashOptions, FlashStore, LogOptions, LogStore, ObjectStore, RamFlash, RamFlashError,
+    DirectoryEntry, FlashOptions, FlashStore, LogOptions, LogStore, MountError, ObjectStore, RamFlash,
+    RamFlashError,
 };
 use std::ops::ControlFlow;
 use zeroize::Zeroizing;
@@ -137,10 +138,10 @@ impl Format {
             )));
         }
         let partition = Some(self.partition_size);
-        let refused = |error: StoreError| {
+        let refused = |error: MountError<RamFlashError>| {
             let reason = format!("a server with this format would not start with the image: {error}");
             match error {
-                casemate_nvm::Error::Geometry(_) => Error::Format(error.to_string()),
+                MountError::Geometry(_) => Error::Format(error.to_string()),
                 _ => Error::Image(reason),
             }
         };

@@ -28,12 +28,22 @@ pub enum Error<E> {
     NotBlank,
     /// Flash does not hold what was programmed, or an object's data do not match their checksum.
     NotVerified,
-    /// The flash, the directory or the mirror does not fit the layout; only while mounting.
-    Geometry(Geometry),
-    /// The flash holds something that this store will not touch; only while mounting.
-    Unusable(Unusable),
     /// An earlier failure left it unknown what the flash holds; mount the store again.
     Failed,
+}
+
+/// Why a store could not be mounted. `E` is the flash driver's error.
+///
+/// A type of its own: [`Error`], which every operation answers, then fits in a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MountError<E> {
+    /// The flash, the directory or the mirror does not fit the layout.
+    Geometry(Geometry),
+    /// The flash holds something that this store will not touch.
+    Unusable(Unusable),
+    /// The flash failed, or does not take what mounting writes.
+    Store(Error<E>),
 }
 
 /// How flash, directory, mirror and layout fail to fit each other.
@@ -125,8 +135,6 @@ impl<E> Error<E> {
             Self::NoSpace => Error::NoSpace,
             Self::NotBlank => Error::NotBlank,
             Self::NotVerified => Error::NotVerified,
-            Self::Geometry(geometry) => Error::Geometry(geometry),
-            Self::Unusable(unusable) => Error::Unusable(unusable),
             Self::Failed => Error::Failed,
         }
     }
@@ -134,16 +142,31 @@ impl<E> Error<E> {
     /// The code a client sees (document 02, §3 to §5). This is the only place where the two meet.
     pub const fn status(&self) -> Status {
         match self {
-            Self::NoStore | Self::InvalidId | Self::TooLong | Self::OutOfRange | Self::Geometry(_) => {
-                Status::BAD_ARGUMENTS
-            }
+            Self::NoStore | Self::InvalidId | Self::TooLong | Self::OutOfRange => Status::BAD_ARGUMENTS,
             Self::NotFound => Status::NOT_FOUND,
             Self::Access => Status::ACCESS,
             Self::NoSpace => Status::NO_SPACE,
             Self::NotBlank => Status::NOT_BLANK,
             Self::NotVerified => Status::NOT_VERIFIED,
-            Self::Flash(_) | Self::Unusable(_) | Self::Failed => Status::ABORTED,
+            Self::Flash(_) | Self::Failed => Status::ABORTED,
         }
+    }
+}
+
+impl<E> MountError<E> {
+    /// The same error with the flash driver's error converted.
+    pub fn map<F>(self, convert: impl FnOnce(E) -> F) -> MountError<F> {
+        match self {
+            Self::Geometry(geometry) => MountError::Geometry(geometry),
+            Self::Unusable(unusable) => MountError::Unusable(unusable),
+            Self::Store(error) => MountError::Store(error.map(convert)),
+        }
+    }
+}
+
+impl<E> From<Error<E>> for MountError<E> {
+    fn from(error: Error<E>) -> Self {
+        Self::Store(error)
     }
 }
 
@@ -170,11 +193,19 @@ impl<E: fmt::Debug> fmt::Display for Error<E> {
             Self::NotVerified => {
                 f.write_str("flash does not hold what was written to it, or a checksum does not match")
             }
-            Self::Geometry(geometry) => geometry.fmt(f),
-            Self::Unusable(unusable) => unusable.fmt(f),
             Self::Failed => {
                 f.write_str("an earlier flash failure left the store in an unknown state; mount it again")
             }
+        }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Display for MountError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Geometry(geometry) => geometry.fmt(f),
+            Self::Unusable(unusable) => unusable.fmt(f),
+            Self::Store(error) => error.fmt(f),
         }
     }
 }
@@ -239,6 +270,7 @@ impl fmt::Display for Unusable {
 }
 
 impl<E: fmt::Debug> core::error::Error for Error<E> {}
+impl<E: fmt::Debug> core::error::Error for MountError<E> {}
 impl core::error::Error for Geometry {}
 impl core::error::Error for Unusable {}
 
@@ -268,7 +300,7 @@ mod tests {
 
     #[test]
     fn messages_name_the_sizes() {
-        let error: Error<()> = Error::Unusable(Unusable::DirectorySize { image: 30, store: 32 });
+        let error: MountError<()> = MountError::Unusable(Unusable::DirectorySize { image: 30, store: 32 });
         assert!(error.to_string().contains("30 directory entries, this store has 32"));
     }
 }

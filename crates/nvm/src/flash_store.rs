@@ -8,7 +8,7 @@
 use crate::checksum::Checksum;
 use crate::medium::{CHUNK, Medium, Side, is_between, newer, to_u32, to_usize};
 use crate::object_store::{Attributes, Available, ObjectStore};
-use crate::{Error, Flash, Geometry, Unusable, record};
+use crate::{Error, Flash, Geometry, MountError, Unusable, record};
 use casemate_protocol::{Metadata, ObjectId};
 use core::ops::ControlFlow;
 use zeroize::Zeroizing;
@@ -254,9 +254,9 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     /// entries because of an interrupted write is compacted.
     ///
     /// # Errors
-    /// [`Error::Geometry`] if flash, directory and layout do not fit each other; [`Error::Unusable`] if the flash
+    /// [`MountError::Geometry`] if flash, directory and layout do not fit each other; [`MountError::Unusable`] if the flash
     /// holds something else or a damaged store, and then nothing has been written; the flash's errors.
-    pub fn mount(flash: F, directory: D, options: FlashOptions) -> Result<Self, Error<F::Error>> {
+    pub fn mount(flash: F, directory: D, options: FlashOptions) -> Result<Self, MountError<F::Error>> {
         let mut store = Self::prepare(flash, directory, options)?;
         let first = store.partition_state(Side::First)?;
         let second = store.partition_state(Side::Second)?;
@@ -282,10 +282,10 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
                 return Ok(store);
             }
             (State::Mismatch(unusable), _) | (_, State::Mismatch(unusable)) => {
-                return Err(Error::Unusable(unusable));
+                return Err(MountError::Unusable(unusable));
             }
-            (State::Begun, _) | (_, State::Begun) => return Err(Error::Unusable(Unusable::Corrupt)),
-            _ => return Err(Error::Unusable(Unusable::Foreign)),
+            (State::Begun, _) | (_, State::Begun) => return Err(MountError::Unusable(Unusable::Corrupt)),
+            _ => return Err(MountError::Unusable(Unusable::Foreign)),
         };
         store.active = side;
         store.epoch = epoch;
@@ -306,8 +306,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     /// Erases both partitions, whatever they hold, and mounts the empty store.
     ///
     /// # Errors
-    /// [`Error::Geometry`]; the flash's errors.
-    pub fn format(flash: F, directory: D, options: FlashOptions) -> Result<Self, Error<F::Error>> {
+    /// [`MountError::Geometry`]; the flash's errors.
+    pub fn format(flash: F, directory: D, options: FlashOptions) -> Result<Self, MountError<F::Error>> {
         let mut store = Self::prepare(flash, directory, options)?;
         store.medium.unlock()?;
         store.medium.clear(Side::First)?;
@@ -331,17 +331,17 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         &self.medium.flash
     }
 
-    fn prepare(flash: F, mut directory: D, options: FlashOptions) -> Result<Self, Error<F::Error>> {
+    fn prepare(flash: F, mut directory: D, options: FlashOptions) -> Result<Self, MountError<F::Error>> {
         let medium = Medium::new(flash, options.partition_size, WORD)?;
         let entries = directory.as_ref().len();
         let entries = match u16::try_from(entries) {
             Ok(entries) if entries > 0 => u32::from(entries),
-            _ => return Err(Error::Geometry(Geometry::Directory { entries })),
+            _ => return Err(MountError::Geometry(Geometry::Directory { entries })),
         };
         let data = entries.saturating_mul(ENTRY_UNITS).saturating_add(STATE_UNITS);
         let shape = Shape { units: medium.partition_size() >> 3, entries, data };
         if shape.units < data {
-            return Err(Error::Geometry(Geometry::Partition {
+            return Err(MountError::Geometry(Geometry::Partition {
                 partition: medium.partition_size(),
                 minimum: data.saturating_mul(UNIT),
             }));
@@ -500,7 +500,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
 
     /// Reads the active partition's directory into RAM. Returns whether entries cannot be added because of an
     /// interrupted one.
-    fn load(&mut self) -> Result<bool, Error<F::Error>> {
+    fn load(&mut self) -> Result<bool, MountError<F::Error>> {
         let [_, start, count] = self.read_words(self.active)?;
         self.state = (start.value, count.value);
         self.directory.as_mut().fill(DirectoryEntry::EMPTY);
@@ -519,7 +519,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
                 Found::Live(_) => verified = true,
                 Found::Burnt { reason: Burnt::Unchecked, .. } => unchecked = true,
                 Found::Burnt { reason: Burnt::OtherErased, .. } => {
-                    return Err(Error::Unusable(Unusable::ErasedByte));
+                    return Err(MountError::Unusable(Unusable::ErasedByte));
                 }
                 Found::Burnt { .. } => {}
             }
@@ -551,7 +551,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             self.next_unit = self.next_unit.max(end);
         }
         if self.checksums && unchecked && !verified {
-            return Err(Error::Unusable(Unusable::NoChecksums));
+            return Err(MountError::Unusable(Unusable::NoChecksums));
         }
         // Other readers stop at the first blank entry, so nothing may be added behind one.
         self.next_entry = match free {

@@ -40,7 +40,7 @@ mod ram_flash;
 mod record;
 
 pub use checksum::crc16;
-pub use error::{Error, Geometry, Unusable};
+pub use error::{Error, Geometry, MountError, Unusable};
 pub use flash::Flash;
 pub use flash_store::{DirectoryEntry, FlashOptions, FlashStore};
 pub use log_store::{LogOptions, LogStore};

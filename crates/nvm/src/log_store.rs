@@ -6,7 +6,7 @@
 
 use crate::medium::{Medium, Side, is_between, newer, to_u32, to_usize};
 use crate::object_store::{Attributes, Available, ObjectStore};
-use crate::{Error, Flash, Geometry, Unusable, record};
+use crate::{Error, Flash, Geometry, MountError, Unusable, record};
 use casemate_protocol::{Metadata, ObjectId};
 use core::ops::ControlFlow;
 use zeroize::{Zeroize, Zeroizing};
@@ -127,9 +127,9 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> LogStore<F, B> {
     /// inactive partition is erased.
     ///
     /// # Errors
-    /// [`Error::Geometry`] if flash, mirror and layout do not fit each other; [`Error::Unusable`] if the flash holds
+    /// [`MountError::Geometry`] if flash, mirror and layout do not fit each other; [`MountError::Unusable`] if the flash holds
     /// something else or a damaged store, and then nothing has been written; the flash's errors.
-    pub fn mount(flash: F, mirror: B, options: LogOptions) -> Result<Self, Error<F::Error>> {
+    pub fn mount(flash: F, mirror: B, options: LogOptions) -> Result<Self, MountError<F::Error>> {
         let mut store = Self::prepare(flash, mirror, options)?;
         let first = store.partition_state(Side::First)?;
         let second = store.partition_state(Side::Second)?;
@@ -152,8 +152,8 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> LogStore<F, B> {
                 store.initialize()?;
                 return Ok(store);
             }
-            (State::Damaged, _) | (_, State::Damaged) => return Err(Error::Unusable(Unusable::Corrupt)),
-            _ => return Err(Error::Unusable(Unusable::Foreign)),
+            (State::Damaged, _) | (_, State::Damaged) => return Err(MountError::Unusable(Unusable::Corrupt)),
+            _ => return Err(MountError::Unusable(Unusable::Foreign)),
         };
         store.active = side;
         store.epoch = epoch;
@@ -167,8 +167,8 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> LogStore<F, B> {
     /// Erases both partitions, whatever they hold, and mounts the empty store.
     ///
     /// # Errors
-    /// [`Error::Geometry`]; the flash's errors.
-    pub fn format(flash: F, mirror: B, options: LogOptions) -> Result<Self, Error<F::Error>> {
+    /// [`MountError::Geometry`]; the flash's errors.
+    pub fn format(flash: F, mirror: B, options: LogOptions) -> Result<Self, MountError<F::Error>> {
         let mut store = Self::prepare(flash, mirror, options)?;
         store.medium.unlock()?;
         store.medium.clear(Side::First)?;
@@ -191,18 +191,18 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> LogStore<F, B> {
         &self.medium.flash
     }
 
-    fn prepare(flash: F, mirror: B, options: LogOptions) -> Result<Self, Error<F::Error>> {
+    fn prepare(flash: F, mirror: B, options: LogOptions) -> Result<Self, MountError<F::Error>> {
         let medium = Medium::new(flash, options.partition_size, BLOCK_LENGTH)?;
         let minimum = BLOCK.saturating_mul(2);
         let partition = medium.partition_size();
         if partition < minimum {
-            return Err(Error::Geometry(Geometry::Partition { partition, minimum }));
+            return Err(MountError::Geometry(Geometry::Partition { partition, minimum }));
         }
         let mirror = Mirror(mirror);
         let length = mirror.0.as_ref().len();
         let minimum = partition.saturating_sub(BLOCK);
         if length < to_usize(minimum) {
-            return Err(Error::Geometry(Geometry::Mirror { mirror: length, minimum }));
+            return Err(MountError::Geometry(Geometry::Mirror { mirror: length, minimum }));
         }
         Ok(Self {
             medium,
@@ -279,7 +279,7 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> LogStore<F, B> {
 
     /// Reads the objects from the active partition. Objects with identifier 0 are left out: no
     /// enumeration gets past them.
-    fn load(&mut self) -> Result<(), Error<F::Error>> {
+    fn load(&mut self) -> Result<(), MountError<F::Error>> {
         let size = self.stored_size;
         let (objects, rest) = self.mirror.0.as_mut().split_at_mut_checked(to_usize(size)).unwrap_or_default();
         rest.zeroize();

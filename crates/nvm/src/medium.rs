@@ -1,6 +1,6 @@
 //! Two equal partitions on flash, and what both layouts do with them.
 
-use crate::{Error, Flash, Geometry};
+use crate::{Error, Flash, Geometry, MountError};
 use zeroize::Zeroizing;
 
 /// Flash is copied, compared and checked in pieces of this many bytes.
@@ -42,12 +42,12 @@ pub(crate) struct Medium<F> {
 impl<F: Flash> Medium<F> {
     /// `unit` is the layout's unit: every program and every read is made in multiples of it. A given partition size
     /// is rounded down to a multiple of 8 bytes, as document 02, §3.1, says.
-    pub(crate) fn new(flash: F, partition: Option<u32>, unit: usize) -> Result<Self, Error<F::Error>> {
+    pub(crate) fn new(flash: F, partition: Option<u32>, unit: usize) -> Result<Self, MountError<F::Error>> {
         let capacity = flash.capacity();
         let half = to_u32(capacity.checked_div(2).unwrap_or_default());
         let given = partition.unwrap_or(half);
         let partition = given & !7;
-        let wrong = |geometry| Err(Error::Geometry(geometry));
+        let wrong = |geometry| Err(MountError::Geometry(geometry));
         for size in [F::WRITE_SIZE, F::READ_SIZE] {
             if unit.checked_rem(size) != Some(0) {
                 return wrong(Geometry::Unit { flash: size, layout: unit });

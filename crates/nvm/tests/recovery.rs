@@ -4,7 +4,7 @@ mod common;
 
 use casemate_nvm::{
     Available, DirectoryEntry, Error, Flash, FlashOptions, FlashStore, Geometry, LogOptions, LogStore,
-    ObjectStore, RamFlash, Unusable,
+    MountError, ObjectStore, RamFlash, Unusable,
 };
 use casemate_protocol::{Flags, Metadata, ObjectId};
 use casemate_testkit::flash::{Effect, PowerCutFlash};
@@ -43,7 +43,7 @@ fn refusal(layout: Layout, image: Vec<u8>, erased: u8) -> Unusable {
     let error = layout.mount(&mut flash).err().expect("the image has to be refused");
     assert_eq!(flash.image(), image, "a refused image was changed");
     match error {
-        Error::Unusable(unusable) => unusable,
+        MountError::Unusable(unusable) => unusable,
         error => panic!("{error}"),
     }
 }
@@ -252,7 +252,7 @@ fn wrong_geometry_is_refused() {
         let flash = RamFlash::<_, WRITE, ERASE>::new(vec![0; size], 0xFF);
         let directory = vec![DirectoryEntry::EMPTY; entries];
         match FlashStore::mount(flash, directory, FlashOptions::new()) {
-            Err(Error::Geometry(geometry)) => geometry,
+            Err(MountError::Geometry(geometry)) => geometry,
             other => panic!("{:?}", other.err()),
         }
     }
@@ -265,7 +265,7 @@ fn wrong_geometry_is_refused() {
     let flash = Ram::new(vec![0; 4096], 0xFF);
     assert_eq!(
         FlashStore::mount(flash, [DirectoryEntry::EMPTY; 4], options).err(),
-        Some(Error::Geometry(Geometry::Capacity { capacity: 4096, partition: 4096 }))
+        Some(MountError::Geometry(Geometry::Capacity { capacity: 4096, partition: 4096 }))
     );
     // The smallest that works holds objects without data.
     let flash = RamFlash::<_, 8, 8>::new(vec![0; 2 * (24 + 56)], 0xFF);
@@ -277,7 +277,7 @@ fn wrong_geometry_is_refused() {
         let flash = RamFlash::<_, 64, 64>::new(vec![0; size], 0xFF);
         LogStore::mount(flash, vec![0; mirror], LogOptions::new()).err()
     };
-    let geometry = |geometry| Some(Error::Geometry(geometry));
+    let geometry = |geometry| Some(MountError::Geometry(geometry));
     assert_eq!(log(8192, 4031), geometry(Geometry::Mirror { mirror: 4031, minimum: 4032 }));
     assert_eq!(log(128, 4096), geometry(Geometry::Partition { partition: 64, minimum: 128 }));
     assert_eq!(log(320, 4096), geometry(Geometry::Alignment { partition: 160, unit: 64 }));

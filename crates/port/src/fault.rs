@@ -2,7 +2,7 @@
 
 use crate::{Core, SelfTest, StoreFault};
 use casemate_crypto::Error as CryptoError;
-use casemate_nvm::Error as StoreError;
+use casemate_nvm::MountError;
 use casemate_server::ConfigError;
 use core::fmt;
 use embedded_storage::nor_flash::NorFlashErrorKind;
@@ -110,7 +110,7 @@ pub enum Cause {
     /// A known-answer test failed, or the driver reported a fault in it.
     SelfTest(SelfTest),
     /// The flash holds no store that can be mounted, or failed.
-    Mount(StoreError<NorFlashErrorKind>),
+    Mount(MountError<NorFlashErrorKind>),
     /// The store no longer knows what the flash holds.
     Store(StoreFault),
     /// The configuration is out of range.

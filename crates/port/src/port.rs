@@ -3,7 +3,7 @@
 use crate::platform::PortPlatform;
 use crate::{Fault, Generator, Reason, Services, SoftwareDriver, StoreFault};
 use casemate_crypto::{Driver, Entropy};
-use casemate_nvm::{Error as StoreError, Flash, ObjectStore};
+use casemate_nvm::{Flash, MountError, ObjectStore};
 use casemate_protocol::ClientId;
 use casemate_server::{CacheStorage, Config, Lock, Server};
 use casemate_transport::ServerTransport;
@@ -206,7 +206,7 @@ pub trait Port: Sized {
     fn mount(
         &mut self,
         flash: Self::Flash,
-    ) -> Result<Self::Store, StoreError<<Self::Flash as ErrorType>::Error>>;
+    ) -> Result<Self::Store, MountError<<Self::Flash as ErrorType>::Error>>;
 
     // --- Step::Server
 

@@ -3,7 +3,7 @@
 
 use casemate_client::{Client, Direction, Key, NewKey};
 use casemate_crypto::{Error as CryptoError, Software, cmac};
-use casemate_nvm::{Error as StoreError, ObjectStore, Unusable};
+use casemate_nvm::{Error as StoreError, MountError, ObjectStore, Unusable};
 use casemate_port::{
     Cause, Core, Ended, Fault, Firmware, NoHardware, Progress, Reason, SelfTest, Step, StoreFault,
 };
@@ -145,7 +145,7 @@ fn every_call_that_fails_in_the_boot_ends_in_the_safe_state() {
         (Call::Entropy, port(Step::Entropy, Fault::Device(7))),
         (Call::Crypto, port(Step::Crypto, Fault::Device(7))),
         (Call::Flash, port(Step::Flash, Fault::Device(7))),
-        (Call::Mount, Reason { step: Step::Flash, cause: Cause::Mount(StoreError::Failed) }),
+        (Call::Mount, Reason { step: Step::Flash, cause: Cause::Mount(StoreError::Failed.into()) }),
         (Call::Services, port(Step::Server, Fault::Device(7))),
         (Call::Prepare, port(Step::Server, Fault::Device(7))),
         (Call::Release(0), core(Step::Release, 0)),
@@ -211,11 +211,11 @@ fn noise_that_sticks_later_ends_in_the_safe_state_when_it_is_drawn_on() {
 
 #[test]
 fn flash_that_lies_at_the_mount_ends_in_the_safe_state() {
-    let mount = |error| Cause::Mount(error);
+    let mount = |error| Cause::Mount(MountError::Store(error));
     for (lie, cause) in [
         (FlashLie::WritesAreLost, mount(StoreError::NotVerified)),
         (FlashLie::WritesLoseABit, mount(StoreError::NotVerified)),
-        (FlashLie::ReadsAs(0), mount(StoreError::Unusable(Unusable::Foreign))),
+        (FlashLie::ReadsAs(0), Cause::Mount(MountError::Unusable(Unusable::Foreign))),
         (
             FlashLie::ChangesFail,
             mount(StoreError::Flash(embedded_storage::nor_flash::NorFlashErrorKind::Other)),

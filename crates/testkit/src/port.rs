@@ -26,7 +26,7 @@ use crate::faults::{
 use crate::flash::{Effect, PowerCutError, PowerCutFlash};
 use crate::random::SplitMix64;
 use casemate_crypto::{Entropy, Error, Software};
-use casemate_nvm::{DirectoryEntry, Error as StoreError, Flash, FlashOptions, FlashStore};
+use casemate_nvm::{DirectoryEntry, Error as StoreError, Flash, FlashOptions, FlashStore, MountError};
 use casemate_port::{
     BootImages, BufferPurpose, CacheOwner, Core, Fault, Generator, NoServices, Port, Reason, StoreFault,
 };
@@ -510,9 +510,9 @@ impl Port for VirtualPort {
     fn mount(
         &mut self,
         flash: DeviceFlash,
-    ) -> Result<Self::Store, StoreError<LyingFlashError<PowerCutError>>> {
+    ) -> Result<Self::Store, MountError<LyingFlashError<PowerCutError>>> {
         if self.called(Call::Mount).is_err() {
-            return Err(StoreError::Failed);
+            return Err(StoreError::Failed.into());
         }
         FlashStore::mount(flash, [DirectoryEntry::EMPTY; 16], FlashOptions::new())
     }

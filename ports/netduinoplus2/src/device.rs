@@ -4,7 +4,7 @@ use crate::entropy::{MIN_ENTROPY, NoiseSource};
 use crate::flash::{DataFlash, FlashError};
 use crate::transport::{self, Link};
 use casemate_crypto::Software;
-use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore};
+use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, MountError};
 use casemate_port::{
     BufferPurpose, CacheOwner, Core, Fault, Generator, MemoryLimits, NoHardware, NoServices, Port,
 };
@@ -94,7 +94,7 @@ impl Port for Device {
         Ok(DataFlash::new())
     }
 
-    fn mount(&mut self, flash: DataFlash) -> Result<Self::Store, StoreError<FlashError>> {
+    fn mount(&mut self, flash: DataFlash) -> Result<Self::Store, MountError<FlashError>> {
         FlashStore::mount(flash, [DirectoryEntry::EMPTY; OBJECTS], FlashOptions::new())
     }
 

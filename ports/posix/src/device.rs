@@ -20,7 +20,7 @@ use crate::tcp::{TcpClientTransport, TcpServer};
 use crate::unix::{UnixClientTransport, UnixPolicy, UnixServer};
 use casemate_conformance::Subject;
 use casemate_crypto::Software;
-use casemate_nvm::{DirectoryEntry, Error as StoreError, Flash, FlashOptions, FlashStore};
+use casemate_nvm::{DirectoryEntry, Flash, FlashOptions, FlashStore, MountError};
 use casemate_port::{BufferPurpose, CacheOwner, Core, Fault, Generator, Port, Services};
 use casemate_protocol::Header;
 use casemate_server::{
@@ -352,7 +352,7 @@ impl<F: Flash> Port for PosixPort<F> {
         self.flash.take().ok_or(Fault::Taken)
     }
 
-    fn mount(&mut self, flash: F) -> Result<Self::Store, StoreError<<F as ErrorType>::Error>> {
+    fn mount(&mut self, flash: F) -> Result<Self::Store, MountError<<F as ErrorType>::Error>> {
         FlashStore::mount(flash, vec![DirectoryEntry::EMPTY; OBJECTS], FlashOptions::new())
     }
 

@@ -5,7 +5,7 @@ use crate::entropy::{MIN_ENTROPY, NoiseSource};
 use crate::flash::{DataFlash, FlashError};
 use crate::transport::Link;
 use casemate_crypto::Software;
-use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore};
+use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, MountError};
 use casemate_port::{
     BufferPurpose, CacheOwner, Core, Fault, Generator, MemoryLimits, NoServices, Port, PortServer, Reason,
     StoreFault,
@@ -120,7 +120,7 @@ impl Port for Device {
     /// Mounts the store. This is complete: change it only to choose another layout.
     ///
     /// **Errors.** Those of the store. What cannot be mounted must not be erased: it may hold the only copy of keys.
-    fn mount(&mut self, flash: DataFlash) -> Result<Self::Store, StoreError<FlashError>> {
+    fn mount(&mut self, flash: DataFlash) -> Result<Self::Store, MountError<FlashError>> {
         FlashStore::mount(flash, [DirectoryEntry::EMPTY; OBJECTS], FlashOptions::new())
     }
 

@@ -5,7 +5,7 @@ use crate::registers::Registers;
 use crate::{DataFlash, DataFlashError, Engine, Host, memory_map};
 use casemate_crypto::Software;
 use casemate_device::Aes128Driver;
-use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore};
+use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, MountError};
 #[cfg(feature = "images")]
 use casemate_port::{BootImages, ImageWindow};
 use casemate_port::{
@@ -218,7 +218,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Spc58nn<R, B, L
         Ok(DataFlash::new(self.registers))
     }
 
-    fn mount(&mut self, flash: Self::Flash) -> Result<Self::Store, StoreError<DataFlashError>> {
+    fn mount(&mut self, flash: Self::Flash) -> Result<Self::Store, MountError<DataFlashError>> {
         let directory = core::mem::take(&mut self.directory);
         // Checksums: see `DataFlash` on double words that cannot be read.
         FlashStore::mount(flash, directory, FlashOptions::new().with_checksums(true))

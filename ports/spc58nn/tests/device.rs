@@ -2,7 +2,7 @@
 
 use casemate_client::{Direction, Key};
 use casemate_device::Bridge;
-use casemate_nvm::{Error as StoreError, ObjectStore, Unusable};
+use casemate_nvm::{MountError, ObjectStore, Unusable};
 use casemate_nvm_image::{Format, Layout, Object};
 use casemate_port::{Cause, Ended, Port, Progress};
 use casemate_protocol::{ClientId, Flags, KeyId, Metadata, ObjectId};
@@ -202,10 +202,10 @@ fn an_image_made_on_a_host_is_mounted() {
         let (mut port, _) = port(module, leak(Cell::new(None)), &[]);
         let flash = port.flash().unwrap();
         let mut data = [0; 5];
-        port.mount(flash).and_then(|mut store| store.read(ObjectId(7), 0, &mut data)).map(|()| data)
+        port.mount(flash).and_then(|mut store| Ok(store.read(ObjectId(7), 0, &mut data)?)).map(|()| data)
     };
     assert_eq!(read(true), Ok(*b"hello"));
-    assert_eq!(read(false), Err(StoreError::Unusable(Unusable::NoChecksums)));
+    assert_eq!(read(false), Err(MountError::Unusable(Unusable::NoChecksums)));
 }
 
 #[test]

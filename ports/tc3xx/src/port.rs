@@ -4,7 +4,7 @@ use crate::noise::{Noise, noise};
 use crate::registers::Registers;
 use crate::{DataFlash, Host};
 use casemate_crypto::{Driver, Software};
-use casemate_nvm::{DirectoryEntry, Error as StoreError, FlashOptions, FlashStore};
+use casemate_nvm::{DirectoryEntry, FlashOptions, FlashStore, MountError};
 #[cfg(feature = "images")]
 use casemate_port::{BootImages, ImageWindow};
 use casemate_port::{
@@ -248,7 +248,7 @@ impl<R: Registers + Copy, B: Board, const LINKS: usize> Port for Tc3xx<R, B, LIN
         Ok(DataFlash::new(self.registers))
     }
 
-    fn mount(&mut self, flash: Self::Flash) -> Result<Self::Store, StoreError<crate::DataFlashError>> {
+    fn mount(&mut self, flash: Self::Flash) -> Result<Self::Store, MountError<crate::DataFlashError>> {
         let directory: &'static mut [DirectoryEntry] = match self.directory.take() {
             Some(directory) => directory,
             None => &mut [],

@@ -2,7 +2,8 @@
 #![allow(dead_code)] // Each test uses a part.
 
 use casemate_nvm::{
-    Attributes, DirectoryEntry, Error, Flash, FlashOptions, FlashStore, LogOptions, LogStore, ObjectStore,
+    Attributes, DirectoryEntry, Error, Flash, FlashOptions, FlashStore, LogOptions, LogStore, MountError,
+    ObjectStore,
 };
 use casemate_protocol::{Flags, Metadata, ObjectId};
 use std::collections::BTreeMap;
@@ -113,7 +114,7 @@ pub(crate) enum Store<F> {
 }
 
 impl Layout {
-    pub(crate) fn mount<F: Flash>(self, flash: F) -> Result<Store<F>, Error<F::Error>> {
+    pub(crate) fn mount<F: Flash>(self, flash: F) -> Result<Store<F>, MountError<F::Error>> {
         match self {
             Self::Flash { entries, checksums } => {
                 let options = FlashOptions::new().with_checksums(checksums);
