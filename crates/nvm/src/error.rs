@@ -110,8 +110,8 @@ pub enum Unusable {
     },
     /// The image was made for partitions of another size.
     PartitionSize {
-        /// Size of a partition in the image, in bytes.
-        image: u64,
+        /// Size of a partition in the image, in bytes; 2^32 - 1 if it is larger.
+        image: u32,
         /// Size of a partition here, in bytes.
         store: u32,
     },
@@ -140,6 +140,7 @@ impl<E> Error<E> {
     }
 
     /// The code a client sees (document 02, §3 to §5). This is the only place where the two meet.
+    #[inline(never)]
     pub const fn status(&self) -> Status {
         match self {
             Self::NoStore | Self::InvalidId | Self::TooLong | Self::OutOfRange => Status::BAD_ARGUMENTS,

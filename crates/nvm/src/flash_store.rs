@@ -6,7 +6,7 @@
 //! partition and makes that one valid.
 
 use crate::checksum::Checksum;
-use crate::medium::{CHUNK, Medium, Side, is_between, newer, to_u32, to_usize};
+use crate::medium::{CHUNK, Medium, Side, is_between, is_filled, newer, to_u32, to_usize};
 use crate::object_store::{Attributes, Available, ObjectStore};
 use crate::{Error, Flash, Geometry, MountError, Unusable, record};
 use casemate_protocol::{Metadata, ObjectId};
@@ -117,14 +117,14 @@ impl Shape {
         self.units.saturating_sub(self.data)
     }
 
-    /// Byte offset of an entry.
+    /// Byte offset of an entry. There are at most 65535, so that nothing wraps.
     const fn entry(index: u32) -> u32 {
-        index.saturating_mul(ENTRY_UNITS).saturating_add(STATE_UNITS).saturating_mul(UNIT)
+        index.wrapping_mul(ENTRY_UNITS).wrapping_add(STATE_UNITS).wrapping_mul(UNIT)
     }
 
-    /// Byte offset of a unit of the data area.
+    /// Byte offset of a unit of the data area, which ends before 2^32 bytes.
     const fn data_offset(&self, unit: u32) -> u32 {
-        self.data.saturating_add(unit).saturating_mul(UNIT)
+        self.data.wrapping_add(unit).wrapping_mul(UNIT)
     }
 }
 
@@ -190,22 +190,21 @@ enum State {
 
 /// A directory entry as found in flash.
 #[derive(Debug, Clone, Copy)]
-enum Found {
+struct Found {
+    kind: Kind,
+    /// What it says. None of it is to be trusted unless the entry is live.
+    entry: Entry,
+    /// First unit behind the data that it reserved; 0 if that is not known.
+    end: u32,
+}
+
+/// What is to be thought of a directory entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
     /// Entirely blank.
     Free,
     /// Complete.
-    Live(Entry),
-    /// Something else. Its data, if any, end before unit `end`.
-    Burnt {
-        /// First unit behind what the entry reserved.
-        end: u32,
-        /// Which kind.
-        reason: Burnt,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Burnt {
+    Live,
     /// The power failed, or the flash, before the entry was complete.
     Unfinished,
     /// The first word is blank, but others are not, and the last one is: an unfinished entry of which the flash kept
@@ -338,12 +337,12 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             Ok(entries) if entries > 0 => u32::from(entries),
             _ => return Err(MountError::Geometry(Geometry::Directory { entries })),
         };
-        let data = entries.saturating_mul(ENTRY_UNITS).saturating_add(STATE_UNITS);
+        let data = entries.wrapping_mul(ENTRY_UNITS).wrapping_add(STATE_UNITS);
         let shape = Shape { units: medium.partition_size() >> 3, entries, data };
         if shape.units < data {
             return Err(MountError::Geometry(Geometry::Partition {
                 partition: medium.partition_size(),
-                minimum: data.saturating_mul(UNIT),
+                minimum: data.wrapping_mul(UNIT),
             }));
         }
         directory.as_mut().fill(DirectoryEntry::EMPTY);
@@ -411,7 +410,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         }
         if count > self.shape.units {
             return Ok(State::Mismatch(Unusable::PartitionSize {
-                image: u64::from(count).saturating_mul(u64::from(UNIT)),
+                image: count.saturating_mul(UNIT),
                 store: self.medium.partition_size(),
             }));
         }
@@ -440,20 +439,12 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let mut bytes = [0; ENTRY];
         self.medium.read(side, Shape::entry(index), &mut bytes)?;
         let erased = self.medium.flash.erased_byte();
-        let uniform = |value| bytes.iter().all(|&byte| byte == value);
-        if uniform(erased) {
-            return Ok(Found::Free);
-        }
-        if uniform(0x00) || uniform(0xFF) {
-            return Ok(Found::Burnt { end: 0, reason: Burnt::OtherErased });
-        }
-        let mut parts = bytes.chunks_exact(WORD);
-        let mut next = || {
-            let part = parts.next().and_then(|part| part.try_into().ok()).unwrap_or([erased; WORD]);
-            Word::new(part, erased)
+        let filled = |value| is_filled(&bytes, value);
+        let (words, _) = bytes.as_chunks();
+        let (Some(&[epoch, start, count]), Some(record)) = (words.first_chunk(), bytes.last_chunk()) else {
+            return Err(Error::Failed);
         };
-        let (epoch, start, count) = (next(), next(), next());
-        let record = bytes.get(24..).unwrap_or_default();
+        let [epoch, start, count] = [epoch, start, count].map(|word| Word::new(word, erased));
         let metadata = record::decode(record);
         let units = units(metadata.length);
 
@@ -463,18 +454,27 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             .complete_or_checksum()
             .filter(|_| metadata_matches)
             .and_then(|start| start.checked_add(units).filter(|&end| end <= self.shape.data_units()));
-        let burnt = |reason| Ok(Found::Burnt { end: end.unwrap_or(0), reason });
-        if count.blank {
-            return burnt(if epoch.blank { Burnt::Disordered } else { Burnt::Unfinished });
-        }
+        let is_complete = epoch.complete().is_some()
+            && count.complete_or_checksum() == Some(units)
+            && metadata.id != ObjectId::INVALID;
+        let kind = if filled(erased) {
+            Kind::Free
+        } else if filled(0x00) || filled(0xFF) {
+            Kind::OtherErased
+        } else if count.blank && epoch.blank {
+            Kind::Disordered
+        } else if count.blank {
+            Kind::Unfinished
+        } else if is_complete && end.is_some() {
+            Kind::Live
+        } else if start.complete().is_some() && count.complete() == Some(units) {
+            Kind::Unchecked
+        } else {
+            Kind::Damaged
+        };
         let checksum = if self.checksums { count.checksum() } else { 0 };
-        match (epoch.complete(), end, count.complete_or_checksum()) {
-            (Some(epoch), Some(_), Some(count)) if count == units && metadata.id != ObjectId::INVALID => {
-                Ok(Found::Live(Entry { metadata, epoch, start: start.value, checksum }))
-            }
-            _ if start.complete().is_some() && count.complete() == Some(units) => burnt(Burnt::Unchecked),
-            _ => burnt(Burnt::Damaged),
-        }
+        let entry = Entry { metadata, epoch: epoch.value, start: start.value, checksum };
+        Ok(Found { kind, entry, end: end.unwrap_or(0) })
     }
 
     /// Whether a partition has scars that no interrupted addition leaves: entries that are wrong, or blank, before
@@ -482,13 +482,13 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     fn is_damaged(&mut self, side: Side) -> Result<bool, Error<F::Error>> {
         let mut suspicious = false;
         for index in 0..self.shape.entries {
-            let wrong = match self.find(side, index)? {
-                Found::Live(_) | Found::Burnt { reason: Burnt::Unfinished, .. } => false,
-                Found::Free => {
+            let wrong = match self.find(side, index)?.kind {
+                Kind::Live | Kind::Unfinished => false,
+                Kind::Free => {
                     suspicious = true;
                     continue;
                 }
-                Found::Burnt { .. } => true,
+                _ => true,
             };
             if suspicious {
                 return Ok(true);
@@ -513,41 +513,26 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let mut verified = false;
         let mut unchecked = false;
         for index in 0..self.shape.entries {
-            let found = self.find(self.active, index)?;
-            match found {
-                Found::Free => {}
-                Found::Live(_) => verified = true,
-                Found::Burnt { reason: Burnt::Unchecked, .. } => unchecked = true,
-                Found::Burnt { reason: Burnt::OtherErased, .. } => {
-                    return Err(MountError::Unusable(Unusable::ErasedByte));
-                }
-                Found::Burnt { .. } => {}
-            }
-            let end = match found {
-                Found::Free => {
+            let Found { kind, entry, end } = self.find(self.active, index)?;
+            match kind {
+                Kind::Free => {
                     free = free.or(Some(index));
                     continue;
                 }
-                // Behind a blank entry nothing was ever written in order: neither is such an entry an object.
-                Found::Live(entry) if free.is_some() => {
-                    damaged_behind = true;
-                    entry.start.saturating_add(entry.units())
-                }
-                Found::Live(entry) => {
-                    self.insert(index, &entry.metadata);
-                    entry.start.saturating_add(entry.units())
-                }
-                Found::Burnt { end, reason } => {
-                    let in_order = reason != Burnt::Disordered && free.is_none();
-                    disordered |= !in_order;
-                    damaged_behind |= !in_order && matches!(reason, Burnt::Damaged | Burnt::Unchecked);
-                    if reason == Burnt::Disordered {
-                        free = free.or(Some(index));
-                    }
-                    end
-                }
-            };
-            behind = index.saturating_add(1);
+                Kind::OtherErased => return Err(MountError::Unusable(Unusable::ErasedByte)),
+                Kind::Live => verified = true,
+                Kind::Unchecked => unchecked = true,
+                _ => {}
+            }
+            // Behind a blank entry nothing was ever written in order: neither is such an entry an object.
+            if kind == Kind::Disordered || free.is_some() {
+                disordered = true;
+                damaged_behind |= matches!(kind, Kind::Live | Kind::Damaged | Kind::Unchecked);
+                free = free.or(Some(index));
+            } else if kind == Kind::Live {
+                self.insert(index, &entry.metadata);
+            }
+            behind = index.wrapping_add(1);
             self.next_unit = self.next_unit.max(end);
         }
         if self.checksums && unchecked && !verified {
@@ -589,11 +574,10 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     /// Reads the entry of an object that the directory in RAM knows.
     fn entry(&mut self, index: u32) -> Result<Entry, Error<F::Error>> {
         let known = self.directory.as_ref().get(to_usize(index)).and_then(DirectoryEntry::object);
-        match self.find(self.active, index)? {
-            Found::Live(entry) if known == Some(Attributes::from(&entry.metadata)) => Ok(entry),
-            // It was complete when it was mounted, or when it was written.
-            _ => Err(Error::NotVerified),
-        }
+        let Found { kind, entry, .. } = self.find(self.active, index)?;
+        // It was complete when it was mounted, or when it was written.
+        let is_known = kind == Kind::Live && known == Some(Attributes::from(&entry.metadata));
+        if is_known { Ok(entry) } else { Err(Error::NotVerified) }
     }
 
     const fn usable(&self) -> Result<(), Error<F::Error>> {
@@ -610,14 +594,14 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let record = record::encode(&entry.metadata);
         let upper = if self.checksums { upper_with(Checksum::of(&record)) } else { MAGIC };
         self.write_word(side, offset, entry.epoch, MAGIC)?;
-        self.medium.program(side, offset.saturating_add(24), &record)?;
-        self.write_word(side, offset.saturating_add(8), entry.start, upper)
+        self.medium.program(side, offset.wrapping_add(24), &record)?;
+        self.write_word(side, offset.wrapping_add(8), entry.start, upper)
     }
 
     /// Writes the word that makes an entry valid.
     fn finish_entry(&mut self, side: Side, index: u32, entry: &Entry) -> Result<(), Error<F::Error>> {
         let upper = if self.checksums { upper_with(entry.checksum) } else { MAGIC };
-        self.write_word(side, Shape::entry(index).saturating_add(16), entry.units(), upper)
+        self.write_word(side, Shape::entry(index).wrapping_add(16), entry.units(), upper)
     }
 
     /// Writes data: whole units first, then the last one padded with zeros.
@@ -630,7 +614,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         if !tail.is_empty() {
             let mut last = Zeroizing::new([0; WORD]);
             last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-            self.medium.program(side, offset.saturating_add(to_u32(whole.len())), last.as_slice())?;
+            self.medium.program(side, offset.wrapping_add(to_u32(whole.len())), last.as_slice())?;
         }
         Ok(())
     }
@@ -645,27 +629,31 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
 
     /// Brings RAM in line with flash after writing an entry failed.
     fn after_failed_write(&mut self, index: u32, entry: &Entry) {
-        let behind = index.saturating_add(1);
-        match self.find(self.active, index) {
-            Ok(Found::Free) => {}
-            Ok(Found::Live(found)) => {
-                self.insert(index, &found.metadata);
-                self.next_entry = behind;
-                self.next_unit = found.start.saturating_add(found.units());
+        let Ok(found) = self.find(self.active, index) else {
+            self.failed = true;
+            return;
+        };
+        match found.kind {
+            Kind::Free => return,
+            Kind::Disordered => {
+                self.next_entry = self.shape.entries;
+                return;
             }
-            Ok(Found::Burnt { reason: Burnt::Disordered, .. }) => self.next_entry = self.shape.entries,
-            Ok(Found::Burnt { .. }) => {
-                self.next_entry = behind;
+            Kind::Live => {
+                self.insert(index, &found.entry.metadata);
+                self.next_unit = found.end;
+            }
+            _ => {
                 let offset = self.shape.data_offset(entry.start);
-                let size = entry.units().saturating_mul(UNIT);
+                let size = entry.units().wrapping_mul(UNIT);
                 match self.medium.is_blank(self.active, offset, size) {
                     Ok(true) => {}
-                    Ok(false) => self.next_unit = entry.start.saturating_add(entry.units()),
+                    Ok(false) => self.next_unit = entry.start.wrapping_add(entry.units()),
                     Err(_) => self.failed = true,
                 }
             }
-            Err(_) => self.failed = true,
         }
+        self.next_entry = index.wrapping_add(1);
     }
 
     /// Copies the object of an entry of the active partition to the other one: to an entry and a unit of that. The first
@@ -682,19 +670,19 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         while rest > 0 {
             let size = rest.min(CHUNK);
             let piece = buffer.get_mut(..size.next_multiple_of(WORD)).unwrap_or_default();
-            let offset = self.shape.data_offset(from.start.saturating_add(moved));
+            let offset = self.shape.data_offset(from.start.wrapping_add(moved));
             self.medium.read(self.active, offset, piece)?;
             let piece = buffer.get(..size).unwrap_or_default();
             checksum = checksum.with(piece);
-            self.write_data(side, start.saturating_add(moved), piece)?;
-            rest = rest.saturating_sub(size);
-            moved = moved.saturating_add(to_u32(CHUNK >> 3));
+            self.write_data(side, start.wrapping_add(moved), piece)?;
+            rest = rest.wrapping_sub(size);
+            moved = moved.wrapping_add(to_u32(CHUNK >> 3));
         }
         if self.checksums && checksum.get() != from.checksum {
             return Err(Error::NotVerified);
         }
         self.finish_entry(side, index, &to)?;
-        Ok(start.saturating_add(to.units()))
+        Ok(start.wrapping_add(to.units()))
     }
 
     /// Copies everything but `ids` to the other partition and makes that one active.
@@ -714,7 +702,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             let Some(entry) = self.directory.as_ref().get(to_usize(index)) else { break };
             if entry.object().is_some_and(|object| !ids.contains(&object.id)) {
                 unit = self.copy(index, kept, unit)?;
-                kept = kept.saturating_add(1);
+                kept = kept.wrapping_add(1);
             }
         }
         self.medium.commit()?;
@@ -735,7 +723,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
                 if let Some(slot) = directory.get_mut(next) {
                     *slot = entry;
                 }
-                next = next.saturating_add(1);
+                next = next.wrapping_add(1);
             }
         }
         directory.iter_mut().skip(next).for_each(|entry| *entry = DirectoryEntry::EMPTY);
@@ -766,7 +754,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             head.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
             out = rest;
             skip = 0;
-            aligned = aligned.saturating_add(to_u32(CHUNK));
+            aligned = aligned.wrapping_add(to_u32(CHUNK));
         }
         Ok(())
     }
@@ -780,7 +768,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         if out.len() > usize::from(rest) {
             return Err(Error::OutOfRange);
         }
-        self.read_data(self.shape.data_offset(entry.start).saturating_add(u32::from(offset)), out)?;
+        self.read_data(self.shape.data_offset(entry.start).wrapping_add(u32::from(offset)), out)?;
         let whole = offset == 0 && out.len() == usize::from(length);
         if self.checksums && whole && Checksum::of(out) != entry.checksum {
             return Err(Error::NotVerified);
@@ -797,14 +785,14 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
         let mut entries = 0_u32;
         let mut used = 0_u32;
         for (_, object) in self.objects() {
-            entries = entries.saturating_add(1);
-            used = used.saturating_add(units(object.length));
+            entries = entries.wrapping_add(1);
+            used = used.wrapping_add(units(object.length));
         }
         let objects = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
         Ok(Available {
-            size: self.shape.data_units().saturating_sub(self.next_unit).saturating_mul(UNIT),
+            size: self.shape.data_units().saturating_sub(self.next_unit).wrapping_mul(UNIT),
             objects: objects(self.shape.entries.saturating_sub(self.next_entry)),
-            reclaimable_size: self.next_unit.saturating_sub(used).saturating_mul(UNIT),
+            reclaimable_size: self.next_unit.saturating_sub(used).wrapping_mul(UNIT),
             reclaimable_objects: objects(self.next_entry.saturating_sub(entries)),
         })
     }
@@ -815,7 +803,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
             return Err(Error::InvalidId);
         }
         let length = u16::try_from(data.len()).map_err(|_| Error::TooLong)?;
-        let end = self.next_unit.saturating_add(units(length));
+        let end = self.next_unit.wrapping_add(units(length));
         if self.next_entry >= self.shape.entries || end > self.shape.data_units() {
             return Err(Error::NoSpace);
         }
@@ -835,7 +823,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
             return Err(error);
         }
         self.insert(index, &entry.metadata);
-        self.next_entry = index.saturating_add(1);
+        self.next_entry = index.wrapping_add(1);
         self.next_unit = end;
         Ok(())
     }

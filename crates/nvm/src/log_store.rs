@@ -251,7 +251,7 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> LogStore<F, B> {
         let mut offset = BLOCK;
         while offset < end {
             self.medium.read(side, offset, block.as_mut_slice())?;
-            let length = record::decode(block.as_slice()).length;
+            let length = record::decode_first(block.as_slice()).length;
             offset = offset.saturating_add(to_u32(footprint(length)));
         }
         // If only a part of `size` was written, objects follow where nothing should.
@@ -296,7 +296,7 @@ impl<F: Flash, B: AsRef<[u8]> + AsMut<[u8]>> LogStore<F, B> {
         let mut offset = 0_usize;
         core::iter::from_fn(move || {
             let rest = mirror.get(offset..).filter(|rest| !rest.is_empty())?;
-            let object = Object { metadata: record::decode(rest), offset };
+            let object = Object { metadata: record::decode_first(rest), offset };
             offset = offset.saturating_add(object.size());
             Some(object)
         })

@@ -69,10 +69,11 @@ impl<F: Flash> Medium<F> {
         self.partition
     }
 
+    /// Offsets lie inside a partition, and both partitions inside 2^32 bytes, so that nothing wraps, here and below.
     fn address(&self, side: Side, offset: u32) -> u32 {
         match side {
             Side::First => offset,
-            Side::Second => self.partition.saturating_add(offset),
+            Side::Second => self.partition.wrapping_add(offset),
         }
     }
 
@@ -88,7 +89,7 @@ impl<F: Flash> Medium<F> {
         side: Side,
         offset: u32,
         length: u32,
-        mut visitor: impl FnMut(u32, &[u8]) -> bool,
+        visitor: &mut dyn FnMut(u32, &[u8]) -> bool,
     ) -> Result<bool, Error<F::Error>> {
         let mut buffer = Zeroizing::new([0; CHUNK]);
         let mut offset = offset;
@@ -100,8 +101,8 @@ impl<F: Flash> Medium<F> {
             if !visitor(offset, piece) {
                 return Ok(false);
             }
-            offset = offset.saturating_add(to_u32(size));
-            rest = rest.saturating_sub(size);
+            offset = offset.wrapping_add(to_u32(size));
+            rest = rest.wrapping_sub(size);
         }
         Ok(true)
     }
@@ -109,7 +110,7 @@ impl<F: Flash> Medium<F> {
     /// Whether every byte of the range is erased.
     pub(crate) fn is_blank(&mut self, side: Side, offset: u32, length: u32) -> Result<bool, Error<F::Error>> {
         let erased = self.flash.erased_byte();
-        self.scan(side, offset, length, |_, piece| is_filled(piece, erased))
+        self.scan(side, offset, length, &mut |_, piece| is_filled(piece, erased))
     }
 
     /// Whether every byte of the partition is erased.
@@ -128,10 +129,10 @@ impl<F: Flash> Medium<F> {
         let erased = self.flash.erased_byte();
         let length = self.partition.saturating_sub(offset);
         let mut last = None;
-        self.scan(side, offset, length, |at, piece| {
+        self.scan(side, offset, length, &mut |at, piece| {
             let mut end = at;
             for part in piece.chunks(to_usize(unit)) {
-                end = end.saturating_add(unit);
+                end = end.wrapping_add(unit);
                 if !is_filled(part, erased) {
                     last = Some(end);
                 }
@@ -149,7 +150,7 @@ impl<F: Flash> Medium<F> {
         let address = self.address(side, offset);
         self.flash.write(address, bytes)?;
         let mut pieces = bytes.chunks(CHUNK);
-        if self.scan(side, offset, to_u32(bytes.len()), |_, piece| pieces.next() == Some(piece))? {
+        if self.scan(side, offset, to_u32(bytes.len()), &mut |_, piece| pieces.next() == Some(piece))? {
             Ok(())
         } else {
             Err(Error::NotVerified)
@@ -165,7 +166,7 @@ impl<F: Flash> Medium<F> {
     /// old and new content would mix.
     pub(crate) fn erase(&mut self, side: Side) -> Result<(), Error<F::Error>> {
         let from = self.address(side, 0);
-        self.flash.erase(from, from.saturating_add(self.partition))?;
+        self.flash.erase(from, from.wrapping_add(self.partition))?;
         if !self.is_partition_blank(side)? {
             return Err(Error::NotBlank);
         }
@@ -179,17 +180,18 @@ impl<F: Flash> Medium<F> {
 
     /// Allows programming and erasing.
     pub(crate) fn unlock(&mut self) -> Result<(), Error<F::Error>> {
-        Ok(self.flash.unlock(0, self.partition.saturating_mul(2))?)
+        Ok(self.flash.unlock(0, self.partition.wrapping_mul(2))?)
     }
 
     /// Forbids programming and erasing.
     pub(crate) fn lock(&mut self) -> Result<(), Error<F::Error>> {
-        Ok(self.flash.lock(0, self.partition.saturating_mul(2))?)
+        Ok(self.flash.lock(0, self.partition.wrapping_mul(2))?)
     }
 }
 
 /// Whether every byte of `bytes` is `value`. Word by word: whole partitions are looked through.
-fn is_filled(bytes: &[u8], value: u8) -> bool {
+#[inline(never)]
+pub(crate) fn is_filled(bytes: &[u8], value: u8) -> bool {
     let expected = u32::from_ne_bytes([value; 4]);
     let (words, rest) = bytes.as_chunks::<4>();
     let differences = words.iter().fold(0, |all, word| all | (u32::from_ne_bytes(*word) ^ expected));

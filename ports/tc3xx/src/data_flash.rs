@@ -26,6 +26,10 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashEr
 pub const PAGE_SIZE: usize = 8;
 /// Bytes in a logical sector in single-ended mode, the unit of erasing.
 pub const SECTOR_SIZE: usize = 4096;
+/// The same, as steps of offsets.
+const PAGE: u32 = 8;
+const SECTOR: u32 = 4096;
+const _: () = assert!(PAGE as usize == PAGE_SIZE && SECTOR as usize == SECTOR_SIZE);
 /// What every byte of an erased sector reads as.
 pub const ERASED: u8 = 0;
 /// What every byte of a page that cannot be read is taken for: see [`DataFlash`].
@@ -127,11 +131,6 @@ impl<R: Registers> DataFlash<R> {
     }
 }
 
-/// The offsets from `from` on, each `step` further.
-fn offsets(from: u32, step: usize) -> impl Iterator<Item = u32> {
-    core::iter::successors(Some(from), move |offset| offset.checked_add(u32::try_from(step).ok()?))
-}
-
 impl<R> ErrorType for DataFlash<R> {
     type Error = DataFlashError;
 }
@@ -142,17 +141,17 @@ impl<R: Registers> ReadNorFlash for DataFlash<R> {
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), DataFlashError> {
         let start = self.range(offset, bytes.len(), 1)?;
         let skipped = start & (PAGE_SIZE - 1);
-        let first = start.saturating_sub(skipped);
+        let first = start.wrapping_sub(skipped);
         let length = if skipped == 0 { 0 } else { bytes.len().min(PAGE_SIZE.saturating_sub(skipped)) };
         let (head, rest) = bytes.split_at_mut(length);
         if !head.is_empty() {
             head.iter_mut().zip(self.page(first).iter().skip(skipped)).for_each(|(to, from)| *to = *from);
         }
         let (pages, tail) = rest.as_chunks_mut::<PAGE_SIZE>();
-        let mut at = start.saturating_add(length);
+        let mut at = start.wrapping_add(length);
         for page in pages {
             *page = self.page(at);
-            at = at.saturating_add(PAGE_SIZE);
+            at = at.wrapping_add(PAGE_SIZE);
         }
         if !tail.is_empty() {
             tail.iter_mut().zip(&self.page(at)).for_each(|(to, from)| *to = *from);
@@ -176,25 +175,35 @@ impl<R: Registers> NorFlash for DataFlash<R> {
         if self.locked {
             return Err(DataFlashError::Locked);
         }
-        let count = length.checked_div(SECTOR_SIZE).unwrap_or(0);
-        offsets(from, SECTOR_SIZE).take(count).try_for_each(|sector| self.run(ERASE_SECTOR, sector))
+        let mut sector = from;
+        while sector < to {
+            self.run(ERASE_SECTOR, sector)?;
+            sector = sector.wrapping_add(SECTOR);
+        }
+        Ok(())
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), DataFlashError> {
         let start = self.range(offset, bytes.len(), PAGE_SIZE)?;
         let (pages, _) = bytes.as_chunks::<PAGE_SIZE>();
         // All are looked at first: a write that is refused has changed nothing.
-        if (start..).step_by(PAGE_SIZE).take(pages.len()).any(|at| self.page(at) != [ERASED; PAGE_SIZE]) {
-            return Err(DataFlashError::NotBlank);
+        let mut at = start;
+        for _ in pages {
+            if self.page(at) != [ERASED; PAGE_SIZE] {
+                return Err(DataFlashError::NotBlank);
+            }
+            at = at.wrapping_add(PAGE_SIZE);
         }
         if self.locked {
             return Err(DataFlashError::Locked);
         }
-        for (at, page) in offsets(offset, PAGE_SIZE).zip(pages) {
+        let mut at = offset;
+        for page in pages {
             // A page of erased bytes is there already, and stays free to be programmed.
             if *page != [ERASED; PAGE_SIZE] {
                 self.program(at, page)?;
             }
+            at = at.wrapping_add(PAGE);
         }
         Ok(())
     }
