@@ -227,7 +227,7 @@ impl Operation for Compact {
     type Output<'r> = ();
 
     fn encode(&self, request: &mut RequestWriter<'_>) -> Result<(), Argument> {
-        request.put(&DestroyRequest { count: 0, ids: [0; DESTROY_LIST_LENGTH] });
+        request.put(&DestroyRequest { count: 0, ids: [ObjectId::INVALID; DESTROY_LIST_LENGTH] });
         Ok(())
     }
 

@@ -521,7 +521,7 @@ fn objects() {
             nvm::action::DESTROY => {
                 let (destroy, _): (nvm::DestroyRequest, _) = request(payload);
                 assert!(destroy.count > 0, "not a compaction");
-                destroyed.extend(destroy.ids().unwrap());
+                destroyed.extend_from_slice(destroy.ids().unwrap());
                 ok
             }
             nvm::action::LIST => {

@@ -1,5 +1,6 @@
 //! Reading and writing scalars and fixed layouts in either byte order.
 
+use crate::ObjectId;
 use core::fmt;
 
 /// The byte order of every scalar in a packet, as its magic announces (document 01, §2).
@@ -214,9 +215,9 @@ impl<const N: usize> Field for [u8; N] {
 macro_rules! word_array_field {
     ($($word:ty),*) => {$(
         impl<const N: usize> Field for [$word; N] {
-            const SIZE: usize = N.saturating_mul(size_of::<$word>());
+            const SIZE: usize = N.saturating_mul(<$word>::SIZE);
             fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-                let mut words = [0; N];
+                let mut words = [<$word>::default(); N];
                 for word in &mut words {
                     *word = reader.get()?;
                 }
@@ -228,7 +229,7 @@ macro_rules! word_array_field {
         }
     )*};
 }
-word_array_field!(u16, u32, u64);
+word_array_field!(u16, u32, u64, ObjectId);
 
 /// The fixed part of a message.
 pub trait Layout: Sized {
@@ -252,10 +253,10 @@ pub trait Layout: Sized {
     /// # Errors
     /// [`Malformed`] if `payload` is not exactly [`Layout::SIZE`] bytes long.
     fn decode_exact(payload: &[u8], order: ByteOrder) -> Result<Self, Malformed> {
-        match Self::decode(payload, order)? {
-            (message, []) => Ok(message),
-            _ => Err(Malformed),
+        if payload.len() != Self::SIZE {
+            return Err(Malformed);
         }
+        Self::decode(payload, order).map(|(message, _)| message)
     }
 }
 
@@ -286,12 +287,14 @@ macro_rules! layout {
                 payload: &[u8],
                 order: $crate::ByteOrder,
             ) -> Result<(Self, &[u8]), $crate::Malformed> {
-                let mut reader = $crate::Reader::new(payload, order);
+                let (head, rest) = payload.split_first_chunk::<$size>().ok_or($crate::Malformed)?;
+                #[allow(unused_variables)]
+                let mut reader = $crate::Reader::new(head, order);
                 $(
                     let $field = reader.get()?;
                     $( reader.take($pad)?; )?
                 )*
-                Ok((Self { $( $field, )* }, reader.rest()))
+                Ok((Self { $( $field, )* }, rest))
             }
             fn encode<'o>(
                 &self,

@@ -53,36 +53,48 @@ fn is_stored<S: ObjectStore>(store: &mut S, metadata: &Metadata, key: &[u8]) -> 
     true
 }
 
-impl<P: Platform> Caller<'_, P> {
+impl<'a, P: Platform> Caller<'a, P> {
     /// Works with the object store and the keys while no other session does.
     ///
     /// # Errors
     /// What `work` answers, or ABORTED if the lock cannot be had.
+    #[cfg(feature = "she")]
     pub(crate) fn locked<R>(
         &mut self,
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
+        let Self { server, client, ref mut cache, ref mut subject, kind, .. } = *self;
+        let caller = Caller {
+            server,
+            client,
+            cache,
+            subject,
+            kind,
+            #[cfg(feature = "authentication")]
+            keys: self.keys,
+        };
+        match &mut caller.lock() {
+            Ok(keys) => work(keys),
+            Err(status) => Err(*status),
+        }
+    }
+
+    /// The object store and the keys, for as long as no other session gets at them. Not inlined: every message would carry it.
+    #[inline(never)]
+    fn lock(self) -> Result<KeyStore<'a, P>, Status> {
         let Self { server, client, cache, subject, kind, .. } = self;
-        #[cfg(feature = "authentication")]
-        let permitted = self.keys;
-        let server: &Server<P> = server;
-        server
-            .with_shared(|shared| {
-                catch_up(cache, shared);
-                let result = work(&mut KeyStore {
-                    local: cache,
-                    shared,
-                    features: server.config().features,
-                    client: client.unwrap_or(ClientId::NONE),
-                    subject,
-                    recorder: Recorder { platform: server.platform(), client: *client, request: *kind },
-                    #[cfg(feature = "authentication")]
-                    permitted,
-                });
-                cache.keep_up(shared.key_changes);
-                result
-            })
-            .unwrap_or(Err(Status::ABORTED))
+        let mut shared = server.lock_shared().ok_or(Status::ABORTED)?;
+        catch_up(cache, &mut shared);
+        Ok(KeyStore {
+            local: cache,
+            shared,
+            features: server.config().features,
+            client: client.unwrap_or(ClientId::NONE),
+            subject,
+            recorder: Recorder { platform: server.platform(), client, request: kind },
+            #[cfg(feature = "authentication")]
+            permitted: self.keys,
+        })
     }
 }
 
@@ -120,6 +132,16 @@ impl<P: Platform> Context<'_, P> {
         &mut self,
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
+        // Matched in its place: `?` would move it.
+        match &mut self.lock() {
+            Ok(keys) => work(keys),
+            Err(status) => Err(*status),
+        }
+    }
+
+    /// As [`Caller::lock`].
+    #[inline(never)]
+    fn lock(&mut self) -> Result<KeyStore<'_, P>, Status> {
         let Session { client, cache, subject, .. } = &mut *self.session;
         Caller {
             server: self.server,
@@ -130,7 +152,7 @@ impl<P: Platform> Context<'_, P> {
             #[cfg(feature = "authentication")]
             keys: self.keys,
         }
-        .locked(work)
+        .lock()
     }
 
     /// The drivers that the server prefers.

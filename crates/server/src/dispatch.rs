@@ -148,7 +148,7 @@ impl<P: Platform> Context<'_, P> {
         }
         let has_users = match self.gate(header.kind) {
             Ok(has_users) => has_users,
-            Err(status) => return self.refuse_by_gate(header, payload, status, out),
+            Err(status) => return self.refuse_by_gate(payload, status, out),
         };
         if header.kind.group == Group::AUTH && !has_users {
             return self.put(&StatusResponse { status: Status::AUTH_NOT_ENABLED }, out);
@@ -156,7 +156,7 @@ impl<P: Platform> Context<'_, P> {
         let init_comes_first =
             self.server.config().isolation == Isolation::Strict || self.session.only.is_some();
         if self.session.client.is_none() && init_comes_first {
-            return self.refuse(header, payload, Status::ACCESS, out);
+            return self.refuse(payload, Status::ACCESS, out);
         }
         match header.kind.group {
             Group::NVM => group::nvm::handle(self, action, payload, out),
@@ -217,16 +217,28 @@ impl<P: Platform> Context<'_, P> {
 
     /// A refusal by the gate. Every request gets one, so that unknown groups tell nothing (document 07, C.2): the full
     /// fixed response where there is one, so that clients find the status, else the status alone.
-    fn refuse_by_gate(&self, header: Header, payload: &[u8], status: Status, out: &mut [u8]) -> usize {
-        match self.refuse(header, payload, status, out) {
+    fn refuse_by_gate(&self, payload: &[u8], status: Status, out: &mut [u8]) -> usize {
+        match self.refuse(payload, status, out) {
             0 => self.put(&StatusResponse { status }, out),
             length => length,
         }
     }
 
+    /// The length of a response that a handler has written, or a refusal with the status why it has not.
+    #[inline(never)]
+    pub(crate) fn answer(&self, result: Result<usize, Status>, out: &mut [u8]) -> usize {
+        result.unwrap_or_else(|status| self.put_status(status, out))
+    }
+
+    /// A response of the usual size with nothing in it but `status`, for the groups that have such a form for every message.
+    pub(crate) fn put_status(&self, status: Status, out: &mut [u8]) -> usize {
+        self.refuse(&[], status, out)
+    }
+
     /// A response of the usual size with nothing in it but `status`; empty where there is no such form.
-    fn refuse(&self, header: Header, payload: &[u8], status: Status, out: &mut [u8]) -> usize {
-        let Some(Refusal { size, status_offset, echoes_algorithm }) = refusal(header.kind) else { return 0 };
+    #[inline(never)]
+    fn refuse(&self, payload: &[u8], status: Status, out: &mut [u8]) -> usize {
+        let Some(Refusal { size, status_offset, echoes_algorithm }) = refusal(self.kind) else { return 0 };
         let Some(out) = out.get_mut(..size) else { return 0 };
         out.fill(0);
         if echoes_algorithm && let (Some(to), Some(from)) = (out.get_mut(..4), payload.get(..4)) {

@@ -4,6 +4,7 @@ use casemate_crypto::Error as CryptoError;
 use casemate_protocol::Status;
 
 /// The status of a failed cryptographic operation, where the message does not demand another one.
+#[inline(never)]
 pub(crate) const fn crypto_status(error: CryptoError) -> Status {
     match error {
         CryptoError::Unsupported => Status::NOT_COMPILED_IN,

@@ -7,7 +7,7 @@
 use crate::audit::{Event, Record};
 use crate::cache::{Cached, KeyCache};
 use crate::platform::Platform;
-use crate::server::Shared;
+use crate::server::{Shared, SharedGuard};
 #[cfg(feature = "authentication")]
 use crate::users::KeyList;
 use casemate_nvm::{Attributes, Error as StoreError, ObjectStore};
@@ -16,9 +16,9 @@ use casemate_protocol::{
 };
 
 /// The key store, seen from one session.
-pub(crate) struct KeyStore<'a, P: Platform> {
+pub(crate) struct KeyStore<'a, P: Platform + 'a> {
     pub(crate) local: &'a mut KeyCache<P::Cache>,
-    pub(crate) shared: &'a mut Shared<P>,
+    pub(crate) shared: SharedGuard<'a, P>,
     pub(crate) features: IdFeatures,
     pub(crate) client: ClientId,
     /// The object that was named last.
@@ -85,6 +85,9 @@ pub(crate) struct NewKey {
     pub(crate) length: usize,
 }
 
+/// One of the ways in which a [`KeyCache`] gives a new key its slot.
+type Insert<S> = fn(&mut KeyCache<S>, Metadata) -> Result<&mut [u8], Status>;
+
 /// Magic words of the containers of stateful signature keys (document 03, §12.4).
 const STATEFUL_MAGIC: [u32; 2] = [0x4C4D_5301, 0x584D_5301];
 
@@ -97,6 +100,14 @@ pub(crate) const STATEFUL_REVOKED: usize = 10;
 pub(crate) fn is_stateful_private(key: &[u8]) -> bool {
     let Some((&[m0, m1, m2, m3, _, _, p0, p1, ..], _)) = key.split_first_chunk::<12>() else { return false };
     STATEFUL_MAGIC.contains(&u32::from_le_bytes([m0, m1, m2, m3])) && (p0 | p1) != 0
+}
+
+/// What this session's cache holds now agrees with what is stored.
+impl<P: Platform> Drop for KeyStore<'_, P> {
+    #[inline(never)]
+    fn drop(&mut self) {
+        self.local.keep_up(self.shared.key_changes);
+    }
 }
 
 impl<P: Platform> KeyStore<'_, P> {
@@ -134,6 +145,14 @@ impl<P: Platform> KeyStore<'_, P> {
     /// NOT_FOUND, or what the store answers.
     pub(crate) fn stored_attributes(&self, id: ObjectId) -> Result<Attributes, Status> {
         self.shared.store.attributes(id).map_err(|error| error.status())
+    }
+
+    /// Reads a part of a stored object.
+    ///
+    /// # Errors
+    /// NOT_FOUND, BAD_ARGUMENTS if it does not lie inside the object, or what the store answers.
+    pub(crate) fn read_stored(&mut self, id: ObjectId, offset: u16, out: &mut [u8]) -> Result<(), Status> {
+        self.shared.store.read(id, offset, out).map_err(|error| error.status())
     }
 
     /// Identifier, flags and length of a stored object, if there is a store. Wrapped and hardware keys are never stored.
@@ -306,7 +325,7 @@ impl<P: Platform> KeyStore<'_, P> {
         }
         let metadata = self.find_stored(id)?.ok_or(Status::NOT_FOUND)?;
         let out = out.get_mut(..usize::from(metadata.length)).ok_or(Status::NO_SPACE)?;
-        self.shared.store.read(id, 0, out).map_err(|error| error.status())?;
+        self.read_stored(id, 0, out)?;
         if let Ok(slot) = self.cache(id).insert(metadata, true) {
             slot.copy_from_slice(out);
         }
@@ -362,7 +381,7 @@ impl<P: Platform> KeyStore<'_, P> {
     pub(crate) fn insert(
         &mut self,
         new: NewKey,
-        fill: impl FnOnce(&mut [u8]) -> Result<(), Status>,
+        fill: &mut dyn FnMut(&mut [u8]) -> Result<(), Status>,
     ) -> Result<ObjectId, Status> {
         let filled = fill(self.reserve(&new, |cache, metadata| cache.insert(metadata, false))?);
         self.settle(&new, filled)
@@ -378,11 +397,7 @@ impl<P: Platform> KeyStore<'_, P> {
     }
 
     /// The slot of a new key, as yet without its bytes.
-    fn reserve(
-        &mut self,
-        new: &NewKey,
-        slot: impl FnOnce(&mut KeyCache<P::Cache>, Metadata) -> Result<&mut [u8], Status>,
-    ) -> Result<&mut [u8], Status> {
+    fn reserve(&mut self, new: &NewKey, slot: Insert<P::Cache>) -> Result<&mut [u8], Status> {
         let id = new.id;
         let length = u16::try_from(new.length).map_err(|_| Status::BAD_ARGUMENTS)?;
         match self.gate(id, Operation::Replace) {
@@ -519,7 +534,7 @@ impl<P: Platform> KeyStore<'_, P> {
         }
         let metadata = self.find_stored(id)?.ok_or(Status::NOT_FOUND)?;
         let out = out.get_mut(..usize::from(metadata.length)).ok_or(Status::NO_SPACE)?;
-        self.shared.store.read(id, 0, out).map_err(|error| error.status())?;
+        self.read_stored(id, 0, out)?;
         Ok(metadata)
     }
 
@@ -542,7 +557,7 @@ impl<P: Platform> KeyStore<'_, P> {
         }
         let mut stored = [0; 256];
         let stored = stored.get_mut(..before.len()).ok_or(Status::ABORTED)?;
-        self.shared.store.read(id, 0, stored).map_err(|error| error.status())?;
+        self.read_stored(id, 0, stored)?;
         if stored != before {
             return Ok(false);
         }

@@ -1,17 +1,30 @@
 //! Mutual exclusion over what sessions share.
 
-use core::cell::RefCell;
+use core::cell::{RefCell, RefMut};
+use core::ops::DerefMut;
 
 /// A value that one session at a time may touch.
 pub trait Lock<T> {
+    /// Exclusive access, which ends when it is dropped.
+    type Guard<'a>: DerefMut<Target = T>
+    where
+        Self: 'a;
+
     /// Wraps `value`.
     fn new(value: T) -> Self;
 
-    /// Runs `work` with exclusive access, waiting for it if need be.
+    /// Gets exclusive access, waiting for it if need be.
     ///
     /// `None` if access cannot be had: the lock is held by the caller itself, or a thread failed while it held the
     /// lock, so that the value may be in disorder.
-    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R>;
+    fn lock(&self) -> Option<Self::Guard<'_>>;
+
+    /// Runs `work` with exclusive access, waiting for it if need be.
+    ///
+    /// `None` if access cannot be had, as for [`lock`](Self::lock).
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.lock().map(|mut value| work(&mut value))
+    }
 }
 
 /// A lock for servers that run on one thread: no more than a check that it is not taken twice.
@@ -19,12 +32,17 @@ pub trait Lock<T> {
 pub struct SingleThread<T>(RefCell<T>);
 
 impl<T> Lock<T> for SingleThread<T> {
+    type Guard<'a>
+        = RefMut<'a, T>
+    where
+        T: 'a;
+
     fn new(value: T) -> Self {
         Self(RefCell::new(value))
     }
 
-    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-        self.0.try_borrow_mut().ok().map(|mut value| work(&mut value))
+    fn lock(&self) -> Option<RefMut<'_, T>> {
+        self.0.try_borrow_mut().ok()
     }
 }
 
@@ -39,12 +57,17 @@ pub struct ThreadSafe<T>(std::sync::Mutex<T>);
 
 #[cfg(feature = "std")]
 impl<T> Lock<T> for ThreadSafe<T> {
+    type Guard<'a>
+        = std::sync::MutexGuard<'a, T>
+    where
+        T: 'a;
+
     fn new(value: T) -> Self {
         Self(std::sync::Mutex::new(value))
     }
 
-    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-        self.0.lock().ok().map(|mut value| work(&mut value))
+    fn lock(&self) -> Option<std::sync::MutexGuard<'_, T>> {
+        self.0.lock().ok()
     }
 }
 

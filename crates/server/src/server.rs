@@ -40,6 +40,9 @@ pub struct Server<P: Platform> {
     users: P::Lock<Table>,
 }
 
+/// What sessions share, while one of them has it for itself.
+pub(crate) type SharedGuard<'a, P> = <<P as Platform>::Lock<Shared<P>> as Lock<Shared<P>>>::Guard<'a>;
+
 impl<P: Platform> Server<P> {
     /// A server over an object store and the memory for the cache of global keys.
     ///
@@ -180,7 +183,13 @@ impl<P: Platform> Server<P> {
         })
     }
 
+    /// All that sessions share, for as long as no other session gets at it; `None` if the lock cannot be had.
+    pub(crate) fn lock_shared(&self) -> Option<SharedGuard<'_, P>> {
+        self.shared.lock()
+    }
+
     /// Works with all that sessions share while no other session does; `None` if the lock cannot be had.
+    #[cfg(any(feature = "certificates", feature = "images"))]
     pub(crate) fn with_shared<R>(&self, work: impl FnOnce(&mut Shared<P>) -> R) -> Option<R> {
         self.shared.with(work)
     }

@@ -119,7 +119,7 @@ layout! {
         /// How many of the identifiers count; 0 asks for compaction.
         count: u16;
         /// The objects.
-        ids: [u16; 19];
+        ids: [ObjectId; DESTROY_LIST_LENGTH];
     }
 
     /// READ request.
@@ -182,13 +182,8 @@ impl AddRequest {
 impl DestroyRequest {
     /// A request for `ids`, if there are at most [`DESTROY_LIST_LENGTH`].
     pub fn new(ids: &[ObjectId]) -> Option<Self> {
-        let mut list = [0; DESTROY_LIST_LENGTH];
-        if ids.len() > list.len() {
-            return None;
-        }
-        for (to, from) in list.iter_mut().zip(ids) {
-            *to = from.0;
-        }
+        let mut list = [ObjectId::INVALID; DESTROY_LIST_LENGTH];
+        list.get_mut(..ids.len())?.copy_from_slice(ids);
         Some(Self { count: u16::try_from(ids.len()).ok()?, ids: list })
     }
 
@@ -196,11 +191,8 @@ impl DestroyRequest {
     ///
     /// # Errors
     /// [`Malformed`] if the count exceeds [`DESTROY_LIST_LENGTH`].
-    pub fn ids(&self) -> Result<impl ExactSizeIterator<Item = ObjectId> + use<>, Malformed> {
-        if usize::from(self.count) > self.ids.len() {
-            return Err(Malformed);
-        }
-        Ok(self.ids.into_iter().take(usize::from(self.count)).map(ObjectId))
+    pub fn ids(&self) -> Result<&[ObjectId], Malformed> {
+        self.ids.get(..usize::from(self.count)).ok_or(Malformed)
     }
 }
 
@@ -241,7 +233,7 @@ mod tests {
         let mut out = [0xEE; 40];
         request.encode(ByteOrder::Little, &mut out).unwrap();
         assert_eq!(out[..8], [2, 0, 2, 1, 3, 0, 0, 0]);
-        assert!(request.ids().unwrap().eq([ObjectId(0x0102), ObjectId(3)]));
+        assert_eq!(request.ids(), Ok(&[ObjectId(0x0102), ObjectId(3)][..]));
         assert!(DestroyRequest { count: 20, ..request }.ids().is_err());
     }
 

@@ -4,10 +4,7 @@ use crate::audit::Event;
 use crate::context::Context;
 use crate::keys::KeyStore;
 use crate::platform::Platform;
-use casemate_protocol::message::counter::{
-    DestroyRequest, DestroyResponse, IncrementRequest, InitRequest, ReadRequest, ValueResponse, action,
-    object_id,
-};
+use casemate_protocol::message::counter::{InitRequest, ReadRequest, ValueResponse, action, object_id};
 use casemate_protocol::message::nvm::{counter_value, with_counter_value};
 use casemate_protocol::{Flags, Label, Layout, Metadata, ObjectId, Status};
 
@@ -22,29 +19,29 @@ pub(crate) fn handle<P: Platform>(
     // The counter's number, and the value that only INIT has.
     let request = match action {
         action::INIT => InitRequest::decode(payload, order).map(|(request, _)| (request.id, request.value)),
-        action::INCREMENT => IncrementRequest::decode(payload, order).map(|(request, _)| (request.id, 0)),
-        action::READ => ReadRequest::decode(payload, order).map(|(request, _)| (request.id, 0)),
-        action::DESTROY => DestroyRequest::decode(payload, order).map(|(request, _)| (request.id, 0)),
+        // All three look alike.
+        action::INCREMENT | action::READ | action::DESTROY => {
+            ReadRequest::decode(payload, order).map(|(request, _)| (request.id, 0))
+        }
         _ => return 0,
     };
-    let client = context.client();
-    let value = request.map_err(|_| Status::BAD_ARGUMENTS).and_then(|(id, value)| {
-        let id = object_id(client, id);
-        context.locked(|keys| match action {
-            action::INIT => set(keys, id, value),
-            action::INCREMENT => increment(keys, id),
-            action::READ => read(keys, id),
-            _ => destroy(keys, id).map(|()| 0),
-        })
-    });
-    let (status, value) = match value {
-        Ok(value) => (Status::OK, value),
-        Err(status) => (status, 0),
+    let result = match request {
+        Ok((id, value)) => run(context, action, id, value),
+        Err(_) => Err(Status::BAD_ARGUMENTS),
     };
-    match action {
-        action::DESTROY => context.put(&DestroyResponse { status }, out),
-        _ => context.put(&ValueResponse { status, value }, out),
-    }
+    let result = result.map(|value| context.put(&ValueResponse { status: Status::OK, value }, out));
+    context.answer(result, out)
+}
+
+/// The counter's value after the request; 0 if it is destroyed, whose response has zeros there.
+fn run<P: Platform>(context: &mut Context<'_, P>, action: u8, id: u16, value: u32) -> Result<u32, Status> {
+    let id = object_id(context.client(), id);
+    context.locked(|keys| match action {
+        action::INIT => set(keys, id, value),
+        action::INCREMENT => increment(keys, id),
+        action::READ => read(keys, id),
+        _ => destroy(keys, id).map(|()| 0),
+    })
 }
 
 fn destroy<P: Platform>(keys: &mut KeyStore<'_, P>, counter: ObjectId) -> Result<(), Status> {

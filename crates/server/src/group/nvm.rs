@@ -5,7 +5,11 @@ use crate::config::Isolation;
 use crate::context::Context;
 use crate::keys::{KeyStore, is_stateful_private};
 use crate::platform::Platform;
+#[cfg(feature = "authentication")]
+use crate::users::KeyList;
 use casemate_nvm::{Attributes, ObjectStore};
+#[cfg(feature = "authentication")]
+use casemate_protocol::IdFeatures;
 use casemate_protocol::message::nvm::{
     AddRequest, AvailableRequest, AvailableResponse, CleanupRequest, DESTROY_LIST_LENGTH, DestroyRequest,
     InitRequest, InitResponse, ListRequest, ListResponse, MetadataRequest, MetadataResponse, ReadRequest,
@@ -24,40 +28,33 @@ pub(crate) fn handle<P: Platform>(
     payload: &[u8],
     out: &mut [u8],
 ) -> usize {
-    match action {
+    let result = match action {
         action::INIT => init(context, payload, out),
         action::CLEANUP => {
-            let status = CleanupRequest::decode_exact(payload, context.order).map(|_| ());
-            done(context, status.map_err(|_| Status::ABORTED), out)
+            request::<CleanupRequest, P>(context, payload).map(|_| context.put_status(Status::OK, out))
         }
         action::AVAILABLE => available(context, payload, out),
-        action::ADD => {
-            let result = add(context, payload);
-            done(context, result, out)
-        }
+        action::ADD => add(context, payload).map(|()| context.put_status(Status::OK, out)),
         action::LIST => list(context, payload, out),
         action::METADATA => metadata(context, payload, out),
-        action::DESTROY => {
-            let result = destroy(context, payload);
-            done(context, result, out)
-        }
+        action::DESTROY => destroy(context, payload).map(|()| context.put_status(Status::OK, out)),
         action::READ => read(context, payload, out),
         #[cfg(feature = "dma")]
         action::ADD_DMA if context.dma.is_present() => {
-            let result = dma::add(context, payload, out);
-            done(context, result, out)
+            dma::add(context, payload, out).map(|()| context.put_status(Status::OK, out))
         }
         #[cfg(feature = "dma")]
         action::READ_DMA if context.dma.is_present() => {
-            let result = dma::read(context, payload, out);
-            done(context, result, out)
+            dma::read(context, payload, out).map(|()| context.put_status(Status::OK, out))
         }
-        _ => 0,
-    }
+        _ => return 0,
+    };
+    context.answer(result, out)
 }
 
-fn done<P: Platform>(context: &Context<'_, P>, result: Result<(), Status>, out: &mut [u8]) -> usize {
-    context.put(&StatusResponse { status: result.err().unwrap_or(Status::OK) }, out)
+/// A request, which must have just its length.
+fn request<L: Layout, P: Platform>(context: &Context<'_, P>, payload: &[u8]) -> Result<L, Status> {
+    L::decode_exact(payload, context.order).map_err(|_| Status::ABORTED)
 }
 
 /// Whether messages of `client` may name this object: every plain object, and its own keys, counters and SHE slots;
@@ -70,59 +67,77 @@ fn is_reachable(isolation: Isolation, client: ClientId, id: ObjectId) -> bool {
     }
 }
 
-impl<P: Platform> Context<'_, P> {
-    fn reachable(&self) -> impl Fn(ObjectId) -> bool + use<P> {
-        let (isolation, client) = (self.server.config().isolation, self.client());
-        #[cfg(feature = "she")]
-        let slots_are_global = self.server.config().she.global_keys;
-        #[cfg(not(feature = "she"))]
-        let slots_are_global = false;
+/// Which objects the messages of a session may name.
+#[derive(Clone, Copy)]
+pub(crate) struct Reach {
+    isolation: Isolation,
+    client: ClientId,
+    slots_are_global: bool,
+    #[cfg(feature = "authentication")]
+    permitted: (KeyList, IdFeatures),
+}
+
+impl Reach {
+    #[inline(never)]
+    fn has(&self, id: ObjectId) -> bool {
         #[cfg(feature = "authentication")]
-        let (permitted, features) = (self.keys, self.server.config().features);
-        move |id| {
-            #[cfg(feature = "authentication")]
-            if !permitted.permits(id, client, features) {
+        {
+            let (permitted, features) = self.permitted;
+            if !permitted.permits(id, self.client, features) {
                 return false;
             }
-            let is_global_slot = id.object_type() == ObjectType::SHE && id.owner() == ClientId::NONE;
-            is_reachable(isolation, client, id) || slots_are_global && is_global_slot
         }
+        let is_global_slot = id.object_type() == ObjectType::SHE && id.owner() == ClientId::NONE;
+        is_reachable(self.isolation, self.client, id) || self.slots_are_global && is_global_slot
     }
 }
 
-fn init<P: Platform>(context: &Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let response = match InitRequest::decode_exact(payload, context.order) {
-        Ok(request) => InitResponse {
-            status: Status::OK,
-            server_nvm_id: u32::from(context.server.config().server_id),
-            client_nvm_id: request.client_nvm_id,
-        },
-        Err(_) => InitResponse { status: Status::ABORTED, server_nvm_id: 0, client_nvm_id: 0 },
-    };
-    context.put(&response, out)
+impl<P: Platform> Context<'_, P> {
+    fn reach(&self) -> Reach {
+        let config = self.server.config();
+        Reach {
+            isolation: config.isolation,
+            client: self.client(),
+            #[cfg(feature = "she")]
+            slots_are_global: config.she.global_keys,
+            #[cfg(not(feature = "she"))]
+            slots_are_global: false,
+            #[cfg(feature = "authentication")]
+            permitted: (self.keys, config.features),
+        }
+    }
+
+    /// Takes note of the object that a request names.
+    ///
+    /// # Errors
+    /// ACCESS if the session's messages may not name it.
+    fn name(&mut self, id: ObjectId) -> Result<(), Status> {
+        self.session.subject = id;
+        if self.reach().has(id) { Ok(()) } else { Err(Status::ACCESS) }
+    }
 }
 
-fn available<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let available = AvailableRequest::decode_exact(payload, context.order)
-        .map_err(|_| Status::ABORTED)
-        .and_then(|_| context.locked(|keys| keys.shared.store.available().map_err(|error| error.status())));
-    let response = match available {
-        Ok(available) => AvailableResponse {
-            status: Status::OK,
-            free_size: available.size,
-            reclaimable_size: available.reclaimable_size,
-            free_objects: available.objects,
-            reclaimable_objects: available.reclaimable_objects,
-        },
-        Err(status) => AvailableResponse {
-            status,
-            free_size: 0,
-            reclaimable_size: 0,
-            free_objects: 0,
-            reclaimable_objects: 0,
-        },
+fn init<P: Platform>(context: &Context<'_, P>, payload: &[u8], out: &mut [u8]) -> Result<usize, Status> {
+    let InitRequest { client_nvm_id } = request(context, payload)?;
+    let server_nvm_id = u32::from(context.server.config().server_id);
+    Ok(context.put(&InitResponse { status: Status::OK, server_nvm_id, client_nvm_id }, out))
+}
+
+fn available<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let AvailableRequest {} = request(context, payload)?;
+    let available = context.locked(|keys| keys.shared.store.available().map_err(|error| error.status()))?;
+    let response = AvailableResponse {
+        status: Status::OK,
+        free_size: available.size,
+        reclaimable_size: available.reclaimable_size,
+        free_objects: available.objects,
+        reclaimable_objects: available.reclaimable_objects,
     };
-    context.put(&response, out)
+    Ok(context.put(&response, out))
 }
 
 fn add<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
@@ -136,8 +151,8 @@ fn add_object<P: Platform>(
     metadata: Metadata,
     data: &[u8],
 ) -> Result<(), Status> {
-    context.session.subject = metadata.id;
-    if is_stateful_private(data) || !context.reachable()(metadata.id) {
+    context.name(metadata.id)?;
+    if is_stateful_private(data) {
         return Err(Status::ACCESS);
     }
     context.locked(|keys| {
@@ -151,16 +166,11 @@ fn add_object<P: Platform>(
     })
 }
 
-fn list<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let reachable = context.reachable();
-    let listed = ListRequest::decode_exact(payload, context.order)
-        .map_err(|_| Status::ABORTED)
-        .and_then(|request| context.locked(|keys| next_object(keys, request.start, &reachable)));
-    let response = match listed {
-        Ok((count, id)) => ListResponse { status: Status::OK, count, id },
-        Err(status) => ListResponse { status, count: 0, id: ObjectId::INVALID },
-    };
-    context.put(&response, out)
+fn list<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> Result<usize, Status> {
+    let ListRequest { start, .. } = request(context, payload)?;
+    let reach = context.reach();
+    let (count, id) = context.locked(|keys| next_object(keys, start, reach))?;
+    Ok(context.put(&ListResponse { status: Status::OK, count, id }, out))
 }
 
 /// The first reachable object after `start` (from the beginning if that is 0) and how many reachable ones there are
@@ -168,7 +178,7 @@ fn list<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8
 fn next_object<P: Platform>(
     keys: &mut KeyStore<'_, P>,
     start: ObjectId,
-    reachable: &impl Fn(ObjectId) -> bool,
+    reach: Reach,
 ) -> Result<(u16, ObjectId), Status> {
     let mut passed_start = start == ObjectId::INVALID;
     let mut first = ObjectId::INVALID;
@@ -176,7 +186,7 @@ fn next_object<P: Platform>(
     keys.shared
         .store
         .visit(&mut |object| {
-            if !reachable(object.id) {
+            if !reach.has(object.id) {
             } else if !passed_start {
                 passed_start = object.id == start;
             } else {
@@ -191,33 +201,22 @@ fn next_object<P: Platform>(
     Ok((count, first))
 }
 
-fn metadata<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let reachable = context.reachable();
-    let found = MetadataRequest::decode_exact(payload, context.order)
-        .map_err(|_| Status::ABORTED)
-        .and_then(|request| {
-            context.session.subject = request.id;
-            if reachable(request.id) { Ok(request.id) } else { Err(Status::ACCESS) }
-        })
-        .and_then(|id| context.locked(|keys| keys.stored(id)));
-    let response = match found {
-        Ok(metadata) => MetadataResponse { status: Status::OK, metadata },
-        Err(status) => MetadataResponse { status, metadata: Metadata::default() },
-    };
-    context.put(&response, out)
+fn metadata<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let MetadataRequest { id } = request(context, payload)?;
+    context.name(id)?;
+    let metadata = context.locked(|keys| keys.stored(id))?;
+    Ok(context.put(&MetadataResponse { status: Status::OK, metadata }, out))
 }
 
 fn destroy<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
-    let request = DestroyRequest::decode_exact(payload, context.order).map_err(|_| Status::ABORTED)?;
-    let mut list = [ObjectId::INVALID; DESTROY_LIST_LENGTH];
-    let ids = request.ids().map_err(|_| Status::ABORTED)?;
-    let count = ids.len();
-    for (to, id) in list.iter_mut().zip(ids) {
-        *to = id;
-    }
-    let list = list.get(..count).unwrap_or_default();
-    let reachable = context.reachable();
-    if let Some(&foreign) = list.iter().find(|&&id| !reachable(id)) {
+    let list: DestroyRequest = request(context, payload)?;
+    let list = list.ids().map_err(|_| Status::ABORTED)?;
+    let reach = context.reach();
+    if let Some(&foreign) = list.iter().find(|&&id| !reach.has(id)) {
         context.session.subject = foreign;
         return Err(Status::ACCESS);
     }
@@ -227,7 +226,7 @@ fn destroy<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<
         }
         let mut existed = [false; DESTROY_LIST_LENGTH];
         for (existed, id) in existed.iter_mut().zip(list) {
-            *existed = keys.shared.store.attributes(*id).is_ok();
+            *existed = keys.stored_attributes(*id).is_ok();
             keys.drop_copies(*id);
         }
         keys.shared.store.destroy_checked(list).map_err(|error| error.status())?;
@@ -261,31 +260,21 @@ pub(crate) fn check_readable(isolation: Isolation, object: Attributes) -> Result
 }
 
 /// READ checks in the original's order: the length asked for, existence, offset, then the policy.
-fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let reachable = context.reachable();
+fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> Result<usize, Status> {
+    let ReadRequest { id, offset, length } = request(context, payload)?;
     let isolation = context.server.config().isolation;
-    let length = ReadRequest::decode_exact(payload, context.order).map_err(|_| Status::ABORTED).and_then(
-        |ReadRequest { id, offset, length }| {
-            context.session.subject = id;
-            let data = out.get_mut(StatusResponse::SIZE..).unwrap_or_default();
-            let data = data.get_mut(..usize::from(length)).ok_or(Status::ABORTED)?;
-            if !reachable(id) {
-                return Err(Status::ACCESS);
-            }
-            context.locked(|keys| {
-                let object = keys.stored_attributes(id)?;
-                let length = clamp(object, offset, length)?;
-                check_readable(isolation, object)?;
-                let data = data.get_mut(..length).unwrap_or_default();
-                keys.shared.store.read(id, offset, data).map_err(|error| error.status())?;
-                Ok(length)
-            })
-        },
-    );
-    match length {
-        Ok(length) => done(context, Ok(()), out).saturating_add(length),
-        Err(status) => done(context, Err(status), out),
-    }
+    let named = context.name(id);
+    let data = out.get_mut(StatusResponse::SIZE..).unwrap_or_default();
+    let data = data.get_mut(..usize::from(length)).ok_or(Status::ABORTED)?;
+    named?;
+    let length = context.locked(|keys| {
+        let object = keys.stored_attributes(id)?;
+        let length = clamp(object, offset, length)?;
+        check_readable(isolation, object)?;
+        keys.read_stored(id, offset, data.get_mut(..length).unwrap_or_default())?;
+        Ok(length)
+    })?;
+    Ok(context.put_status(Status::OK, out).saturating_add(length))
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl Generator {
                 Step::plain("metadata", order, &nvm::MetadataRequest { id }, &[])
             }
             8 | 9 => {
-                let ids = std::array::from_fn(|_| self.object().0);
+                let ids = std::array::from_fn(|_| self.object());
                 let limit = if self.random.percent(self.malformed) { 4 } else { 3 };
                 let count = [1, 2, 0, self.random.pick(&[19, 20, u16::MAX])][self.random.below(limit)];
                 Step::plain("destroy", order, &nvm::DestroyRequest { count, ids }, &[])

@@ -121,7 +121,7 @@ fn deliver<P: Platform>(
     }
     let cached = context.locked(|keys| {
         let id = keys.assign(keys.resolve(KeyId::from_u32(output.key), ObjectType::CRYPTO), length)?;
-        let id = keys.insert(NewKey { id, flags, label: output.label, length }, |slot| {
+        let id = keys.insert(NewKey { id, flags, label: output.label, length }, &mut |slot| {
             slot.copy_from_slice(key);
             Ok(())
         })?;

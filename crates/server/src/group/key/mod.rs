@@ -7,10 +7,10 @@ use crate::group::crypto::public_key;
 use crate::keys::{KeyStore, NewKey, is_stateful_private};
 use crate::platform::{Affinity, Platform};
 use casemate_protocol::message::key::{
-    CacheRandomRequest, CacheRequest, CacheResponse, CommitRequest, DoneResponse, EraseRequest, EvictRequest,
-    ExportPublicRequest, ExportRequest, ExportResponse, KeyAlgorithm, RevokeRequest, RevokeResponse, action,
+    CacheRandomRequest, CacheRequest, CacheResponse, EvictRequest, ExportPublicRequest, ExportRequest,
+    ExportResponse, KeyAlgorithm, action,
 };
-use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectId, ObjectType, Status};
+use casemate_protocol::{Flags, Label, Layout, ObjectId, ObjectType, Status};
 
 #[cfg(feature = "dma")]
 mod dma;
@@ -24,92 +24,76 @@ pub(crate) fn handle<P: Platform>(
     payload: &[u8],
     out: &mut [u8],
 ) -> usize {
-    let order = context.order;
-    match action {
-        action::CACHE => {
-            let result = cache(context, payload);
-            cached(context, result, out)
-        }
-        action::CACHE_RANDOM => {
-            let result = cache_random(context, payload);
-            cached(context, result, out)
-        }
-        action::EVICT => {
-            let id = EvictRequest::decode(payload, order).ok().map(|(request, _)| request.id);
-            let result = on_key(context, id, |keys, id| keys.evict(id));
-            context.server.platform().forget_keys();
-            context.put(&DoneResponse { status: status(result) }, out)
-        }
-        action::COMMIT => {
-            let id = CommitRequest::decode(payload, order).ok().map(|(request, _)| request.id);
-            let result = on_key(context, id, |keys, id| keys.commit(id));
-            context.put(&DoneResponse { status: status(result) }, out)
-        }
-        action::ERASE => {
-            let id = EraseRequest::decode(payload, order).ok().map(|(request, _)| request.id);
-            let result = on_key(context, id, |keys, id| keys.erase(id));
-            context.server.platform().forget_keys();
-            context.put(&DoneResponse { status: status(result) }, out)
-        }
-        action::REVOKE => {
-            let id = RevokeRequest::decode(payload, order).ok().map(|(request, _)| request.id);
-            let result = on_key(context, id, |keys, id| keys.revoke(id));
-            context.server.platform().forget_keys();
-            context.put(&RevokeResponse { status: status(result) }, out)
+    let result = match action {
+        action::CACHE => cache(context, payload, out),
+        action::CACHE_RANDOM => cache_random(context, payload, out),
+        action::EVICT | action::COMMIT | action::ERASE | action::REVOKE => {
+            on_key(context, action, payload, out)
         }
         action::EXPORT => export(context, payload, out),
         action::EXPORT_PUBLIC => export_public(context, payload, out),
         #[cfg(feature = "key-wrap")]
-        action::WRAP => wrap::wrap(context, payload, out),
+        action::WRAP => Ok(wrap::wrap(context, payload, out)),
         #[cfg(feature = "key-wrap")]
-        action::UNWRAP_EXPORT => wrap::unwrap_export(context, payload, out),
+        action::UNWRAP_EXPORT => Ok(wrap::unwrap_export(context, payload, out)),
         #[cfg(feature = "key-wrap")]
-        action::UNWRAP_CACHE => wrap::unwrap_cache(context, payload, out),
+        action::UNWRAP_CACHE => Ok(wrap::unwrap_cache(context, payload, out)),
         #[cfg(feature = "key-wrap")]
-        action::DATA_WRAP => wrap::data_wrap(context, payload, out),
+        action::DATA_WRAP => Ok(wrap::data_wrap(context, payload, out)),
         #[cfg(feature = "key-wrap")]
-        action::DATA_UNWRAP => wrap::data_unwrap(context, payload, out),
+        action::DATA_UNWRAP => Ok(wrap::data_unwrap(context, payload, out)),
         #[cfg(feature = "key-wrap")]
-        action::WRAP_EXPORT => wrap::wrap_export(context, payload, out),
+        action::WRAP_EXPORT => Ok(wrap::wrap_export(context, payload, out)),
         #[cfg(feature = "dma")]
-        action::CACHE_DMA if context.dma.is_present() => dma::cache(context, payload, out),
+        action::CACHE_DMA if context.dma.is_present() => Ok(dma::cache(context, payload, out)),
         #[cfg(feature = "dma")]
-        action::EXPORT_DMA if context.dma.is_present() => dma::export(context, payload, out),
+        action::EXPORT_DMA if context.dma.is_present() => Ok(dma::export(context, payload, out)),
         #[cfg(feature = "dma")]
-        action::EXPORT_PUBLIC_DMA if context.dma.is_present() => dma::export_public(context, payload, out),
-        _ => 0,
-    }
+        action::EXPORT_PUBLIC_DMA if context.dma.is_present() => {
+            Ok(dma::export_public(context, payload, out))
+        }
+        _ => return 0,
+    };
+    context.answer(result, out)
 }
 
-fn status(result: Result<(), Status>) -> Status {
-    result.err().unwrap_or(Status::OK)
+/// The fixed part of a request and what follows it.
+fn request<'p, L: Layout, P: Platform>(
+    context: &Context<'_, P>,
+    payload: &'p [u8],
+) -> Result<(L, &'p [u8]), Status> {
+    L::decode(payload, context.order).map_err(|_| Status::BAD_ARGUMENTS)
 }
 
-/// Runs an operation of the key store on the key that a request names.
+/// The requests that name a key and carry nothing else.
 fn on_key<P: Platform>(
     context: &mut Context<'_, P>,
-    id: Option<KeyId>,
-    operation: fn(&mut KeyStore<'_, P>, ObjectId) -> Result<(), Status>,
-) -> Result<(), Status> {
-    let id = id.ok_or(Status::BAD_ARGUMENTS)?;
-    context.locked(|keys| {
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    // All four look alike.
+    let (EvictRequest { id }, _) = request(context, payload)?;
+    let result = context.locked(|keys| {
         let id = keys.resolve(id, ObjectType::CRYPTO);
-        operation(keys, id)
-    })
+        match action {
+            action::EVICT => keys.evict(id),
+            action::COMMIT => keys.commit(id),
+            action::ERASE => keys.erase(id),
+            _ => keys.revoke(id),
+        }
+    });
+    if action != action::COMMIT {
+        context.server.platform().forget_keys();
+    }
+    result?;
+    Ok(context.put_status(Status::OK, out))
 }
 
-fn cached<P: Platform>(context: &Context<'_, P>, result: Result<KeyId, Status>, out: &mut [u8]) -> usize {
-    let response = match result {
-        Ok(id) => CacheResponse { status: Status::OK, id },
-        Err(status) => CacheResponse { status, id: KeyId::NONE },
-    };
-    context.put(&response, out)
-}
-
-fn cache<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<KeyId, Status> {
-    let (request, tail) = CacheRequest::decode(payload, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+fn cache<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> Result<usize, Status> {
+    let (request, tail): (CacheRequest, _) = request(context, payload)?;
     let key = request.key(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    context.locked(|keys| {
+    let id = context.locked(|keys| {
         let id = keys.resolve(request.id, ObjectType::CRYPTO);
         let new = NewKey {
             id: keys.assign(id, key.len())?,
@@ -119,7 +103,8 @@ fn cache<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<Ke
         };
         let id = keys.insert_from_client(new, key)?;
         Ok(id.to_key(keys.features))
-    })
+    })?;
+    Ok(context.put(&CacheResponse { status: Status::OK, id }, out))
 }
 
 impl<P: Platform> KeyStore<'_, P> {
@@ -128,18 +113,21 @@ impl<P: Platform> KeyStore<'_, P> {
         if is_stateful_private(key) {
             return Err(Status::ACCESS);
         }
-        self.insert(new, |slot| {
+        self.insert(new, &mut |slot| {
             slot.copy_from_slice(key);
             Ok(())
         })
     }
 }
 
-fn cache_random<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<KeyId, Status> {
-    let (request, _) =
-        CacheRandomRequest::decode(payload, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let server = context.server;
-    context.locked(|keys| {
+fn cache_random<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let (request, _): (CacheRandomRequest, _) = request(context, payload)?;
+    let driver = context.server.platform().crypto(Affinity::Accelerated);
+    let id = context.locked(|keys| {
         let length = usize::from(request.length);
         let id = keys.assign(keys.resolve(request.id, ObjectType::CRYPTO), length)?;
         if length == 0 {
@@ -151,51 +139,42 @@ fn cache_random<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Re
             label: request.label.truncated(request.label_length),
             length,
         };
-        let id = keys.insert(new, |slot| {
-            server.platform().crypto(Affinity::Accelerated).fill(slot).map_err(crypto_status)
-        })?;
+        let id = keys.insert(new, &mut |slot| driver.fill(slot).map_err(crypto_status))?;
         Ok(id.to_key(keys.features))
-    })
+    })?;
+    Ok(context.put(&CacheResponse { status: Status::OK, id }, out))
 }
 
-/// A response with a key's label and the `length` bytes that already stand behind the fixed part.
-fn exported<P: Platform>(
-    context: &Context<'_, P>,
-    result: Result<(Label, usize), Status>,
+/// A response with a key's label and the `size` bytes that already stand behind the fixed part.
+fn exported<P: Platform>(context: &Context<'_, P>, label: Label, size: usize, out: &mut [u8]) -> usize {
+    let length = u32::try_from(size).unwrap_or(0);
+    context.put(&ExportResponse { status: Status::OK, length, label }, out).saturating_add(size)
+}
+
+fn export<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
     out: &mut [u8],
-) -> usize {
-    match result {
-        Ok((label, size)) => {
-            let length = u32::try_from(size).unwrap_or(0);
-            context.put(&ExportResponse { status: Status::OK, length, label }, out).saturating_add(size)
-        }
-        Err(status) => context.put(&ExportResponse { status, length: 0, label: Label::EMPTY }, out),
-    }
+) -> Result<usize, Status> {
+    let (ExportRequest { id }, _) = request(context, payload)?;
+    let key = out.get_mut(ExportResponse::SIZE..).unwrap_or_default();
+    let metadata = context.locked(|keys| {
+        let id = keys.resolve(id, ObjectType::CRYPTO);
+        let metadata = keys.export(id, key)?;
+        keys.recorder.record(Event::KeyExported { key: id });
+        Ok(metadata)
+    })?;
+    Ok(exported(context, metadata.label, usize::from(metadata.length), out))
 }
 
-fn export<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let result = ExportRequest::decode(payload, context.order).map_err(|_| Status::BAD_ARGUMENTS).and_then(
-        |(request, _)| {
-            let key = out.get_mut(ExportResponse::SIZE..).unwrap_or_default();
-            context.locked(|keys| {
-                let id = keys.resolve(request.id, ObjectType::CRYPTO);
-                let metadata = keys.export(id, key)?;
-                keys.recorder.record(Event::KeyExported { key: id });
-                Ok((metadata.label, usize::from(metadata.length)))
-            })
-        },
-    );
-    exported(context, result, out)
-}
-
-fn export_public<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let result = ExportPublicRequest::decode(payload, context.order)
-        .map_err(|_| Status::BAD_ARGUMENTS)
-        .and_then(|(request, _)| {
-            let key = out.get_mut(ExportResponse::SIZE..).unwrap_or_default();
-            let id = context.locked(|keys| Ok(keys.resolve(request.id, ObjectType::CRYPTO)))?;
-            public_key::export_public(context, id, KeyAlgorithm(request.algorithm), key)
-        })
-        .map(|(metadata, length)| (metadata.label, length));
-    exported(context, result, out)
+fn export_public<P: Platform>(
+    context: &mut Context<'_, P>,
+    payload: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let (ExportPublicRequest { id, algorithm }, _) = request(context, payload)?;
+    let key = out.get_mut(ExportResponse::SIZE..).unwrap_or_default();
+    let id = context.locked(|keys| Ok(keys.resolve(id, ObjectType::CRYPTO)))?;
+    let (metadata, size) = public_key::export_public(context, id, KeyAlgorithm(algorithm), key)?;
+    Ok(exported(context, metadata.label, size, out))
 }

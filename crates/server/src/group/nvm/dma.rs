@@ -4,7 +4,6 @@ use super::{add_object, check_readable, clamp};
 use crate::context::Context;
 use crate::memory::Access;
 use crate::platform::Platform;
-use casemate_nvm::ObjectStore;
 use casemate_protocol::message::nvm::{AddDmaRequest, ReadDmaRequest};
 use casemate_protocol::{DmaBuffer, Field, Layout, Metadata, Reader, Status};
 
@@ -43,10 +42,7 @@ pub(super) fn read<P: Platform>(
 ) -> Result<(), Status> {
     let request = ReadDmaRequest::decode_exact(payload, context.order).map_err(|_| Status::ABORTED)?;
     let ReadDmaRequest { address, id, offset, length } = request;
-    context.session.subject = id;
-    if !context.reachable()(id) {
-        return Err(Status::ACCESS);
-    }
+    context.name(id)?;
     let isolation = context.server.config().isolation;
     context.with_dma(|context, dma| {
         context.locked(|keys| {
@@ -61,7 +57,7 @@ pub(super) fn read<P: Platform>(
                     space.get_mut(..part).filter(|part| !part.is_empty()).ok_or(Status::BUFFER_SIZE)?;
                 let from = u16::try_from(done).ok().and_then(|done| offset.checked_add(done));
                 let from = from.ok_or(Status::BAD_ARGUMENTS)?;
-                keys.shared.store.read(id, from, part).map_err(|error| error.status())?;
+                keys.read_stored(id, from, part)?;
                 dma.write(to, done, part)?;
                 done = done.saturating_add(part.len());
             }

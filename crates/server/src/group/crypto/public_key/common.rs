@@ -99,7 +99,7 @@ impl Wanted {
                 length: bytes.len(),
             };
             let id = match slots {
-                Slots::OfSize => keys.insert(new, |slot| {
+                Slots::OfSize => keys.insert(new, &mut |slot| {
                     slot.copy_from_slice(bytes);
                     Ok(())
                 }),
