@@ -1,10 +1,12 @@
 //! The AES and hash processors of STM32 as drivers behind the cryptographic driver seam.
 //!
-//! **These drivers have never run on silicon.** They follow the register descriptions of ST's reference manuals RM0033 (F2),
-//! RM0090 (F4), RM0385 (F7), RM0433 (H7), RM0351 (L4), RM0434 (WB), RM0453 (WL) and RM0456 (U5) and the vendor's public register
-//! definitions, and their tests run against a model of the registers that was written from the same descriptions: what a
-//! description leaves open, the model does not know either. [`Checked`] compares a processor with the software before its first
-//! use, and leaves one alone that computes something else. Run the conformance suite on the chip first.
+//! **These drivers have never run on silicon.** [`Cryp`] and [`HashProcessor`] follow the register descriptions of ST's reference
+//! manuals RM0033 (F2), RM0090 (F4), RM0385 (F7), RM0433 (H7) and RM0351 (L4). Of the manuals' chapters on AES, and on HASH of H5
+//! and U5, only parts were at hand (of RM0453, its description of the key for decryption): [`Aes`] and what is said of H5 and U5
+//! rest on the vendor's public register definitions, and on the order of steps of the vendor's own drivers. The tests run against a
+//! model of the registers that was written from the same sources: what these leave open, the model does not know either.
+//! [`Checked`] compares a processor with the software before its first use, and leaves one alone that computes something else.
+//! Run the conformance suite on the chip first.
 //!
 //! | driver | does | chips that have the processor, among others |
 //! |---|---|---|

@@ -123,7 +123,7 @@ pub(crate) mod cryp {
     pub(crate) const ALL: u32 = 0x1f;
 }
 
-/// AES (RM0351, chapter 28; RM0434, chapter 25; of the third generation RM0456, chapter 49).
+/// AES (the vendor's register definitions; described in RM0351, chapter 28, RM0434, chapter 25, RM0456, chapter 49).
 pub(crate) mod aes {
     use super::Register;
 
