@@ -129,27 +129,37 @@ impl<R: Random> Rsa for Software<R> {
     }
 }
 
-/// `base`^`exponent` for a public exponent that is not zero, by squarings and multiplications.
-fn power_vartime<const N: usize>(base: &FixedMontyForm<N>, exponent: &Uint<N>) -> FixedMontyForm<N> {
-    let mut result = *base;
+/// `base`^`exponent` modulo `modulus` for a public exponent that is not zero, by squarings and multiplications. The result is
+/// in the Montgomery form, which the base must not be.
+///
+/// Not inlined, as other steps below: what they need of the stack is given back, a form of a number modulo 2048 bits being
+/// 1.3 KB.
+#[inline(never)]
+fn power_vartime<const N: usize>(
+    base: &Uint<N>,
+    exponent: &Uint<N>,
+    modulus: &FixedMontyParams<N>,
+) -> Zeroizing<FixedMontyForm<N>> {
+    let base = Zeroizing::new(FixedMontyForm::new(base, modulus));
+    let mut result = base.clone();
     let mut squarings = 0_u32;
     for position in (0..exponent.bits_vartime().saturating_sub(1)).rev() {
         squarings = squarings.saturating_add(1);
         if exponent.bit_vartime(position) {
-            result = result.square_repeat_vartime(squarings).mul(base);
+            *result = result.square_repeat_vartime(squarings).mul(&base);
             squarings = 0;
         }
     }
-    result.square_repeat_vartime(squarings)
+    *result = result.square_repeat_vartime(squarings);
+    result
 }
 
 #[inline(never)]
 fn public<const P: usize, const N: usize>(key: &RsaPublicKey<'_>, data: &mut [u8]) -> Result<(), Error> {
     let modulus = FixedMontyParams::new_vartime(odd(&read::<N>(key.modulus)?)?);
-    let input = Zeroizing::new(read::<N>(data)?);
     // Conversion reduces whatever fits into the width.
-    let base = Zeroizing::new(FixedMontyForm::new(&input, &modulus));
-    let result = Zeroizing::new(power_vartime(&base, &read(key.exponent)?));
+    let input = Zeroizing::new(read::<N>(data)?);
+    let result = power_vartime(&input, &read(key.exponent)?, &modulus);
     write(data, &Zeroizing::new(result.retrieve()));
     Ok(())
 }
@@ -195,26 +205,69 @@ impl<const P: usize> Prime<P> {
     }
 
     /// A number of up to twice the width, modulo the prime.
-    fn reduce_wide<const N: usize>(&self, value: &Uint<N>) -> FixedMontyForm<P> {
+    #[inline(never)]
+    fn reduce_wide<const N: usize>(&self, value: &Uint<N>) -> Zeroizing<FixedMontyForm<P>> {
         let (lower, upper) = value.split_resize::<P, P>();
         // The representation of R = 2^(width) is R².
         let radix = FixedMontyForm::from_montgomery(*self.modulus.r2(), &self.modulus);
-        self.reduce(&upper).mul(&radix).add(&self.reduce(&lower))
+        Zeroizing::new(self.reduce(&upper).mul(&radix).add(&self.reduce(&lower)))
+    }
+
+    /// The inverse of a number.
+    #[inline(never)]
+    fn invert(&self, value: &FixedMontyForm<P>) -> Result<Zeroizing<FixedMontyForm<P>>, Error> {
+        // A number without an inverse is a multiple of the prime: if that is one, rarer than broken hardware.
+        value.invert().into_option().map(Zeroizing::new).ok_or(Error::Hardware)
+    }
+
+    /// A number to the power of the private exponent.
+    #[inline(never)]
+    fn raise(&self, base: &FixedMontyForm<P>) -> Zeroizing<FixedMontyForm<P>> {
+        Zeroizing::new(base.pow_amm_bounded_exp(&self.exponent, self.bits))
     }
 
     /// (blinded^exponent) / random modulo the prime.
+    #[inline(never)]
     fn power<const N: usize>(
         &self,
         blinded: &Uint<N>,
         random: &Uint<N>,
-    ) -> Result<Zeroizing<FixedMontyForm<P>>, Error> {
-        let base = Zeroizing::new(self.reduce_wide(blinded));
-        let power = Zeroizing::new(base.pow_amm_bounded_exp(&self.exponent, self.bits));
-        let random = Zeroizing::new(self.reduce_wide(random));
-        // A number without an inverse is a multiple of the prime: if that is one, rarer than broken hardware.
-        let unblinding = Zeroizing::new(random.invert().into_option().ok_or(Error::Hardware)?);
-        Ok(Zeroizing::new(power.mul(&unblinding)))
+    ) -> Result<Zeroizing<Uint<P>>, Error> {
+        let unblinding = self.invert(&*self.reduce_wide(random))?;
+        let power = self.raise(&*self.reduce_wide(blinded));
+        Ok(Zeroizing::new(Zeroizing::new(power.mul(&unblinding)).retrieve()))
     }
+}
+
+/// `value` · `random`^`exponent`, and `value` in the Montgomery form.
+#[inline(never)]
+fn blind<const N: usize>(
+    value: &Uint<N>,
+    random: &Uint<N>,
+    exponent: &Uint<N>,
+    modulus: &FixedMontyParams<N>,
+) -> (Zeroizing<Uint<N>>, Zeroizing<Uint<N>>) {
+    let value = Zeroizing::new(FixedMontyForm::new(value, modulus));
+    let factor = power_vartime(random, exponent, modulus);
+    let blinded = Zeroizing::new(value.mul(&factor));
+    (Zeroizing::new(blinded.retrieve()), Zeroizing::new(*value.as_montgomery()))
+}
+
+/// m₂ + q · ((m₁ - m₂) · qInv mod p).
+#[inline(never)]
+fn combine<const P: usize, const N: usize>(
+    p: &Prime<P>,
+    q: &Prime<P>,
+    m1: &Uint<P>,
+    m2: &Uint<P>,
+    coefficient: &Uint<P>,
+) -> Zeroizing<Uint<N>> {
+    let coefficient = Zeroizing::new(p.reduce(coefficient));
+    let difference = Zeroizing::new(p.reduce(m1).sub(&Zeroizing::new(p.reduce(m2))));
+    let h = Zeroizing::new(Zeroizing::new(difference.mul(&coefficient)).retrieve());
+    let (lower, upper) = q.value().widening_mul(&*h);
+    let product = Zeroizing::new(lower.concat_resize::<P, N>(&upper));
+    Zeroizing::new(product.wrapping_add(&Zeroizing::new(m2.resize::<N>())))
 }
 
 /// The private operation. `data` is changed only on success.
@@ -232,23 +285,16 @@ fn private_sized<const P: usize, const N: usize>(
         return Err(Error::Key);
     }
 
-    let input = Zeroizing::new(FixedMontyForm::new(&*Zeroizing::new(read::<N>(data)?), &modulus));
     let random = random_bits::<N>(random)?;
-    let blinding =
-        Zeroizing::new(power_vartime(&*Zeroizing::new(FixedMontyForm::new(&random, &modulus)), &exponent));
-    let blinded = Zeroizing::new(input.mul(&blinding).retrieve());
+    let (blinded, input) = blind(&*Zeroizing::new(read::<N>(data)?), &random, &exponent, &modulus);
 
-    // m₁ = c^dP mod p, m₂ = c^dQ mod q, h = (m₁ - m₂) · qInv mod p, m = m₂ + q · h.
+    // m₁ = c^dP mod p, m₂ = c^dQ mod q.
     let m1 = p.power(&blinded, &random)?;
-    let m2 = Zeroizing::new(q.power(&blinded, &random)?.retrieve());
-    let coefficient = Zeroizing::new(p.reduce(&*Zeroizing::new(read::<P>(key.coefficient)?)));
-    let h = Zeroizing::new(m1.sub(&p.reduce(&m2)).mul(&coefficient).retrieve());
-    let (lower, upper) = q.value().widening_mul(&*h);
-    let product = Zeroizing::new(lower.concat_resize::<P, N>(&upper));
-    let result = Zeroizing::new(product.wrapping_add(&m2.resize::<N>()));
+    let m2 = q.power(&blinded, &random)?;
+    let coefficient = Zeroizing::new(read::<P>(key.coefficient)?);
+    let result = combine::<P, N>(&p, &q, &m1, &m2, &coefficient);
 
-    let check = power_vartime(&FixedMontyForm::new(&result, &modulus), &exponent);
-    if check.as_montgomery() != input.as_montgomery() {
+    if power_vartime(&result, &exponent, &modulus).as_montgomery() != &*input {
         return Err(Error::Hardware);
     }
     write(data, &*result);

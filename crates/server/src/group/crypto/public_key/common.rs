@@ -1,7 +1,6 @@
 //! What the families share: keys that a message names, keys that it makes, and what becomes of them.
 
 use crate::context::Context;
-use crate::group::crypto::KeyBytes;
 use crate::keys::{NewKey, Usage};
 use crate::platform::Platform;
 use casemate_crypto::encoding::EncodingError;
@@ -24,30 +23,35 @@ pub(super) const fn encoding_status(error: EncodingError) -> Status {
     }
 }
 
-/// The encoded form of the key that a message names. A key larger than `N` bytes is none of the family.
+/// Copies the encoded form of the key that a message names to `room`. A key that is larger is none of the family.
+///
+/// The room is the caller's: a key that is handed on by value would take the stack for two.
 ///
 /// # Errors
 /// BAD_ARGUMENTS, ACCESS, NOT_FOUND, USAGE in this order; ASN_PARSE for one that is too large, BAD_ARGUMENTS for an empty
 /// one.
-pub(super) fn load<P: Platform, const N: usize>(
+#[inline(never)]
+pub(super) fn load<'r, P: Platform>(
     context: &mut Context<'_, P>,
     key: u32,
     usage: Usage,
-) -> Result<KeyBytes<N>, Status> {
+    room: &'r mut [u8],
+) -> Result<&'r [u8], Status> {
     let key = KeyId::from_u32(key);
     if !key.is_some() {
         return Err(Status::BAD_ARGUMENTS);
     }
-    match KeyBytes::stored(context, key, usage) {
+    context.locked(|keys| match keys.fetch(key, usage, room) {
+        Ok(0) => Err(Status::BAD_ARGUMENTS),
+        Ok(length) => room.get(..length).ok_or(Status::ABORTED),
         // The usage that it lacks comes before what it is.
-        Err(Status::NO_SPACE) => context.locked(|keys| {
+        Err(Status::NO_SPACE) => {
             let id = keys.resolve(key, ObjectType::CRYPTO);
             usage.check(keys.attributes(id)?.flags)?;
             Err(Status::ASN_PARSE)
-        }),
-        Ok(bytes) if bytes.as_slice().is_empty() => Err(Status::BAD_ARGUMENTS),
-        result => result,
-    }
+        }
+        Err(status) => Err(status),
+    })
 }
 
 /// No usage flag is needed.

@@ -6,7 +6,7 @@ use super::common::{
 };
 use crate::context::Context;
 use crate::error::crypto_status;
-use crate::group::crypto::{KeyBytes, Operation};
+use crate::group::crypto::Operation;
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{Ed25519Key, EncodingError, X25519Key};
@@ -20,8 +20,6 @@ use zeroize::Zeroizing;
 
 /// Room for every encoding of a key of this family, attributes included.
 pub(super) const KEY_ROOM: usize = 256;
-
-type SmallKeyBytes = KeyBytes<KEY_ROOM>;
 
 /// `endianness` of a secret that is to be big-endian.
 const BIG_ENDIAN: u32 = 1;
@@ -76,10 +74,8 @@ pub(super) fn x25519_agree<P: Platform>(
     let X25519Request { options, private_key, public_key, endianness, flags, key, label } = request;
     let keys = AgreementKeys { options, private_key, public_key };
     let result = (|| {
-        let own: SmallKeyBytes = load(context, private_key, Usage::All(Flags::USAGE_DERIVE))?;
-        let own = X25519Key::decode(own.as_slice()).map_err(encoding_status)?;
-        let peer: SmallKeyBytes = load(context, public_key, ANY_USAGE)?;
-        let peer = X25519Key::decode(peer.as_slice()).map_err(encoding_status)?;
+        let own = load_x25519(context, private_key, Usage::All(Flags::USAGE_DERIVE))?;
+        let peer = load_x25519(context, public_key, ANY_USAGE)?;
         let driver = context.crypto(operation.affinity);
         let private = own.private.as_ref().ok_or(Status::ECC_ARGUMENT)?;
         let public = x25519_public(driver, &peer)?;
@@ -157,13 +153,24 @@ const fn ed25519_status(error: CryptoError) -> Status {
 
 /// The key that a message names. Not inlined: the room for its encoding is given back before the curve is computed with.
 #[inline(never)]
+fn load_x25519<P: Platform>(
+    context: &mut Context<'_, P>,
+    key: u32,
+    usage: Usage,
+) -> Result<X25519Key, Status> {
+    let mut room = Secret::<KEY_ROOM>::zero();
+    X25519Key::decode(load(context, key, usage, room.as_mut_slice())?).map_err(encoding_status)
+}
+
+/// As [`load_x25519`].
+#[inline(never)]
 fn load_ed25519<P: Platform>(
     context: &mut Context<'_, P>,
     key: u32,
     usage: Usage,
 ) -> Result<Ed25519Key, Status> {
-    let bytes: SmallKeyBytes = load(context, key, usage)?;
-    Ed25519Key::decode(bytes.as_slice()).map_err(|error| match error {
+    let mut room = Secret::<KEY_ROOM>::zero();
+    Ed25519Key::decode(load(context, key, usage, room.as_mut_slice())?).map_err(|error| match error {
         EncodingError::Missing => Status::CRYPTO_ARGUMENT,
         error => encoding_status(error),
     })

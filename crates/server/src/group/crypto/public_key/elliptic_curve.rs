@@ -6,7 +6,7 @@ use super::common::{
 };
 use crate::context::Context;
 use crate::error::crypto_status;
-use crate::group::crypto::{KeyBytes, Operation, in_place};
+use crate::group::crypto::Operation;
 use crate::keys::Usage;
 use crate::platform::Platform;
 use casemate_crypto::encoding::{
@@ -25,10 +25,14 @@ pub(super) const KEY_ROOM: usize = 384;
 /// The largest digest that a message may carry, and the smallest.
 const DIGEST_LENGTHS: core::ops::RangeInclusive<usize> = 28..=64;
 
-type EcKeyBytes = KeyBytes<KEY_ROOM>;
-
-fn decode(key: &EcKeyBytes) -> Result<EcKey<'_>, Status> {
-    EcKey::decode(key.as_slice()).map_err(encoding_status)
+/// The key that a message names, in `room`.
+fn load_key<'r, P: Platform>(
+    context: &mut Context<'_, P>,
+    key: u32,
+    usage: Usage,
+    room: &'r mut [u8; KEY_ROOM],
+) -> Result<EcKey<'r>, Status> {
+    EcKey::decode(load(context, key, usage, room)?).map_err(encoding_status)
 }
 
 /// The curve that a generation request means: the one named, else the smallest that is large enough.
@@ -94,9 +98,8 @@ pub(super) fn sign<P: Platform>(
         EcdsaSignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let digest = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let bytes: Result<EcKeyBytes, Status> = load(context, request.key, Usage::All(Flags::USAGE_SIGN));
-        let bytes = in_place(&bytes)?;
-        let key = decode(bytes)?;
+        let mut room = Secret::<KEY_ROOM>::zero();
+        let key = load_key(context, request.key, Usage::All(Flags::USAGE_SIGN), &mut room)?;
         check_digest(digest)?;
         let private = key.private.ok_or(Status::ECC_ARGUMENT)?;
         let mut signature = [0; Curve::MAX_POINT];
@@ -130,9 +133,8 @@ pub(super) fn verify<P: Platform>(
         EcdsaVerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let bytes: Result<EcKeyBytes, Status> = load(context, request.key, Usage::All(Flags::USAGE_VERIFY));
-        let bytes = in_place(&bytes)?;
-        let key = decode(bytes)?;
+        let mut room = Secret::<KEY_ROOM>::zero();
+        let key = load_key(context, request.key, Usage::All(Flags::USAGE_VERIFY), &mut room)?;
         check_digest(tails.message)?;
         let driver = context.crypto(operation.affinity);
         let mut buffer = [0; Curve::MAX_POINT];
@@ -186,12 +188,10 @@ pub(super) fn agree<P: Platform>(
     let EcdhRequest { options, private_key, public_key, flags, key, label } = request;
     let keys = AgreementKeys { options, private_key, public_key };
     let result = (|| {
-        let own: Result<EcKeyBytes, Status> = load(context, private_key, Usage::All(Flags::USAGE_DERIVE));
-        let own = in_place(&own)?;
-        let own = decode(own)?;
-        let peer: Result<EcKeyBytes, Status> = load(context, public_key, ANY_USAGE);
-        let peer = in_place(&peer)?;
-        let peer = decode(peer)?;
+        let mut own_room = Secret::<KEY_ROOM>::zero();
+        let own = load_key(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own_room)?;
+        let mut peer_room = Secret::<KEY_ROOM>::zero();
+        let peer = load_key(context, public_key, ANY_USAGE, &mut peer_room)?;
         let private = own.private.filter(|_| own.curve == peer.curve).ok_or(Status::ECC_ARGUMENT)?;
         let driver = context.crypto(operation.affinity);
         let mut buffer = [0; Curve::MAX_POINT];
@@ -226,9 +226,8 @@ pub(super) fn make_public<P: Platform>(
     let (request, _) =
         EcMakePublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let bytes: Result<EcKeyBytes, Status> = load(context, request.key, ANY_USAGE);
-        let bytes = in_place(&bytes)?;
-        let key = decode(bytes)?;
+        let mut room = Secret::<KEY_ROOM>::zero();
+        let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
         let mut buffer = [0; Curve::MAX_POINT];
         let public = computed_public(context.crypto(operation.affinity), &key, &mut buffer)?;
         let (head, tail) =
@@ -250,9 +249,8 @@ pub(super) fn check_public<P: Platform>(
         EcCheckPublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let theirs = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let bytes: Result<EcKeyBytes, Status> = load(context, request.key, ANY_USAGE);
-        let bytes = in_place(&bytes)?;
-        let key = decode(bytes)?;
+        let mut room = Secret::<KEY_ROOM>::zero();
+        let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
         let driver = context.crypto(operation.affinity);
         let mut buffer = [0; Curve::MAX_POINT];
         let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;

@@ -20,82 +20,38 @@ use casemate_crypto::{Curve, MlDsaSet, Secret};
 use casemate_protocol::message::key::KeyAlgorithm;
 use casemate_protocol::{Metadata, ObjectId, Status};
 
+/// What became of an export: the key's metadata, and how many bytes were written.
+type Exported = Result<(Metadata, usize), Status>;
+
 /// Writes the public half of a key as SubjectPublicKeyInfo, or in its family's raw form, and returns its length and the
 /// key's metadata.
+///
+/// The families are not inlined: a key on a curve does not take the stack of an ML-DSA key.
 ///
 /// # Errors
 /// BAD_ARGUMENTS for an algorithm that the server lacks, after all that document 03 puts before it; what the decoding
 /// says.
-#[inline(never)]
 pub(crate) fn export_public<P: Platform>(
     context: &mut Context<'_, P>,
     id: ObjectId,
     algorithm: KeyAlgorithm,
     out: &mut [u8],
-) -> Result<(Metadata, usize), Status> {
+) -> Exported {
     match algorithm {
         #[cfg(feature = "elliptic-curves")]
-        KeyAlgorithm::ECC => {
-            let copy = KeyCopy::<{ elliptic_curve::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
-            let key = EcKey::decode(copy.bytes()).map_err(encoding_status)?;
-            let driver = context.crypto(Affinity::Accelerated);
-            let mut buffer = [0; Curve::MAX_POINT];
-            let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
-            let key = EcKey { curve: key.curve, private: None, public: Some(public) };
-            Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
-        }
+        KeyAlgorithm::ECC => export_elliptic_curve(context, id, out),
         #[cfg(feature = "curve25519")]
-        KeyAlgorithm::X25519 => {
-            let copy = KeyCopy::<{ curve25519::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
-            let key = X25519Key::decode(copy.bytes()).map_err(encoding_status)?;
-            let public = curve25519::x25519_public(context.crypto(Affinity::Accelerated), &key)?;
-            let key = X25519Key { private: None, public: Some(public) };
-            Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
-        }
+        KeyAlgorithm::X25519 => export_x25519(context, id, out),
         #[cfg(feature = "curve25519")]
-        KeyAlgorithm::ED25519 => {
-            let copy = KeyCopy::<{ curve25519::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
-            let key = Ed25519Key::decode(copy.bytes()).map_err(encoding_status)?;
-            let driver = context.crypto(Affinity::Accelerated);
-            key.check(driver).map_err(|error| match error {
-                EncodingError::Mismatch => Status::ASN_PARSE,
-                error => encoding_status(error),
-            })?;
-            let public = curve25519::ed25519_public(driver, &key)?;
-            let key = Ed25519Key { seed: None, public: Some(public) };
-            Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
-        }
+        KeyAlgorithm::ED25519 => export_ed25519(context, id, out),
         #[cfg(feature = "rsa")]
-        KeyAlgorithm::RSA => {
-            let copy = KeyCopy::<{ rsa::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
-            let key = RsaKey::decode(copy.bytes()).map_err(rsa::rsa_encoding_status)?;
-            Ok((copy.metadata, encode_rsa_public(&key.public(), out).map_err(encoding_status)?))
-        }
+        KeyAlgorithm::RSA => export_rsa(context, id, out),
         #[cfg(feature = "ml-dsa")]
-        KeyAlgorithm::ML_DSA => {
-            let copy = KeyCopy::<{ ml_dsa::KEY_ROOM }>::of(context, id, Status::ASN_PARSE)?;
-            let key = MlDsaKey::decode(copy.bytes()).map_err(ml_dsa::ml_dsa_encoding_status)?;
-            let mut buffer = [0; MlDsaSet::MlDsa87.public_size()];
-            let public = ml_dsa::public(context.crypto(Affinity::Accelerated), &key, &mut buffer)?;
-            let key = MlDsaKey { set: key.set, private: None, seed: None, public: Some(public) };
-            Ok((copy.metadata, key.encode_public(out).map_err(encoding_status)?))
-        }
+        KeyAlgorithm::ML_DSA => export_ml_dsa(context, id, out),
         #[cfg(feature = "ml-kem")]
-        KeyAlgorithm::ML_KEM => {
-            let copy = KeyCopy::<{ ml_kem::KEY_ROOM }>::of(context, id, Status::BUFFER)?;
-            let key = MlKemKey::decode(copy.bytes()).map_err(|_| Status::BUFFER)?;
-            let driver = context.crypto(Affinity::Accelerated);
-            driver.ml_kem_check(key.set, copy.bytes()).map_err(|_| Status::BUFFER)?;
-            out.get_mut(..key.public.len()).ok_or(Status::BUFFER)?.copy_from_slice(key.public);
-            Ok((copy.metadata, key.public.len()))
-        }
+        KeyAlgorithm::ML_KEM => export_ml_kem(context, id, out),
         #[cfg(feature = "hash-signatures")]
-        KeyAlgorithm::LMS | KeyAlgorithm::XMSS => {
-            let copy = KeyCopy::<{ super::stateful::KEY_ROOM }>::of(context, id, Status::BAD_ARGUMENTS)?;
-            let public = super::stateful::public(copy.bytes(), algorithm == KeyAlgorithm::LMS)?;
-            out.get_mut(..public.len()).ok_or(Status::BUFFER)?.copy_from_slice(public);
-            Ok((copy.metadata, public.len()))
-        }
+        KeyAlgorithm::LMS | KeyAlgorithm::XMSS => export_stateful(context, id, algorithm, out),
         _ => {
             context.locked(|keys| keys.for_public_export(id).map(|_| ()))?;
             Err(Status::BAD_ARGUMENTS)
@@ -103,27 +59,113 @@ pub(crate) fn export_public<P: Platform>(
     }
 }
 
-/// A copy of a key in its encoded form, of at most `N` bytes.
-struct KeyCopy<const N: usize> {
-    metadata: Metadata,
-    room: Secret<N>,
+#[cfg(feature = "elliptic-curves")]
+#[inline(never)]
+fn export_elliptic_curve<P: Platform>(
+    context: &mut Context<'_, P>,
+    id: ObjectId,
+    out: &mut [u8],
+) -> Exported {
+    let mut room = Secret::<{ elliptic_curve::KEY_ROOM }>::zero();
+    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
+    let key = EcKey::decode(bytes).map_err(encoding_status)?;
+    let driver = context.crypto(Affinity::Accelerated);
+    let mut buffer = [0; Curve::MAX_POINT];
+    let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
+    let key = EcKey { curve: key.curve, private: None, public: Some(public) };
+    Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
 }
 
-impl<const N: usize> KeyCopy<N> {
-    /// # Errors
-    /// What the policy says; `too_long` for a key of more than `N` bytes.
-    fn of<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, too_long: Status) -> Result<Self, Status> {
-        let mut room = Secret::<N>::zero();
-        let metadata = context.locked(|keys| {
-            let cached = keys.for_public_export(id)?;
-            room.get_mut(..cached.key.len()).ok_or(too_long)?.copy_from_slice(cached.key);
-            Ok(*cached.metadata)
-        })?;
-        Ok(Self { metadata, room })
-    }
+#[cfg(feature = "curve25519")]
+#[inline(never)]
+fn export_x25519<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+    let mut room = Secret::<{ curve25519::KEY_ROOM }>::zero();
+    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
+    let key = X25519Key::decode(bytes).map_err(encoding_status)?;
+    let public = curve25519::x25519_public(context.crypto(Affinity::Accelerated), &key)?;
+    let key = X25519Key { private: None, public: Some(public) };
+    Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+}
 
-    /// The key's bytes.
-    fn bytes(&self) -> &[u8] {
-        self.room.get(..usize::from(self.metadata.length)).unwrap_or_default()
-    }
+#[cfg(feature = "curve25519")]
+#[inline(never)]
+fn export_ed25519<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+    let mut room = Secret::<{ curve25519::KEY_ROOM }>::zero();
+    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
+    let key = Ed25519Key::decode(bytes).map_err(encoding_status)?;
+    let driver = context.crypto(Affinity::Accelerated);
+    key.check(driver).map_err(|error| match error {
+        EncodingError::Mismatch => Status::ASN_PARSE,
+        error => encoding_status(error),
+    })?;
+    let public = curve25519::ed25519_public(driver, &key)?;
+    let key = Ed25519Key { seed: None, public: Some(public) };
+    Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+}
+
+#[cfg(feature = "rsa")]
+#[inline(never)]
+fn export_rsa<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+    let mut room = Secret::<{ rsa::KEY_ROOM }>::zero();
+    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
+    let key = RsaKey::decode(bytes).map_err(rsa::rsa_encoding_status)?;
+    Ok((metadata, encode_rsa_public(&key.public(), out).map_err(encoding_status)?))
+}
+
+#[cfg(feature = "ml-dsa")]
+#[inline(never)]
+fn export_ml_dsa<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+    let mut room = Secret::<{ ml_dsa::KEY_ROOM }>::zero();
+    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
+    let key = MlDsaKey::decode(bytes).map_err(ml_dsa::ml_dsa_encoding_status)?;
+    let mut buffer = [0; MlDsaSet::MlDsa87.public_size()];
+    let public = ml_dsa::public(context.crypto(Affinity::Accelerated), &key, &mut buffer)?;
+    let key = MlDsaKey { set: key.set, private: None, seed: None, public: Some(public) };
+    Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+}
+
+#[cfg(feature = "ml-kem")]
+#[inline(never)]
+fn export_ml_kem<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+    let mut room = Secret::<{ ml_kem::KEY_ROOM }>::zero();
+    let (metadata, bytes) = copy_key(context, id, Status::BUFFER, room.as_mut_slice())?;
+    let key = MlKemKey::decode(bytes).map_err(|_| Status::BUFFER)?;
+    let driver = context.crypto(Affinity::Accelerated);
+    driver.ml_kem_check(key.set, bytes).map_err(|_| Status::BUFFER)?;
+    out.get_mut(..key.public.len()).ok_or(Status::BUFFER)?.copy_from_slice(key.public);
+    Ok((metadata, key.public.len()))
+}
+
+#[cfg(feature = "hash-signatures")]
+#[inline(never)]
+fn export_stateful<P: Platform>(
+    context: &mut Context<'_, P>,
+    id: ObjectId,
+    algorithm: KeyAlgorithm,
+    out: &mut [u8],
+) -> Exported {
+    let mut room = Secret::<{ super::stateful::KEY_ROOM }>::zero();
+    let (metadata, bytes) = copy_key(context, id, Status::BAD_ARGUMENTS, room.as_mut_slice())?;
+    let public = super::stateful::public(bytes, algorithm == KeyAlgorithm::LMS)?;
+    out.get_mut(..public.len()).ok_or(Status::BUFFER)?.copy_from_slice(public);
+    Ok((metadata, public.len()))
+}
+
+/// Copies a key in its encoded form to `room`.
+///
+/// # Errors
+/// What the policy says; `too_long` for a key that the room does not hold.
+#[inline(never)]
+fn copy_key<'r, P: Platform>(
+    context: &mut Context<'_, P>,
+    id: ObjectId,
+    too_long: Status,
+    room: &'r mut [u8],
+) -> Result<(Metadata, &'r [u8]), Status> {
+    context.locked(|keys| {
+        let cached = keys.for_public_export(id)?;
+        let copy = room.get_mut(..cached.key.len()).ok_or(too_long)?;
+        copy.copy_from_slice(cached.key);
+        Ok((*cached.metadata, &*copy))
+    })
 }

@@ -3,7 +3,7 @@
 use super::common::{Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
-use crate::group::crypto::{KeyBytes, Operation};
+use crate::group::crypto::Operation;
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{EncodingError, MlDsaKey};
@@ -18,8 +18,6 @@ use casemate_protocol::{Flags, Layout, Status};
 /// Room for every encoding of an ML-DSA key.
 pub(super) const KEY_ROOM: usize = 7680;
 const LARGEST: MlDsaSet = MlDsaSet::MlDsa87;
-
-type MlDsaKeyBytes = KeyBytes<KEY_ROOM>;
 
 const fn named_set(level: u32) -> Result<MlDsaSet, Status> {
     match level {
@@ -119,8 +117,9 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     (prehash, context_string): (u32, &[u8]),
     obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<MessageAndRoom<'m>, Status>,
 ) -> Result<&'m [u8], Status> {
-    let bytes: MlDsaKeyBytes = load(context, key, Usage::All(Flags::USAGE_SIGN))?;
-    let key = MlDsaKey::decode(bytes.as_slice()).map_err(ml_dsa_encoding_status)?;
+    let mut key_room = Secret::<KEY_ROOM>::zero();
+    let key = load(context, key, Usage::All(Flags::USAGE_SIGN), key_room.as_mut_slice())?;
+    let key = MlDsaKey::decode(key).map_err(ml_dsa_encoding_status)?;
     let (bytes, room) = obtain(context, key.set)?;
     let message = message(prehash, bytes)?;
     let signature = room.get_mut(..key.set.signature_size()).ok_or(Status::BUFFER)?;
@@ -188,8 +187,9 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     (prehash, context_string): (u32, &[u8]),
     obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<(&'m [u8], &'m [u8]), Status>,
 ) -> Result<u32, Status> {
-    let bytes: MlDsaKeyBytes = load(context, key, Usage::All(Flags::USAGE_VERIFY))?;
-    let key = MlDsaKey::decode(bytes.as_slice()).map_err(ml_dsa_encoding_status)?;
+    let mut key_room = Secret::<KEY_ROOM>::zero();
+    let key = load(context, key, Usage::All(Flags::USAGE_VERIFY), key_room.as_mut_slice())?;
+    let key = MlDsaKey::decode(key).map_err(ml_dsa_encoding_status)?;
     let (signature, bytes) = obtain(context, key.set)?;
     let message = message(prehash, bytes)?;
     if signature.len() != key.set.signature_size() {

@@ -3,7 +3,7 @@
 use super::common::{Slots, Wanted, deliver_key, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
-use crate::group::crypto::{KeyBytes, Operation};
+use crate::group::crypto::Operation;
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{EncodingError, MlKemKey};
@@ -17,8 +17,6 @@ use casemate_protocol::{Flags, Layout, Status};
 /// Room for the largest key.
 pub(super) const KEY_ROOM: usize = MlKemKey::MAX_ENCODING;
 pub(super) const SECRET: usize = 32;
-
-type MlKemKeyBytes = KeyBytes<KEY_ROOM>;
 
 const fn named_set(level: u32) -> Result<MlKemSet, Status> {
     match level {
@@ -67,16 +65,18 @@ pub(super) fn generate_key<'c, P: Platform, R>(
     deliver(context, private, public)
 }
 
-/// The key that a message names.
-fn load_key<P: Platform>(context: &mut Context<'_, P>, key: u32) -> Result<MlKemKeyBytes, Status> {
-    load(context, key, Usage::All(Flags::USAGE_DERIVE)).map_err(|status| match status {
+/// The key that a message names, in `room`.
+fn load_key<'r, P: Platform>(
+    context: &mut Context<'_, P>,
+    key: u32,
+    set: MlKemSet,
+    room: &'r mut [u8; KEY_ROOM],
+) -> Result<MlKemKey<'r>, Status> {
+    let bytes = load(context, key, Usage::All(Flags::USAGE_DERIVE), room).map_err(|status| match status {
         Status::ASN_PARSE => Status::BUFFER,
         status => status,
-    })
-}
-
-fn decode(bytes: &MlKemKeyBytes, set: MlKemSet) -> Result<MlKemKey<'_>, Status> {
-    let key = MlKemKey::decode(bytes.as_slice()).map_err(|_| Status::BUFFER)?;
+    })?;
+    let key = MlKemKey::decode(bytes).map_err(|_| Status::BUFFER)?;
     if key.set == set { Ok(key) } else { Err(Status::BAD_ARGUMENTS) }
 }
 
@@ -99,8 +99,8 @@ pub(super) fn encapsulate_for<'c, 'm, P: Platform>(
     obtain: impl FnOnce(&mut Context<'c, P>, MlKemSet) -> Result<&'m mut [u8], Status>,
 ) -> Result<&'m [u8], Status> {
     let set = named_set(level)?;
-    let bytes = load_key(context, key)?;
-    let key = decode(&bytes, set)?;
+    let mut key_room = Secret::<KEY_ROOM>::zero();
+    let key = load_key(context, key, set, &mut key_room)?;
     let room = obtain(context, set)?;
     let ciphertext = room.get_mut(..set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
     let driver = context.crypto(affinity);
@@ -122,8 +122,8 @@ pub(super) fn decapsulate_with<'c, 'm, P: Platform>(
     obtain: impl FnOnce(&mut Context<'c, P>, MlKemSet) -> Result<&'m [u8], Status>,
 ) -> Result<(), Status> {
     let set = named_set(level)?;
-    let bytes = load_key(context, key)?;
-    let key = decode(&bytes, set)?;
+    let mut key_room = Secret::<KEY_ROOM>::zero();
+    let key = load_key(context, key, set, &mut key_room)?;
     let private = key.private.ok_or(Status::BAD_STATE)?;
     let ciphertext = obtain(context, set)?;
     let driver = context.crypto(affinity);

@@ -3,7 +3,7 @@
 use super::common::{ANY_USAGE, Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
-use crate::group::crypto::{KeyBytes, Operation};
+use crate::group::crypto::Operation;
 use crate::keys::Usage;
 use crate::platform::Platform;
 use casemate_crypto::encoding::{EncodingError, RsaKey, encode_rsa_private, encode_rsa_public};
@@ -15,8 +15,6 @@ use casemate_protocol::{Flags, Layout, Status};
 
 /// Room for every encoding of an RSA key, a PKCS#8 wrapping with attributes included.
 pub(super) const KEY_ROOM: usize = 2560;
-
-type RsaKeyBytes = KeyBytes<KEY_ROOM>;
 
 /// The status of bytes that are no RSA key, or not the half that is needed.
 pub(super) const fn rsa_encoding_status(error: EncodingError) -> Status {
@@ -72,8 +70,9 @@ pub(super) fn operate<P: Platform>(
         _ => return Err(Status::CRYPTO_ARGUMENT),
     };
     let result = (|| {
-        let bytes: RsaKeyBytes = load(context, request.key, usage)?;
-        let key = RsaKey::decode(bytes.as_slice()).map_err(rsa_encoding_status)?;
+        let mut room = Secret::<KEY_ROOM>::zero();
+        let bytes = load(context, request.key, usage, room.as_mut_slice())?;
+        let key = RsaKey::decode(bytes).map_err(rsa_encoding_status)?;
         let size = key.public().modulus.len();
         if input.is_empty() || input.len() > size || request.capacity == 0 {
             return Err(Status::CRYPTO_ARGUMENT);
@@ -107,8 +106,9 @@ pub(super) fn size<P: Platform>(
     let (request, _) =
         RsaSizeRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let result = (|| {
-        let bytes: RsaKeyBytes = load(context, request.key, ANY_USAGE)?;
-        let key = RsaKey::decode(bytes.as_slice()).map_err(rsa_encoding_status)?;
+        let mut room = Secret::<KEY_ROOM>::zero();
+        let bytes = load(context, request.key, ANY_USAGE, room.as_mut_slice())?;
+        let key = RsaKey::decode(bytes).map_err(rsa_encoding_status)?;
         let size = u32::try_from(key.public().modulus.len()).unwrap_or(0);
         Ok(context.put(&RsaSizeResponse { size }, operation.out))
     })();
