@@ -7,6 +7,7 @@ mod c_library;
 mod command;
 mod deb;
 mod front_doors;
+mod links;
 mod micropython;
 mod new_port;
 mod ports;
@@ -48,7 +49,11 @@ pub(crate) struct Context {
 const STEPS: &[Step] = &[
     Step { name: "fmt", description: "formatting (cargo fmt --check)", run: steps::fmt },
     Step { name: "clippy", description: "lints on all targets, warnings are errors", run: steps::clippy },
-    Step { name: "docs", description: "rustdoc, warnings are errors", run: steps::docs },
+    Step {
+        name: "docs",
+        description: "links of the Markdown files; rustdoc, warnings are errors",
+        run: steps::docs,
+    },
     Step { name: "unit", description: "unit, integration and documentation tests", run: steps::unit },
     Step {
         name: "embedded",

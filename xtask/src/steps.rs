@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::command::Task;
-use crate::{Context, Outcome, tools};
+use crate::{Context, Outcome, links, tools};
 
 /// The crates that run on a device: no standard library, no operating system, no heap.
 const DEVICE_CRATES: &[&str] = &[
@@ -83,13 +83,16 @@ pub(crate) fn clippy(context: &Context, _: &[String]) -> Outcome {
 }
 
 pub(crate) fn docs(context: &Context, _: &[String]) -> Outcome {
-    judge(
+    let links =
+        links::check(&context.root).map(drop).map_err(|broken| format!("links that lead nowhere\n{broken}"));
+    let rustdoc = || {
         Task::cargo(context)
             .arguments(["doc", "--workspace", "--no-deps"])
             .locked(context)
             .variable("RUSTDOCFLAGS", "-D warnings")
-            .run(),
-    )
+            .run()
+    };
+    judge(links.and_then(|()| rustdoc()))
 }
 
 pub(crate) fn unit(context: &Context, _: &[String]) -> Outcome {
