@@ -19,7 +19,18 @@ const LENGTHS: &[usize] =
 const BLOCKS: &[usize] = &[16, 32, 48, 64, 128, 256];
 
 const DECLINED: Shortfall = Shortfall::NotApplicable("declined: software serves");
-const NOT_COMPARED: Shortfall = Shortfall::NotApplicable("not compared: the software behind it declines too");
+/// The features of this build leave it out.
+const ABSENT: Shortfall =
+    Shortfall::NotApplicable("declined by the software too: this firmware does not offer it");
+const NOT_COMPARED: Shortfall = Shortfall::NotApplicable("not compared: the software lacks it");
+
+/// The outcome of what the hardware declines, by what the software answers.
+const fn declined(software: Result<(), Error>) -> Shortfall {
+    match software {
+        Err(Error::Unsupported) => ABSENT,
+        _ => DECLINED,
+    }
+}
 
 pub(crate) fn check_port<P: Port>(report: &mut Report<'_>, port: &mut P) {
     let hardware = match crate::initialize(port).and_then(|()| port.crypto()) {
@@ -67,7 +78,8 @@ pub fn known_answers(report: &mut Report<'_>, driver: &dyn Driver) {
     ] {
         let outcome = match (self_test(driver, &[test]), is_offered(driver, test)) {
             (Err(_), _) => Err(Shortfall::Failed("the answer is wrong")),
-            (Ok(()), false) => Err(DECLINED),
+            // What the software does about it is found below.
+            (Ok(()), false) => Err(Shortfall::NotApplicable("declined")),
             (Ok(()), true) => Ok(()),
         };
         report.check(AREA, name, outcome);
@@ -173,6 +185,7 @@ type Work<'a> = &'a dyn Fn(&dyn Driver, &mut [u8]) -> Result<(), Error>;
 fn compare(hardware: &dyn Driver, software: &dyn Driver, lengths: &[usize], work: Work<'_>) -> Outcome {
     let mut compared = false;
     let mut offered = false;
+    let mut served = false;
     for &length in lengths {
         let (mut one, mut other) = ([0; ROOM], [0; ROOM]);
         material(length.to_le_bytes()[0], &mut one);
@@ -181,8 +194,9 @@ fn compare(hardware: &dyn Driver, software: &dyn Driver, lengths: &[usize], work
         let (one, other) =
             (one.get_mut(..length).unwrap_or_default(), other.get_mut(..length).unwrap_or_default());
         match (work(hardware, one), work(software, other)) {
-            (Err(Error::Unsupported), _) => {
+            (Err(Error::Unsupported), answer) => {
                 ensure(before.starts_with(one), "it was declined after something had been changed")?;
+                served |= answer != Err(Error::Unsupported);
                 continue;
             }
             (Ok(()), Ok(())) => {
@@ -200,7 +214,7 @@ fn compare(hardware: &dyn Driver, software: &dyn Driver, lengths: &[usize], work
         offered = true;
     }
     match (offered, compared) {
-        (false, _) => Err(DECLINED),
+        (false, _) => Err(if served { DECLINED } else { ABSENT }),
         (true, false) => Err(NOT_COMPARED),
         (true, true) => Ok(()),
     }
@@ -216,7 +230,7 @@ pub fn compare_drivers(report: &mut Report<'_>, hardware: &dyn Driver, software:
     curves(report, hardware, software);
     curve25519(report, hardware, software);
     report.check(AREA, "RSA, public operation", rsa(hardware, software));
-    lattices(report, hardware);
+    lattices(report, hardware, software);
 }
 
 fn random(hardware: &dyn Driver) -> Outcome {
@@ -431,7 +445,12 @@ fn ecdsa(hardware: &dyn Driver, software: &dyn Driver, curve: Curve) -> Outcome 
     let generated = hardware.ec_generate(curve, private, public);
     if generated.is_err() {
         ensure(generated == Err(Error::Unsupported), "a key pair cannot be generated")?;
-        need(software.ec_generate(curve, private, public), "the software makes no key pair")?;
+        let made = software.ec_generate(curve, private, public);
+        let signs = hardware.ecdsa_sign(curve, private, &digest, signature) != Err(Error::Unsupported);
+        if made == Err(Error::Unsupported) && !verifies && !signs {
+            return Err(ABSENT);
+        }
+        need(made, "the software makes no key pair")?;
     }
     let signs = match hardware.ecdsa_sign(curve, private, &digest, signature) {
         Ok(()) => {
@@ -469,7 +488,7 @@ fn ecdh(hardware: &dyn Driver, software: &dyn Driver, curve: Curve) -> Outcome {
     let one = one.get_mut(..field).unwrap_or_default();
     let other = other.get_mut(..field).unwrap_or_default();
     if hardware.ecdh(curve, private, public, one) == Err(Error::Unsupported) {
-        return Err(DECLINED);
+        return Err(declined(software.ecdh(curve, private, public, one)));
     }
     need(software.ec_generate(curve, private, public), "the software makes no key pair")?;
     ensure(hardware.ecdh(curve, private, public, one).is_ok(), "it does not agree on a secret")?;
@@ -507,10 +526,14 @@ fn curve25519(report: &mut Report<'_>, hardware: &dyn Driver, software: &dyn Dri
         driver.ed25519_sign(&private, &public, Ed25519Mode::Pure, &bytes::<70>(17), signature)
     });
     report.check(AREA, "Ed25519, signature", outcome);
-    let outcome = match software.ed25519_sign(&private, &public, Ed25519Mode::Pure, b"message", &mut [0; 64])
-    {
-        Err(_) => Err(NOT_COMPARED),
-        Ok(()) => ed25519_verify(hardware, software, &private, &public),
+    let signed = software.ed25519_sign(&private, &public, Ed25519Mode::Pure, b"message", &mut [0; 64]);
+    let verified = hardware.ed25519_verify(&public, Ed25519Mode::Pure, b"message", &[0; 64]);
+    let outcome = match (signed, verified) {
+        (Ok(()), _) => ed25519_verify(hardware, software, &private, &public),
+        (Err(_), Err(Error::Unsupported)) => {
+            Err(declined(software.ed25519_verify(&public, Ed25519Mode::Pure, b"message", &[0; 64])))
+        }
+        (Err(_), _) => Err(NOT_COMPARED),
     };
     report.check(AREA, "Ed25519, verification", outcome);
 }
@@ -549,14 +572,14 @@ fn rsa(hardware: &dyn Driver, software: &dyn Driver) -> Outcome {
 }
 
 /// No port of today has engines for these; what one offers is only named.
-fn lattices(report: &mut Report<'_>, hardware: &dyn Driver) {
-    let unexamined = |answer: Result<(), Error>| match answer {
-        Err(Error::Unsupported) => Err(DECLINED),
+fn lattices(report: &mut Report<'_>, hardware: &dyn Driver, software: &dyn Driver) {
+    let unexamined = |operation: &dyn Fn(&dyn Driver) -> Result<(), Error>| match operation(hardware) {
+        Err(Error::Unsupported) => Err(declined(operation(software))),
         _ => Err(Shortfall::NotApplicable("offered; this suite has no check for it yet")),
     };
-    let kem = hardware.ml_kem_check(MlKemSet::MlKem768, &[]);
-    report.check(AREA, "ML-KEM", unexamined(kem));
-    let dsa =
-        hardware.ml_dsa_verify(MlDsaSet::MlDsa65, &[], casemate_crypto::MlDsaMessage::Pure(&[]), &[], &[]);
-    report.check(AREA, "ML-DSA", unexamined(dsa));
+    let kem = unexamined(&|driver| driver.ml_kem_check(MlKemSet::MlKem768, &[]));
+    report.check(AREA, "ML-KEM", kem);
+    let message = casemate_crypto::MlDsaMessage::Pure(&[]);
+    let dsa = unexamined(&|driver| driver.ml_dsa_verify(MlDsaSet::MlDsa65, &[], message, &[], &[]));
+    report.check(AREA, "ML-DSA", dsa);
 }

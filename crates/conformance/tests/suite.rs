@@ -345,3 +345,18 @@ fn what_declines_everything_is_reported_operation_by_operation() {
     assert!(text.contains("n/a   crypto: AES-128-CBC: declined: software serves\n"), "{text}");
     assert!(summary.not_applicable > 45, "{text}");
 }
+
+#[test]
+fn what_the_software_lacks_too_is_not_said_to_be_served() {
+    let mut text = String::new();
+    let mut report = Report::new(&mut text);
+    compare_drivers(&mut report, &NoHardware, &NoHardware);
+    let summary = report.finish();
+    assert_eq!((summary.failed, summary.passed), (0, 1), "{text}");
+    assert!(!text.contains("software serves") && !text.contains("not compared"), "{text}");
+    for name in ["ML-DSA", "ECDSA on secp256k1", "ECDH on P-256", "AES-128-CBC", "Ed25519, verification"] {
+        let line =
+            format!("n/a   crypto: {name}: declined by the software too: this firmware does not offer it\n");
+        assert!(text.contains(&line), "{text}");
+    }
+}
