@@ -214,7 +214,8 @@ enum {
 
 /** A key's identifier: its number in the low byte, 0 for none, and flags. */
 typedef uint16_t casemate_key_id;
-/** An object's identifier as the server stores it: type, owner, number. */
+/** An object's identifier as the server stores it: a casemate_object_type in bits 15 to 12, the owner's client number
+ *  (0 for all clients) in bits 11 to 8, the object's number in bits 7 to 0. Plain object 42 is 42. */
 typedef uint16_t casemate_object_id;
 
 /* Flags of keys and objects. */

@@ -217,7 +217,10 @@ fn numbers(text: &mut String) {
     heading(text, "Identifiers, flags and choices");
     text.push_str("/** A key's identifier: its number in the low byte, 0 for none, and flags. */\n");
     text.push_str("typedef uint16_t casemate_key_id;\n");
-    text.push_str("/** An object's identifier as the server stores it: type, owner, number. */\n");
+    text.push_str(
+        "/** An object's identifier as the server stores it: a casemate_object_type in bits 15 to 12, the owner's client number\n\
+         \x20*  (0 for all clients) in bits 11 to 8, the object's number in bits 7 to 0. Plain object 42 is 42. */\n",
+    );
     text.push_str("typedef uint16_t casemate_object_id;\n\n");
     for (title, entries) in BITS {
         writeln!(text, "/* {title} */").unwrap();

@@ -10,7 +10,7 @@ use casemate_port::{
     BufferPurpose, CacheOwner, Core, Fault, Generator, MemoryLimits, NoServices, Port, PortServer, Reason,
     StoreFault,
 };
-use casemate_protocol::{Header, IdFeatures};
+use casemate_protocol::{ClientId, Header, IdFeatures};
 use casemate_server::{ArrayCache, Config, SingleThread};
 
 /// Most bytes of data in a packet. Clients must be built with the same number; 1280 is the original's default for devices.
@@ -188,6 +188,19 @@ impl Port for Device {
         Err(Fault::NotImplemented)
     }
 
+    /// The application core at the other end of a link, whose reset ends the link's session. This is the default: the core
+    /// of the link's number, if there is one.
+    fn link_core(&self, link: usize) -> Option<Core> {
+        u8::try_from(link).ok().filter(|&core| core < Self::CORES).map(Core)
+    }
+
+    /// The only client that a link's other end can be: then INIT with another identifier is refused. `None` lets the other
+    /// end claim any.
+    fn known_client(&self, link: usize) -> Option<ClientId> {
+        let _ = link;
+        None
+    }
+
     /// The memory that the client of a link shares with the server. Optional: `None` refuses messages that need it.
     ///
     /// **Flow.** Return the link's [`ClientMemory`](casemate_server::ClientMemory), which checks each range against its
@@ -196,6 +209,13 @@ impl Port for Device {
     fn client_memory(&mut self, link: usize) -> Option<&mut dyn casemate_server::ClientMemory> {
         let _ = link;
         None
+    }
+
+    /// The ranges of [`client_memory`](Port::client_memory), for the conformance suite.
+    #[cfg(feature = "dma")]
+    fn client_windows(&self, link: usize) -> &[casemate_server::AddressRange] {
+        let _ = link;
+        &[]
     }
 
     /// Whether a core has reset since the last call for it.

@@ -6,11 +6,11 @@
 //!
 //! | module | part of the interface | suggested order |
 //! |---|---|---|
-//! | [`entropy`] | the noise source | 1: nothing starts without |
-//! | [`flash`] | NOR flash of the object store | 2 |
-//! | [`transport`] | the server's end of a link | 3 |
-//! | [`crypto`] | engines | last: software serves until then |
-//! | [`device`] | platform: boot, application cores, memory | throughout |
+//! | [`device`] | platform: boot, application cores, memory | 1: `initialize`, `hold`, `release`; the rest with its part |
+//! | [`entropy`] | the noise source | 2: nothing starts without |
+//! | [`flash`] | NOR flash of the object store | 3 |
+//! | [`transport`] | the server's end of a link | 4 |
+//! | [`crypto`] | engines | 5; `NoHardware` until then: software serves |
 //! | [`subject`] | what the conformance suite needs of the device | with the part that it tests |
 #![no_std]
 #![forbid(unsafe_code)]
