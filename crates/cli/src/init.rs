@@ -4,7 +4,7 @@ use crate::kek;
 use crate::local::{Setup, provision};
 use crate::pem::certificates;
 use crate::serve::NvmShape;
-use crate::users::UserOptions;
+use crate::users::{FirstUser, UserOptions};
 use crate::value::{object_number, say};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use casemate_nvm::ObjectStore;
@@ -42,7 +42,7 @@ pub(crate) struct Init {
     #[command(flatten)]
     nvm_shape: NvmShape,
     #[command(flatten)]
-    users: UserOptions,
+    users: FirstUser,
 }
 
 #[derive(Clone)]
@@ -75,8 +75,9 @@ impl Init {
         let roots = self.roots.iter().map(|root| Ok((root, read_root(&root.file)?)));
         let roots = roots.collect::<Result<Vec<_>>>()?;
 
+        let users = UserOptions::from(self.users.clone());
         let setup = Setup {
-            config: Config { users: self.users.policy(), ..Config::default() },
+            config: Config { users: users.policy(), ..Config::default() },
             nvm_size: self.nvm_shape.nvm_size,
             nvm_objects: self.nvm_shape.nvm_objects,
             erased_byte: self.nvm_shape.nvm_erased_byte,
@@ -90,13 +91,13 @@ impl Init {
         let unfinished = place.path().join("nvm");
         let store = setup.file_store(&unfinished)?;
         let log = |event: &dyn std::fmt::Display| eprintln!("{event}");
-        let (device_key, made) = self.users.device_key(Some(&self.nvm), &store, log)?;
+        let (device_key, made) = users.device_key(Some(&self.nvm), &store, log)?;
         if device_key.is_some() && made.is_none() {
             log(&"using the device key that was there before");
         }
         let new_device_key = NewFile(made);
         let server = setup.server_with_key(store, device_key)?;
-        self.users.prepare(&server, log)?;
+        users.prepare(&server, log)?;
         let kek = match (&self.kek, &key) {
             (Some(place), Some(key)) => Some(provision(&server, place.owner, place.number, key)?),
             _ => None,
@@ -131,7 +132,7 @@ impl Init {
             _ => say("Key-encryption key  none: keys can be neither backed up nor wrapped")?,
         }
         match setup.config.users {
-            Some(_) => say(format_args!("Administrator       {}", self.users.administrator()))?,
+            Some(_) => say(format_args!("Administrator       {}", users.administrator()))?,
             None => say("Users               none: every client can use the server")?,
         }
         for (root, certificate) in &roots {

@@ -59,20 +59,16 @@ pub(crate) struct Serve {
     /// Check the options and the files that they name, and start nothing
     #[arg(long)]
     check: bool,
+    /// Where to keep objects: a file, which is made if it does not exist, or `ram`, which is lost at the end
+    #[arg(long, value_name = "FILE|ram", required = true)]
+    nvm: PathBuf,
     /// Listen for TCP connections; port 0 picks a free port, which is then printed [default: 127.0.0.1:23456, unless
     /// another transport is given]
     #[arg(long, value_name = "HOST:PORT")]
     tcp: Vec<String>,
-    #[command(flatten)]
-    others: Others,
-    /// Where to keep objects: a file, which is made if it does not exist, or `ram`, which is lost at the end
-    #[arg(long, value_name = "FILE|ram", required = true)]
-    nvm: PathBuf,
     /// Largest payload of a packet in bytes; clients of wolfHSM must be built with the same number
     #[arg(long, value_name = "BYTES", default_value = "8192", value_parser = data_length)]
     data_length: usize,
-    #[command(flatten)]
-    limits: Limits,
     /// What clients may do to each other
     #[arg(long, value_enum, default_value_t = IsolationChoice::Strict)]
     isolation: IsolationChoice,
@@ -102,6 +98,10 @@ pub(crate) struct Serve {
     /// They name no key and no user. `casemate top` shows them
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<String>,
+    #[command(flatten)]
+    others: Others,
+    #[command(flatten)]
+    limits: Limits,
     #[command(flatten)]
     audit: Audit,
     #[command(flatten)]

@@ -13,44 +13,52 @@ use clap::{Args, ValueEnum};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// Users. With them, clients have to log in, and can do what their user may.
-#[derive(Args)]
+/// Whether there are users, and the first of them: what the making of an object store needs to know.
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Users")]
-pub(crate) struct UserOptions {
-    /// Have users. The first start with an empty object store makes an administrator; its PIN comes from
-    /// --admin-pin-file, from the environment variable CASEMATE_ADMIN_PIN, or from the terminal. There is no default
-    /// PIN, and no server without administrator
+pub(crate) struct FirstUser {
+    /// Have users. An empty object store gets an administrator first; its PIN comes from --admin-pin-file, from the
+    /// environment variable CASEMATE_ADMIN_PIN, or from the terminal. There is no default PIN, and no server without
+    /// administrator
     #[arg(long)]
     users: bool,
-    /// The name of the administrator that is made at the first start, or by --reset-admin
+    /// The name of the administrator
     #[arg(long, value_name = "NAME", default_value = "admin", value_parser = user_name, requires = "users")]
     admin: UserName,
     /// A file with that administrator's PIN
     #[arg(long, value_name = "FILE", requires = "users")]
     admin_pin_file: Option<PathBuf>,
-    /// Give the administrator every right and a new PIN again, whatever became of it
-    #[arg(long, requires = "users")]
-    reset_admin: bool,
     /// The key that seals the users in the object store: a file of 32 bytes that only its owner can read. It is made
-    /// at the first start. Keep it where copies of the object store are not kept [default: the --nvm file's name with
-    /// .device-key behind it]
+    /// if there are no users yet. Keep it where copies of the object store are not kept [default: the --nvm file's name
+    /// with .device-key behind it]
     #[arg(long, value_name = "FILE", requires = "users")]
     device_key: Option<PathBuf>,
     /// Do not seal: whoever can write the object store's file can then make itself an administrator
     #[arg(long, requires = "users", conflicts_with = "device_key")]
     no_device_key: bool,
-    /// Take over the users of an object store that wolfHSM's server has used. PINs stay valid
-    #[arg(long, requires = "users")]
-    import_users: bool,
     /// What a PIN costs whoever guesses: iterations of PBKDF2
     #[arg(long, value_name = "COUNT", default_value = "600000", value_parser = size, requires = "users")]
     pin_iterations: u32,
     /// Shortest new PIN in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..), requires = "users")]
     minimum_pin_length: u8,
+}
+
+/// Users. With them, clients have to log in, and can do what their user may.
+#[derive(Args)]
+#[command(next_help_heading = "Users")]
+pub(crate) struct UserOptions {
+    #[command(flatten)]
+    first: FirstUser,
+    /// Give the administrator of --admin every right and a new PIN again, whatever became of it
+    #[arg(long, requires = "users")]
+    reset_admin: bool,
+    /// Take over the users of an object store that wolfHSM's server has used. PINs stay valid
+    #[arg(long, requires = "users")]
+    import_users: bool,
     /// Failed logins after which only an administrator lets a user in again. From the sixth on each costs waiting, from
     /// 1 second to 15 minutes
-    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..), requires = "users")]
+    #[arg(long, value_name = "COUNT", default_value_t = Lockout::default().limit, value_parser = clap::value_parser!(u8).range(1..), requires = "users")]
     failed_logins: u8,
     /// Count an attempt to log in in the object store before the PIN is compared, so that cutting the power in between
     /// gains nothing. Each login then writes twice
@@ -62,6 +70,21 @@ pub(crate) struct UserOptions {
     /// Whether users can log in with a certificate
     #[arg(long, value_enum, value_name = "WHEN", default_value = "off", requires = "users")]
     certificate_logins: CertificateLogins,
+}
+
+impl From<FirstUser> for UserOptions {
+    /// With the defaults of what matters only while a server runs.
+    fn from(first: FirstUser) -> Self {
+        Self {
+            first,
+            reset_admin: false,
+            import_users: false,
+            failed_logins: Lockout::default().limit,
+            count_logins_first: false,
+            ignore_key_lists: false,
+            certificate_logins: CertificateLogins::Off,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -85,9 +108,9 @@ const ATTEMPTS: ObjectId = ObjectId(0xFE3F);
 impl UserOptions {
     /// What holds for users, if there are to be any.
     pub(crate) fn policy(&self) -> Option<UserPolicy> {
-        self.users.then(|| UserPolicy {
-            pin_iterations: self.pin_iterations,
-            minimum_pin_length: self.minimum_pin_length,
+        self.first.users.then(|| UserPolicy {
+            pin_iterations: self.first.pin_iterations,
+            minimum_pin_length: self.first.minimum_pin_length,
             lockout: Lockout {
                 limit: self.failed_logins,
                 count_first: self.count_logins_first,
@@ -104,11 +127,11 @@ impl UserOptions {
 
     /// The administrator's name.
     pub(crate) fn administrator(&self) -> UserName {
-        self.admin
+        self.first.admin
     }
 
     fn device_key_path(&self, nvm: Option<&Path>) -> Option<PathBuf> {
-        self.device_key.clone().or_else(|| {
+        self.first.device_key.clone().or_else(|| {
             let mut name = nvm?.as_os_str().to_owned();
             name.push(".device-key");
             Some(name.into())
@@ -118,7 +141,8 @@ impl UserOptions {
     /// Reads the device key if users are on and its file is there.
     pub(crate) fn check(&self, nvm: Option<&Path>) -> Result<()> {
         let path = self.device_key_path(nvm);
-        if let Some(path) = path.filter(|path| self.users && !self.no_device_key && path.exists()) {
+        if let Some(path) = path.filter(|path| self.first.users && !self.first.no_device_key && path.exists())
+        {
             device_key::load(&path)?;
         }
         Ok(())
@@ -132,10 +156,10 @@ impl UserOptions {
         store: &impl ObjectStore,
         log: impl Fn(&dyn Display),
     ) -> Result<(Option<DeviceKey>, Option<PathBuf>)> {
-        if !self.users {
+        if !self.first.users {
             return Ok((None, None));
         }
-        if self.no_device_key {
+        if self.first.no_device_key {
             log(
                 &"warning: users are not sealed; whoever can write the object store can become an administrator",
             );
@@ -162,7 +186,7 @@ impl UserOptions {
         server: &Server<PosixPlatform<S>>,
         log: impl Fn(&dyn Display),
     ) -> Result<()> {
-        if !self.users {
+        if !self.first.users {
             return Ok(());
         }
         let failed = || "the users cannot be loaded";
@@ -182,10 +206,13 @@ impl UserOptions {
         if users == 0 || self.reset_admin {
             let pin = self.admin_pin(users == 0)?;
             server
-                .provision_user(self.admin, &Permissions::all(), &pin)
+                .provision_user(self.first.admin, &Permissions::all(), &pin)
                 .map_err(|error| anyhow!(error))
-                .with_context(|| format!("administrator {}", self.admin))?;
-            log(&format_args!("administrator {} has all rights and the PIN that was given", self.admin));
+                .with_context(|| format!("administrator {}", self.first.admin))?;
+            log(&format_args!(
+                "administrator {} has all rights and the PIN that was given",
+                self.first.admin
+            ));
         }
         if self.certificate_logins == CertificateLogins::Replayable {
             log(&"warning: whoever has seen the certificate of a user can log in with it");
@@ -196,10 +223,10 @@ impl UserOptions {
     }
 
     fn admin_pin(&self, first: bool) -> Result<Pin> {
-        let question = format!("New PIN of administrator {}", self.admin);
+        let question = format!("New PIN of administrator {}", self.first.admin);
         let source = Source {
             question: &question,
-            file: self.admin_pin_file.as_deref(),
+            file: self.first.admin_pin_file.as_deref(),
             option: "--admin-pin-file",
             variable: "CASEMATE_ADMIN_PIN",
             twice: true,
