@@ -5,7 +5,7 @@
 //! the setting.
 
 use anyhow::{Context, Result, anyhow, bail};
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Command, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
 use std::fs;
@@ -85,7 +85,7 @@ fn is_given(arguments: &[OsString], name: &str) -> bool {
     })
 }
 
-/// What is wrong with a setting of the file, if it is one that is wrong.
+/// What is wrong with a setting of the file, or which is missing, if it is a setting that is wrong.
 fn located(error: &clap::Error, path: &Path, lines: &[(String, usize)]) -> Option<anyhow::Error> {
     let named: Vec<&str> = match error.get(ContextKind::InvalidArg)? {
         ContextValue::String(text) => vec![text],
@@ -93,7 +93,14 @@ fn located(error: &clap::Error, path: &Path, lines: &[(String, usize)]) -> Optio
         _ => return None,
     };
     // An argument shows as `--name <VALUE>`.
-    let names = named.iter().filter_map(|text| text.split([' ', '=', '[']).next()?.strip_prefix("--"));
+    let mut names = named.iter().filter_map(|text| text.split([' ', '=', '[']).next()?.strip_prefix("--"));
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        let name = names.next()?;
+        return Some(anyhow!(
+            "{}: the setting `{name}` is missing: add it to the file, or give --{name}",
+            path.display()
+        ));
+    }
     let line = |name: &str| lines.iter().find(|(known, _)| known == name).map(|(_, line)| *line);
     let line = names.into_iter().find_map(line)?;
     let text = error.to_string();
