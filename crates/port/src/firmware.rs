@@ -3,13 +3,12 @@
 use crate::platform::PortPlatform;
 use crate::port::{BufferPurpose, CacheOwner, Core, Port, PortServer};
 use crate::{Cause, Generator, Reason, SelfTest, SoftwareDriver, Step, WatchedStore, self_test};
-use casemate_crypto::Prefer;
+use casemate_crypto::{Prefer, wipe};
 use casemate_protocol::ClientId;
 use casemate_server::{Disconnect, Reply, Server, Session};
 use casemate_transport::{ServerTransport, TransportError};
 use core::fmt;
 use embedded_storage::nor_flash::NorFlashError;
-use zeroize::Zeroize;
 
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,10 +242,10 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
             let _ = self.port.hold(Core(core));
         }
         if let Some(service) = self.made.service_mut() {
-            service.request.as_mut().zeroize();
-            service.scratch.as_mut().zeroize();
+            wipe(service.request.as_mut());
+            wipe(service.scratch.as_mut());
             for link in &mut service.links {
-                link.response.as_mut().zeroize();
+                wipe(link.response.as_mut());
             }
             // The caches wipe themselves when they are dropped.
         }
@@ -398,8 +397,8 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
         let Some(Service { server, links, request, .. }) = self.made.service_mut() else { return false };
         let Some(Link { session, transport, response, pending }) = links.get_mut(link) else { return false };
         server.renew(session, None);
-        request.as_mut().zeroize();
-        response.as_mut().zeroize();
+        wipe(request.as_mut());
+        wipe(response.as_mut());
         *pending = None;
         transport.take().is_some()
     }
@@ -440,7 +439,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
             let _ = scratch;
             server.handle(&mut link.session, packet, response)
         };
-        packet.zeroize();
+        wipe(packet);
         self.check()?;
         match handled {
             Ok(reply) => {
@@ -467,7 +466,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
         };
         match transport.send(packet) {
             Ok(()) => {
-                packet.zeroize();
+                wipe(packet);
                 link.pending = None;
                 if reply.close { self.ended(number, Ended::ByClient) } else { Progress::Answered(number) }
             }
