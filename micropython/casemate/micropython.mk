@@ -123,10 +123,19 @@ casemate-cargo:
 
 $(CASEMATE_ARCHIVE): casemate-cargo ;
 
-$(CASEMATE_OBJECT): $(CASEMATE_ARCHIVE)
+# Optimized for size, firmware has memcpy and its like once: MicroPython's.
+CASEMATE_MEMORY := $(if $(filter thumb%,$(CASEMATE_RUST_TARGET)),$(if $(filter %-size,$(CASEMATE_PROFILE)),$(BUILD)/casemate_memory.o))
+CASEMATE_RENAMED := $(if $(CASEMATE_MEMORY),$(foreach function,memcpy memmove memset,--redefine-sym casemate_$(function)=$(function)))
+
+$(BUILD)/casemate_memory.o: $(CASEMATE_DIR)/src/memory.c
+	$(ECHO) "CC $<"
+	$(Q)$(MKDIR) -p $(dir $@)
+	$(Q)$(CC) $(CFLAGS) -fno-lto -ffunction-sections -c -o $@ $<
+
+$(CASEMATE_OBJECT): $(CASEMATE_ARCHIVE) $(CASEMATE_MEMORY)
 	$(ECHO) "LINK $@"
 	$(Q)$(MKDIR) -p $(dir $@)
-	$(Q)$(CROSS_COMPILE)ld -r --gc-sections $(addprefix -u casemate_,$(CASEMATE_SYMBOLS)) -o $@ $<
-	$(Q)$(CROSS_COMPILE)objcopy $(if $(CASEMATE_RUST_TARGET),-R '.ARM.exidx*' -R '.ARM.extab*' -R '.rel.ARM.exidx*' -R '.rel.ARM.extab*') -R .llvmbc -R .llvmcmd $@
+	$(Q)$(CROSS_COMPILE)ld -r --gc-sections $(addprefix -u casemate_,$(CASEMATE_SYMBOLS)) -o $@ $(CASEMATE_MEMORY) $<
+	$(Q)$(CROSS_COMPILE)objcopy $(CASEMATE_RENAMED) $(if $(CASEMATE_RUST_TARGET),-R '.ARM.exidx*' -R '.ARM.extab*' -R '.rel.ARM.exidx*' -R '.rel.ARM.extab*') -R .llvmbc -R .llvmcmd $@
 
 $(BUILD)/$(CASEMATE_SUBDIR)/src/common.o: $(CASEMATE_OBJECT)
