@@ -5,7 +5,7 @@ use crate::registers::aes::{
     BYTES, CHAIN_CBC, CHAIN_CTR, CLEAR, CLEAR_ALL, CLEAR_FLAGS, CONTROL, DECRYPT, DONE, ENABLE, INPUT, KEY,
     KEY_256, KEY_VALID, OUTPUT, PREPARE, READ_ERROR, RESET, STATUS, VECTOR, WRITE_ERROR,
 };
-use crate::registers::{Registers, Turn, wait};
+use crate::registers::{Registers, Turn, load, wait};
 use casemate_crypto::{Direction, Error};
 use core::sync::atomic::AtomicBool;
 
@@ -85,10 +85,7 @@ impl<R: Registers> AesProcessor for Aes<R> {
         if decrypts {
             registers.write(CONTROL, common | PREPARE);
         }
-        let (words, _) = key.as_chunks::<4>();
-        for (register, word) in KEY.iter().skip(KEY.len().saturating_sub(words.len())).zip(words) {
-            registers.write(*register, u32::from_be_bytes(*word));
-        }
+        load(registers, &KEY, key);
         if self.generation == AesGeneration::Third {
             wait(registers, STATUS, KEY_VALID, KEY_VALID)?;
         }
@@ -135,10 +132,7 @@ impl<R: Registers> modes::Session for Session<'_, R> {
     fn begin(&self, vector: Option<&Block>) {
         self.registers.write(CONTROL, self.control);
         if let Some(vector) = vector {
-            let (words, _) = vector.as_chunks::<4>();
-            for (register, word) in VECTOR.iter().zip(words) {
-                self.registers.write(*register, u32::from_be_bytes(*word));
-            }
+            load(self.registers, &VECTOR, vector);
         }
         self.registers.write(CONTROL, self.control | ENABLE);
     }
@@ -186,55 +180,17 @@ mod tests {
     use super::*;
     use crate::Checked;
     use crate::model::AesModel;
-    #[cfg(feature = "gcm")]
-    use casemate_crypto::Aead;
-    use casemate_crypto::{Cipher, CtrState, NoRandom, Prefer, Software};
+    use crate::modes::tests::{self, SOFTWARE};
+    use casemate_crypto::{Cipher, Prefer};
     use std::vec;
-    use std::vec::Vec;
 
-    const SOFTWARE: Software<NoRandom> = Software::new(NoRandom);
     const GENERATIONS: [AesGeneration; 3] =
         [AesGeneration::First, AesGeneration::Second, AesGeneration::Third];
 
-    fn message(length: usize) -> Vec<u8> {
-        (0..length).map(|index| u8::try_from(index * 7 % 251).unwrap()).collect()
-    }
-
-    /// NIST SP 800-38A, F.1.1, F.1.2, F.2.1, F.2.6, F.5.1.
     #[test]
     fn known_answers() {
         for generation in GENERATIONS {
-            let model = AesModel::new(generation);
-            let driver = Aes::new(&model, generation);
-            let key = hex::decode("2b7e151628aed2a6abf7158809cf4f3c").unwrap();
-            let plain = hex::decode("6bc1bee22e409f96e93d7e117393172a").unwrap();
-            let mut data = plain.clone();
-            driver.ecb(Direction::Encrypt, &key, &mut data).unwrap();
-            assert_eq!(hex::encode(&data), "3ad77bb40d7a3660a89ecaf32466ef97");
-            driver.ecb(Direction::Decrypt, &key, &mut data).unwrap();
-            assert_eq!(data, plain);
-
-            let mut iv = core::array::from_fn(|index| u8::try_from(index).unwrap());
-            driver.cbc(Direction::Encrypt, &key, &mut iv, &mut data).unwrap();
-            assert_eq!(hex::encode(&data), "7649abac8119b246cee98e9b12e9197d");
-            assert_eq!(hex::encode(iv), "7649abac8119b246cee98e9b12e9197d");
-
-            let mut state = CtrState::new(core::array::from_fn(|index| 0xf0 + u8::try_from(index).unwrap()));
-            let mut data = plain.clone();
-            driver.ctr(&key, &mut state, &mut data).unwrap();
-            assert_eq!(hex::encode(&data), "874d6191b620e3261bef6864990db6ce");
-
-            let long =
-                hex::decode("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4").unwrap();
-            let mut iv = core::array::from_fn(|index| u8::try_from(index).unwrap());
-            let mut data = hex::decode("f58c4c04d6e5f1ba779eabfb5f7bfbd6").unwrap();
-            let answer = driver.cbc(Direction::Decrypt, &long, &mut iv, &mut data);
-            if generation == AesGeneration::First {
-                assert_eq!(answer, Err(Error::Unsupported));
-            } else {
-                answer.unwrap();
-                assert_eq!(data, plain);
-            }
+            tests::known_answers(&Aes::new(&AesModel::new(generation), generation));
         }
     }
 
@@ -246,21 +202,7 @@ mod tests {
             let driver = Prefer::new(Checked::aes(Aes::new(&model, generation)), SOFTWARE);
             for size in [16, 24, 32] {
                 let before = model.turned.get();
-                let key = message(size);
-                for direction in [Direction::Encrypt, Direction::Decrypt] {
-                    for count in [1, 2, 3, 17] {
-                        let (mut ours, mut theirs) = (message(count * 16), message(count * 16));
-                        driver.ecb(direction, &key, &mut ours).unwrap();
-                        SOFTWARE.ecb(direction, &key, &mut theirs).unwrap();
-                        assert_eq!(ours, theirs);
-                        let (mut our_iv, mut their_iv) = ([9; 16], [9; 16]);
-                        for _ in 0..2 {
-                            driver.cbc(direction, &key, &mut our_iv, &mut ours).unwrap();
-                            SOFTWARE.cbc(direction, &key, &mut their_iv, &mut theirs).unwrap();
-                            assert_eq!((&ours, our_iv), (&theirs, their_iv));
-                        }
-                    }
-                }
+                tests::blocks_agree_with_the_software(&driver, size);
                 let there = Aes::new(&model, generation).key_sizes().contains(&size);
                 assert_eq!(model.turned.get() > before, there, "{generation:?}, {size} bytes");
             }
@@ -268,28 +210,11 @@ mod tests {
         }
     }
 
-    /// Streams cut anywhere, and counters that overflow 32, 64 and 128 bits.
     #[test]
     fn counters_agree_with_the_software() {
         for generation in GENERATIONS {
             let model = AesModel::new(generation);
-            let driver = Prefer::new(Aes::new(&model, generation), SOFTWARE);
-            let mut near = [0; 16];
-            near[11] = 7;
-            near[12..].fill(0xff);
-            for counter in [[0; 16], [0xff; 16], near] {
-                for cut in 0..70 {
-                    let (mut ours, mut theirs) = (message(100), message(100));
-                    let (mut our_state, mut their_state) = (CtrState::new(counter), CtrState::new(counter));
-                    for range in [0..cut, cut..cut + 1, cut + 1..100] {
-                        driver.ctr(&[3; 16], &mut our_state, &mut ours[range.clone()]).unwrap();
-                        SOFTWARE.ctr(&[3; 16], &mut their_state, &mut theirs[range]).unwrap();
-                        assert_eq!(our_state.counter, their_state.counter);
-                        assert_eq!(our_state.unused, their_state.unused);
-                    }
-                    assert_eq!(ours, theirs, "cut at {cut}");
-                }
-            }
+            tests::counters_agree_with_the_software(&Prefer::new(Aes::new(&model, generation), SOFTWARE));
             assert!(model.turned.get() > 1000, "the model was used");
         }
     }
@@ -299,23 +224,7 @@ mod tests {
     fn gcm_agrees_with_the_software() {
         for generation in GENERATIONS {
             let model = AesModel::new(generation);
-            let driver = Aes::new(&model, generation);
-            for size in driver.key_sizes() {
-                let (key, aad) = (message(*size), message(21));
-                for (iv, length) in [(12, 0), (12, 16), (1, 17), (60, 100)] {
-                    let iv = message(iv);
-                    let (mut ours, mut theirs) = (message(length), message(length));
-                    let (mut our_tag, mut their_tag) = ([0; 16], [0; 16]);
-                    driver.gcm_seal(&key, &iv, &aad, &mut ours, &mut our_tag).unwrap();
-                    SOFTWARE.gcm_seal(&key, &iv, &aad, &mut theirs, &mut their_tag).unwrap();
-                    assert_eq!((&ours, our_tag), (&theirs, their_tag));
-                    our_tag[3] ^= 1;
-                    let answer = driver.gcm_open(&key, &iv, &aad, &mut ours, &our_tag);
-                    assert_eq!((answer, &ours), (Err(Error::Authentication), &theirs));
-                    driver.gcm_open(&key, &iv, &aad, &mut ours, &their_tag).unwrap();
-                    assert_eq!(ours, message(length));
-                }
-            }
+            tests::gcm_agrees_with_the_software(&Aes::new(&model, generation));
             assert!(model.is_blank());
         }
     }
@@ -358,30 +267,12 @@ mod tests {
         for generation in GENERATIONS {
             let model = AesModel::new(generation);
             let driver = Aes::new(&model, generation);
-            let unsupported = Err(Error::Unsupported);
-            for length in [0, 1, 15, 17, 31] {
-                let mut data = vec![7; length];
-                assert_eq!(driver.ecb(Direction::Encrypt, &[0; 16], &mut data), unsupported);
-                assert_eq!(driver.cbc(Direction::Encrypt, &[0; 16], &mut [0; 16], &mut data), unsupported);
-                assert!(data.iter().all(|byte| *byte == 7));
-            }
-            for size in [0, 15, 17, 24, 31, 33] {
-                assert_eq!(driver.ecb(Direction::Encrypt, &vec![0; size], &mut [0; 16]), unsupported);
-            }
+            tests::declines_what_is_not_for_it(&driver);
             assert_eq!((model.turned.get(), model.enabled.get()), (0, 0));
-
-            // Without a clock every register reads as zero.
             model.off.set(true);
-            let mut data = [7; 16];
-            assert_eq!(driver.ecb(Direction::Encrypt, &[0; 16], &mut data), unsupported);
-            assert_eq!(data, [7; 16]);
+            tests::declines_without_a_clock(&driver);
             model.off.set(false);
-
-            // While somebody else is in a call.
-            let session = driver.start(Mode::Ecb, Direction::Encrypt, &[0; 16], None).unwrap();
-            assert_eq!(driver.ecb(Direction::Encrypt, &[0; 16], &mut data), unsupported);
-            drop(session);
-            driver.ecb(Direction::Encrypt, &[0; 16], &mut data).unwrap();
+            tests::declines_while_somebody_else_is_in_a_call(&driver);
         }
     }
 

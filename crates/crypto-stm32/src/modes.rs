@@ -1,5 +1,8 @@
 //! Modes over a processor that does blocks with a key in it: what both AES processors share.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use casemate_crypto::{AES_BLOCK, Aead, Cipher, CtrState, Direction, Error};
 
 pub(crate) type Block = [u8; AES_BLOCK];

@@ -61,6 +61,14 @@ pub(crate) fn wait<R: Registers>(
     Err(Error::Hardware)
 }
 
+/// Writes a key or a vector, big-endian words, to the last registers of `places`, in their order.
+pub(crate) fn load<R: Registers>(registers: &R, places: &[Register], bytes: &[u8]) {
+    let (words, _) = bytes.as_chunks::<4>();
+    for (register, word) in places.iter().skip(places.len().saturating_sub(words.len())).zip(words) {
+        registers.write(*register, u32::from_be_bytes(*word));
+    }
+}
+
 /// A processor in use: one caller at a time, for an interrupt or another thread may come in between.
 #[derive(Debug)]
 pub(crate) struct Turn<'a>(&'a AtomicBool);
