@@ -118,7 +118,7 @@ casemate-cargo:
 	$(Q)cd $(CASEMATE_DIR)/../rust && $(CASEMATE_CARGO) rustc --locked --lib --crate-type staticlib --profile $(CASEMATE_PROFILE) \
 		--no-default-features --features $(CASEMATE_FEATURE_LIST) --target-dir $(CASEMATE_TARGET_DIR) \
 		$(if $(CASEMATE_RUST_TARGET),--target $(CASEMATE_RUST_TARGET)) \
-		$(if $(filter %-size,$(CASEMATE_PROFILE)),--config 'build.rustflags=["--cfg"$(casemate_comma) "aes_backend_soft=\"compact\""$(casemate_comma) "--cfg"$(casemate_comma) "sha2_backend_soft=\"compact\""]') \
+		$(if $(filter %-size,$(CASEMATE_PROFILE)),--config 'build.rustflags=["--cfg"$(casemate_comma) "aes_backend_soft=\"compact\""$(casemate_comma) "--cfg"$(casemate_comma) "sha2_backend_soft=\"compact\""$(casemate_comma) "--cfg"$(casemate_comma) "cpubits=\"32\""]') \
 		$(CASEMATE_CARGO_FLAGS)
 
 $(CASEMATE_ARCHIVE): casemate-cargo ;

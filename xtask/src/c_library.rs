@@ -258,7 +258,7 @@ pub(crate) fn cortex_m3(context: &Context) -> Result<Row, Fault> {
         .map_err(Fault::Missing)?;
     let compiler = tools::device_compiler(context).map_err(Fault::Missing)?;
     compiler
-        .build(context)
+        .build(context)?
         .arguments(["--release", "--lib", "--package", "casemate-capi", "--no-default-features"])
         .arguments(["--features", "panic-handler"])
         .variable("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z")

@@ -27,6 +27,11 @@ pub(crate) struct Row {
     pub(crate) stack: Option<u64>,
 }
 
+/// The libraries' back ends for small flash, and for words of 32 bits: with compilers that show the features of Arm targets
+/// (a nightly one, or one with `RUSTC_BOOTSTRAP`) they would take words of 64 bits on a Cortex-M.
+const SMALL_BACK_ENDS: &str =
+    "--cfg aes_backend_soft=\"compact\" --cfg sha2_backend_soft=\"compact\" --cfg cpubits=\"32\"";
+
 /// Why there is no row.
 pub(crate) enum Fault {
     /// Something is not installed here, and could not be; the step counts as skipped.
@@ -208,7 +213,7 @@ pub(crate) fn summary(output: &str) -> Result<String, Fault> {
 pub(crate) fn build_for_cortex_m3(context: &Context, package: &str) -> Result<(), Fault> {
     let compiler = tools::device_compiler(context).map_err(Fault::Missing)?;
     Ok(compiler
-        .build(context)
+        .build(context)?
         .arguments(["--lib", "--no-default-features", "--package", package])
         .locked(context)
         .run()?)

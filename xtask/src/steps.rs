@@ -155,21 +155,18 @@ pub(crate) fn embedded(context: &Context, _: &[String]) -> Outcome {
     let bare = DEVICE_CRATES.iter().chain(HEAP_CRATES).map(|name| (*name, ""));
     for (name, features) in bare.chain(DEVICE_FEATURES.iter().copied()) {
         let package = format!("casemate-{name}");
-        let result = compiler
-            .build(context)
-            .arguments(["--lib", "--no-default-features", "--features", features, "--package", &package])
-            .locked(context)
-            .run();
+        let result = compiler.build(context).and_then(|task| {
+            task.arguments(["--lib", "--no-default-features", "--features", features, "--package", &package])
+                .locked(context)
+                .run()
+        });
         if result.is_err() {
             broken.push(if features.is_empty() { package } else { format!("{package} with all features") });
         }
     }
-    let c_library = compiler
-        .build(context)
-        .arguments(["--lib", "--no-default-features"])
-        .arguments(C_LIBRARY)
-        .locked(context)
-        .run();
+    let c_library = compiler.build(context).and_then(|task| {
+        task.arguments(["--lib", "--no-default-features"]).arguments(C_LIBRARY).locked(context).run()
+    });
     if c_library.is_err() {
         broken.push("casemate-capi".to_owned());
     }

@@ -200,17 +200,12 @@ impl DeviceCompiler {
     }
 
     /// A `cargo build` for the device.
-    pub(crate) fn build(&self, context: &Context) -> Task {
-        match self {
-            Self::Installed => Task::cargo(context).arguments(["build", "--target", DEVICE_TARGET]),
-            Self::Debian => debian(Task::new(DEBIAN_CARGO))
-                .directory(&context.root)
-                .arguments(["build", "-Zbuild-std=core,alloc", "--target", DEVICE_TARGET])
-                .variable("CARGO_TARGET_DIR", context.target.join("xtask-debian"))
-                // `-Zbuild-std` is an unstable option, which this variable allows on a stable compiler.
-                .variable("RUSTC_BOOTSTRAP", "1")
-                .variable("RUSTC", DEBIAN_COMPILER),
-        }
+    pub(crate) fn build(&self, context: &Context) -> Result<Task, String> {
+        let task = match self {
+            Self::Installed => Task::cargo(context).arguments(["build"]),
+            Self::Debian => debian_build(context)?,
+        };
+        Ok(task.arguments(["--target", DEVICE_TARGET]))
     }
 }
 

@@ -105,8 +105,14 @@
 //!
 //! ```toml
 //! [build]
-//! rustflags = ["--cfg", "aes_backend_soft=\"compact\"", "--cfg", "sha2_backend_soft=\"compact\""]
+//! rustflags = [
+//!     "--cfg", "aes_backend_soft=\"compact\"", "--cfg", "sha2_backend_soft=\"compact\"", "--cfg", "cpubits=\"32\"",
+//! ]
 //! ```
+//!
+//! The last one matters on a Cortex-M with a nightly compiler, or with `RUSTC_BOOTSTRAP` set: those show the target's features,
+//! and the libraries would take the architecture's version 7 for a reason to compute with words of 64 bits, which costs such a
+//! core 5 KB of flash and a kilobyte of stack in AES alone.
 //!
 //! `aes_backend="soft"`, `sha1_backend="soft"`, `sha2_backend="soft"` and `polyval_backend="soft"` leave out
 //! run-time detection of instruction sets on hosts; tests use them to run the portable code on a host.

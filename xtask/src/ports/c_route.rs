@@ -20,6 +20,7 @@ pub(super) fn row(context: &Context) -> Result<Row, Fault> {
         .locked(context)
         .arguments(["--target", "wasm32v1-none", "--package", PACKAGE, "--bin", "spc58nn-module"])
         .arguments(["--profile", "firmware", "--features", "firmware,conformance"])
+        .variable("RUSTFLAGS", super::SMALL_BACK_ENDS)
         .run()?;
     let folder = context.target.join("xtask-c-route");
     fs::create_dir_all(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;

@@ -109,6 +109,7 @@ fn build<const COUNT: usize>(
         .arguments([&target])
         .arguments(["--package", PACKAGE, "--profile", "firmware", "--features", features])
         .arguments(programs.iter().flat_map(|program| ["--bin", program]))
+        .variable("RUSTFLAGS", super::SMALL_BACK_ENDS)
         .run()?;
     let folder = context.target.join("xtask-debian/powerpc-casemate-none-eabi/firmware");
     Ok(programs.map(|program| folder.join(program)))

@@ -10,8 +10,6 @@ use std::process::Command;
 use std::time::Duration;
 
 const PACKAGE: &str = "casemate-tc3xx";
-/// The libraries' back ends for small flash.
-const RUSTFLAGS: &str = "--cfg aes_backend_soft=\"compact\" --cfg sha2_backend_soft=\"compact\"";
 /// How long one emulation may take.
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -72,24 +70,15 @@ pub(super) fn build(
     features: &str,
     level: &str,
 ) -> Result<PathBuf, String> {
-    let task = compiler
-        .build(context)
+    compiler
+        .build(context)?
         .locked(context)
         .arguments(["--package", package, "--bin", program, "--profile", "firmware"])
         .arguments(["--features", features])
-        .variable("RUSTFLAGS", RUSTFLAGS)
-        .variable("CARGO_PROFILE_FIRMWARE_OPT_LEVEL", level);
-    let (task, target) = match compiler {
-        tools::DeviceCompiler::Installed => (task, context.target.clone()),
-        // Debian's compiler brings no linker of its own.
-        tools::DeviceCompiler::Debian => {
-            tools::programs(&["arm-none-eabi-ld"], &["binutils-arm-none-eabi"])?;
-            let linked = task.variable("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", "arm-none-eabi-ld");
-            (linked, context.target.join("xtask-debian"))
-        }
-    };
-    task.run()?;
-    Ok(target.join(tools::DEVICE_TARGET).join("firmware").join(program))
+        .variable("RUSTFLAGS", super::SMALL_BACK_ENDS)
+        .variable("CARGO_PROFILE_FIRMWARE_OPT_LEVEL", level)
+        .run()?;
+    Ok(compiler.artifacts(context).join("firmware").join(program))
 }
 
 /// Lets the core fail while its server holds a client's key: nothing of its RAM may be left. `cores` is what is said when the
