@@ -14,6 +14,8 @@ fn main() {
             let map = if is_large { "emulated-large" } else { "emulated" };
             println!("cargo::rustc-link-search={folder}/link");
             println!("cargo::rustc-link-arg-bin=spc58nn-firmware=-T{map}.x");
+            // Functions of the same code once. An option of `rust-lld`.
+            println!("cargo::rustc-link-arg-bin=spc58nn-firmware=--icf=all");
             // The suite takes more memory than the device has: it switches the device on again and again.
             if env::var_os("CARGO_FEATURE_CONFORMANCE").is_some() {
                 println!("cargo::rustc-link-arg-bin=spc58nn-conformance=-Temulated-large.x");

@@ -23,6 +23,8 @@ fn main() {
     println!("cargo::rustc-link-search={}/link", env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
     println!("cargo::rustc-link-arg-bins=-Tmemory.x");
     println!("cargo::rustc-link-arg-bins=-Tsections.x");
+    // Functions of the same code once: declined operations of drivers, copies for several types. An option of `rust-lld`.
+    println!("cargo::rustc-link-arg-bins=--icf=all");
 }
 
 fn script(map: &MemoryMap) -> String {

@@ -219,16 +219,19 @@ pub(crate) fn newer(first: u32, second: u32, erased_byte: u8, tie: Side) -> Side
     if second == first.wrapping_add(1) {
         return Side::Second;
     }
-    let half_erased = |epoch: u32, other: u32| {
-        let before = other.wrapping_sub(1).to_le_bytes();
-        epoch.to_le_bytes().iter().zip(before).all(|(&now, before)| now == before || now == erased_byte)
-    };
-    match (half_erased(first, second), half_erased(second, first)) {
+    match (half_erased(first, second, erased_byte), half_erased(second, first, erased_byte)) {
         (true, false) => Side::Second,
         (false, true) => Side::First,
         _ if first > second => Side::First,
         _ => Side::Second,
     }
+}
+
+/// Whether `epoch` may be what an erasure that was cut short left of the epoch before `other`.
+#[inline(never)]
+fn half_erased(epoch: u32, other: u32, erased_byte: u8) -> bool {
+    let before = other.wrapping_sub(1).to_le_bytes();
+    epoch.to_le_bytes().iter().zip(before).all(|(&now, before)| now == before || now == erased_byte)
 }
 
 #[cfg(test)]

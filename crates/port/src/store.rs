@@ -58,16 +58,21 @@ impl<S: ObjectStore> WatchedStore<S> {
         changes: bool,
         result: Result<T, Error<S::FlashError>>,
     ) -> Result<T, Error<S::FlashError>> {
-        let fault = match &result {
-            Err(Error::Flash(_)) => StoreFault::Driver,
+        result.inspect_err(|error| self.note_error(changes, error))
+    }
+
+    // Not inlined: every operation would carry it.
+    #[inline(never)]
+    fn note_error(&self, changes: bool, error: &Error<S::FlashError>) {
+        let fault = match error {
+            Error::Flash(_) => StoreFault::Driver,
             // A stored object whose checksum does not match is that object's matter alone.
-            Err(Error::NotVerified) if changes => StoreFault::NotVerified,
-            Err(Error::Failed) => StoreFault::Failed,
-            _ => return result,
+            Error::NotVerified if changes => StoreFault::NotVerified,
+            Error::Failed => StoreFault::Failed,
+            _ => return,
         };
         // No fault is less than any.
         self.fault.set(self.fault.get().max(Some(fault)));
-        result
     }
 }
 

@@ -91,3 +91,9 @@ pub use session::Session;
 pub use users::CertificateLogin;
 #[cfg(feature = "authentication")]
 pub use users::{ImportedUsers, LoadedUsers, Lockout, UserError, UserPolicy};
+
+/// Whether this build ever verifies an ECDSA signature: for a request, in a certificate, of an image.
+pub const VERIFIES_ECDSA: bool =
+    cfg!(any(feature = "elliptic-curves", feature = "certificates", feature = "images"));
+/// Whether this build ever verifies an Ed25519 signature: for a request, in a certificate.
+pub const VERIFIES_ED25519: bool = cfg!(any(feature = "curve25519", feature = "certificates"));
