@@ -53,6 +53,10 @@ fn is_stored<S: ObjectStore>(store: &mut S, metadata: &Metadata, key: &[u8]) -> 
     true
 }
 
+/// Lets the other sessions go on. Not inlined: every message would carry it.
+#[inline(never)]
+fn release<P: Platform>(_: Result<KeyStore<'_, P>, Status>) {}
+
 impl<'a, P: Platform> Caller<'a, P> {
     /// Works with the object store and the keys while no other session does.
     ///
@@ -73,10 +77,13 @@ impl<'a, P: Platform> Caller<'a, P> {
             #[cfg(feature = "authentication")]
             keys: self.keys,
         };
-        match &mut caller.lock() {
+        let mut locked = caller.lock();
+        let result = match &mut locked {
             Ok(keys) => work(keys),
-            Err(status) => Err(*status),
-        }
+            Err(status) => return Err(*status),
+        };
+        release(locked);
+        result
     }
 
     /// The object store and the keys, for as long as no other session gets at them. Not inlined: every message would carry it.
@@ -132,11 +139,14 @@ impl<P: Platform> Context<'_, P> {
         &mut self,
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
+        let mut locked = self.lock();
         // Matched in its place: `?` would move it.
-        match &mut self.lock() {
+        let result = match &mut locked {
             Ok(keys) => work(keys),
-            Err(status) => Err(*status),
-        }
+            Err(status) => return Err(*status),
+        };
+        release(locked);
+        result
     }
 
     /// As [`Caller::lock`].

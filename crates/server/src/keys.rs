@@ -97,6 +97,7 @@ pub(crate) const STATEFUL_REVOKED: usize = 10;
 
 /// Whether `key` is the private container of a stateful signature key: a copy of one that came back later would sign
 /// twice with the same one-time key, so none may enter from outside.
+#[inline(never)]
 pub(crate) fn is_stateful_private(key: &[u8]) -> bool {
     let Some((&[m0, m1, m2, m3, _, _, p0, p1, ..], _)) = key.split_first_chunk::<12>() else { return false };
     STATEFUL_MAGIC.contains(&u32::from_le_bytes([m0, m1, m2, m3])) && (p0 | p1) != 0
@@ -112,6 +113,7 @@ impl<P: Platform> Drop for KeyStore<'_, P> {
 
 impl<P: Platform> KeyStore<'_, P> {
     /// The identifier under which a key of this session is stored.
+    #[inline(never)]
     pub(crate) const fn resolve(&self, key: KeyId, object_type: ObjectType) -> ObjectId {
         key.to_object(object_type, self.client, self.features)
     }
