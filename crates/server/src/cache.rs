@@ -310,6 +310,7 @@ impl<S: CacheStorage> KeyCache<S> {
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
+    #[cfg(any(test, feature = "certificates", feature = "elliptic-curves", feature = "rsa"))]
     pub(crate) fn insert_big_first(&mut self, metadata: Metadata) -> Result<&mut [u8], Status> {
         let class = self.class(metadata.length)?;
         let big = self.shape().small_slots..self.indices().end;

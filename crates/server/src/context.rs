@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::users::KeyList;
 use casemate_crypto::{Driver, Secret, constant_time_equal};
 use casemate_nvm::ObjectStore;
-use casemate_protocol::{ByteOrder, ClientId, Kind, Layout, Metadata, ObjectId, Status};
+use casemate_protocol::{ByteOrder, ClientId, KeyId, Kind, Layout, Metadata, ObjectId, ObjectType, Status};
 
 /// On whose behalf the key store works.
 pub(crate) struct Caller<'a, P: Platform> {
@@ -129,6 +129,12 @@ impl<P: Platform> Context<'_, P> {
     /// The client that requests run as; 0 before INIT.
     pub(crate) fn client(&self) -> ClientId {
         self.session.client.unwrap_or(ClientId::NONE)
+    }
+
+    /// The identifier under which the server stores a key that a request names.
+    #[inline(never)]
+    pub(crate) fn key_id(&self, key: KeyId) -> ObjectId {
+        key.to_object(ObjectType::CRYPTO, self.client(), self.server.config().features)
     }
 
     /// Works with the object store and the keys while no other session does.

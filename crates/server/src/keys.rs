@@ -6,10 +6,12 @@
 
 use crate::audit::{Event, Record};
 use crate::cache::{Cached, KeyCache};
+use crate::error::crypto_status;
 use crate::platform::Platform;
 use crate::server::{Shared, SharedGuard};
 #[cfg(feature = "authentication")]
 use crate::users::KeyList;
+use casemate_crypto::Driver;
 use casemate_nvm::{Attributes, Error as StoreError, ObjectStore};
 use casemate_protocol::{
     ClientId, Flags, IdFeatures, KeyId, Kind, Label, Metadata, ObjectId, ObjectType, Status,
@@ -74,19 +76,46 @@ impl Usage {
     }
 }
 
-/// A key to be cached.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct NewKey {
-    /// Where, as [`KeyStore::assign`] said.
-    pub(crate) id: ObjectId,
-    /// Flags, already free of what only the server's owner may set.
-    pub(crate) flags: Flags,
-    pub(crate) label: Label,
-    pub(crate) length: usize,
+/// Where the bytes of a new key come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// A client, who must not bring in a private container of a stateful signature key.
+    Client(&'a [u8]),
+    /// The server itself.
+    Server(&'a [u8]),
+    /// The same, for a big slot as long as there is one.
+    #[cfg(any(feature = "certificates", feature = "elliptic-curves", feature = "rsa"))]
+    ServerBig(&'a [u8]),
+    /// So many bytes from the random generator.
+    Random(&'a dyn Driver, usize),
 }
 
-/// One of the ways in which a [`KeyCache`] gives a new key its slot.
-type Insert<S> = fn(&mut KeyCache<S>, Metadata) -> Result<&mut [u8], Status>;
+impl Source<'_> {
+    const fn length(&self) -> usize {
+        match *self {
+            Self::Client(key) | Self::Server(key) => key.len(),
+            #[cfg(any(feature = "certificates", feature = "elliptic-curves", feature = "rsa"))]
+            Self::ServerBig(key) => key.len(),
+            Self::Random(_, length) => length,
+        }
+    }
+
+    fn check(&self) -> Result<(), Status> {
+        match *self {
+            Self::Client(key) if is_stateful_private(key) => Err(Status::ACCESS),
+            Self::Random(_, 0) => Err(Status::BAD_ARGUMENTS),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a request says of the key that it creates, besides its bytes.
+pub(crate) struct Wanted<'a> {
+    pub(crate) id: KeyId,
+    /// The client's flags field.
+    pub(crate) flags: u32,
+    pub(crate) label: &'a Label,
+}
 
 /// Magic words of the containers of stateful signature keys (document 03, §12.4).
 const STATEFUL_MAGIC: [u32; 2] = [0x4C4D_5301, 0x584D_5301];
@@ -177,10 +206,19 @@ impl<P: Platform> KeyStore<'_, P> {
         Ok(self.find_stored_attributes(id)?.is_some())
     }
 
+    /// The metadata of a stored key.
+    ///
+    /// # Errors
+    /// NOT_FOUND unless it [is stored](Self::is_stored), or what the store answers.
+    fn stored_key(&mut self, id: ObjectId) -> Result<Metadata, Status> {
+        if self.is_stored(id)? { self.stored(id) } else { Err(Status::NOT_FOUND) }
+    }
+
     /// The metadata of a stored object, if it [is stored](Self::is_stored).
     ///
     /// # Errors
     /// What the store answers.
+    #[cfg(any(feature = "she", feature = "hash-signatures"))]
     pub(crate) fn find_stored(&mut self, id: ObjectId) -> Result<Option<Metadata>, Status> {
         if self.is_stored(id)? { self.stored(id).map(Some) } else { Ok(None) }
     }
@@ -302,7 +340,7 @@ impl<P: Platform> KeyStore<'_, P> {
     pub(crate) fn freshen(&mut self, id: ObjectId) -> Result<Cached<'_>, Status> {
         self.named(id)?;
         if self.cached(id).is_none() {
-            let metadata = self.find_stored(id)?.ok_or(Status::NOT_FOUND)?;
+            let metadata = self.stored_key(id)?;
             let global = self.is_global(id);
             let Shared { store, global: global_cache, .. } = &mut *self.shared;
             let cache = if global { global_cache } else { &mut *self.local };
@@ -325,7 +363,7 @@ impl<P: Platform> KeyStore<'_, P> {
             out.get_mut(..cached.key.len()).ok_or(Status::NO_SPACE)?.copy_from_slice(cached.key);
             return Ok(*cached.metadata);
         }
-        let metadata = self.find_stored(id)?.ok_or(Status::NOT_FOUND)?;
+        let metadata = self.stored_key(id)?;
         let out = out.get_mut(..usize::from(metadata.length)).ok_or(Status::NO_SPACE)?;
         self.read_stored(id, 0, out)?;
         if let Ok(slot) = self.cache(id).insert(metadata, true) {
@@ -376,51 +414,58 @@ impl<P: Platform> KeyStore<'_, P> {
         if self.cache(id).fits(length) { Ok(id) } else { Err(Status::BAD_ARGUMENTS) }
     }
 
-    /// Caches a key whose bytes `fill` writes; returns its identifier.
+    /// Caches a key as a request wants it, under a free identifier if that has number 0; returns what clients call it.
     ///
     /// # Errors
-    /// BAD_ARGUMENTS, ACCESS, NO_SPACE, or what `fill` answers.
+    /// As [`assign`](Self::assign) and [`insert`](Self::insert), in this order.
+    #[inline(never)]
+    pub(crate) fn create(&mut self, wanted: &Wanted<'_>, source: &Source<'_>) -> Result<KeyId, Status> {
+        let id = self.resolve(wanted.id, ObjectType::CRYPTO);
+        let id = self.assign(id, source.length())?;
+        self.insert(id, Flags::from_client(wanted.flags), wanted.label, source)?;
+        Ok(id.to_key(self.features))
+    }
+
+    /// Caches a key under an identifier that [`assign`](Self::assign) gave. `flags` are free already of what only the
+    /// server's owner may set.
+    ///
+    /// # Errors
+    /// ACCESS for what no client may bring in, BAD_ARGUMENTS, ACCESS, NO_SPACE, or what the driver answers.
     pub(crate) fn insert(
         &mut self,
-        new: NewKey,
-        fill: &mut dyn FnMut(&mut [u8]) -> Result<(), Status>,
-    ) -> Result<ObjectId, Status> {
-        let filled = fill(self.reserve(&new, |cache, metadata| cache.insert(metadata, false))?);
-        self.settle(&new, filled)
+        id: ObjectId,
+        flags: Flags,
+        label: &Label,
+        source: &Source<'_>,
+    ) -> Result<(), Status> {
+        source.check()?;
+        let length = u16::try_from(source.length()).map_err(|_| Status::BAD_ARGUMENTS)?;
+        self.replaceable(id)?;
+        let metadata = Metadata { id, access: Metadata::ACCESS_ANY, flags, length, label: *label };
+        let cache = self.cache(id);
+        match *source {
+            Source::Client(key) | Source::Server(key) => {
+                cache.insert(metadata, false)?.copy_from_slice(key);
+            }
+            #[cfg(any(feature = "certificates", feature = "elliptic-curves", feature = "rsa"))]
+            Source::ServerBig(key) => cache.insert_big_first(metadata)?.copy_from_slice(key),
+            Source::Random(driver, _) => {
+                if let Err(error) = driver.fill(cache.insert(metadata, false)?) {
+                    cache.remove(id);
+                    return Err(crypto_status(error));
+                }
+            }
+        }
+        self.recorder.record(Event::KeyCreated { key: id, flags, length });
+        Ok(())
     }
 
-    /// Like [`insert`](Self::insert) of `key`, in a big slot as long as there is one.
-    ///
-    /// # Errors
-    /// BAD_ARGUMENTS, ACCESS, NO_SPACE.
-    pub(crate) fn insert_big_first(&mut self, new: NewKey, key: &[u8]) -> Result<ObjectId, Status> {
-        self.reserve(&new, KeyCache::insert_big_first)?.copy_from_slice(key);
-        self.settle(&new, Ok(()))
-    }
-
-    /// The slot of a new key, as yet without its bytes.
-    fn reserve(&mut self, new: &NewKey, slot: Insert<P::Cache>) -> Result<&mut [u8], Status> {
-        let id = new.id;
-        let length = u16::try_from(new.length).map_err(|_| Status::BAD_ARGUMENTS)?;
+    /// Checks that no key stands under an identifier, or one that may be replaced.
+    fn replaceable(&mut self, id: ObjectId) -> Result<(), Status> {
         match self.gate(id, Operation::Replace) {
-            Ok(()) | Err(Status::NOT_FOUND) => {}
-            Err(status) => return Err(status),
+            Err(Status::NOT_FOUND) => Ok(()),
+            result => result,
         }
-        let metadata =
-            Metadata { id, access: Metadata::ACCESS_ANY, flags: new.flags, length, label: new.label };
-        slot(self.cache(id), metadata)
-    }
-
-    /// Keeps a key if its bytes were written, and empties its slot if not.
-    fn settle(&mut self, new: &NewKey, filled: Result<(), Status>) -> Result<ObjectId, Status> {
-        let &NewKey { id, flags, length, .. } = new;
-        if filled.is_ok() {
-            let length = u16::try_from(length).unwrap_or(u16::MAX);
-            self.recorder.record(Event::KeyCreated { key: id, flags, length });
-        } else {
-            self.cache(id).remove(id);
-        }
-        filled.map(|()| id)
     }
 
     /// Drops a key from the cache.
@@ -534,7 +579,7 @@ impl<P: Platform> KeyStore<'_, P> {
             out.get_mut(..cached.key.len()).ok_or(Status::NO_SPACE)?.copy_from_slice(cached.key);
             return Ok(*cached.metadata);
         }
-        let metadata = self.find_stored(id)?.ok_or(Status::NOT_FOUND)?;
+        let metadata = self.stored_key(id)?;
         let out = out.get_mut(..usize::from(metadata.length)).ok_or(Status::NO_SPACE)?;
         self.read_stored(id, 0, out)?;
         Ok(metadata)
@@ -577,10 +622,7 @@ impl<P: Platform> KeyStore<'_, P> {
     #[cfg(feature = "hash-signatures")]
     pub(crate) fn place_stateful(&mut self, id: ObjectId, length: usize) -> Result<ObjectId, Status> {
         let id = self.assign(id, length)?;
-        match self.gate(id, Operation::Replace) {
-            Ok(()) | Err(Status::NOT_FOUND) => {}
-            Err(status) => return Err(status),
-        }
+        self.replaceable(id)?;
         if id.object_type() == ObjectType::WRAPPED { Err(Status::ABORTED) } else { Ok(id) }
     }
 
@@ -589,9 +631,14 @@ impl<P: Platform> KeyStore<'_, P> {
     /// # Errors
     /// As [`Self::place_stateful`], and what the store answers.
     #[cfg(feature = "hash-signatures")]
-    pub(crate) fn insert_stateful(&mut self, new: NewKey, key: &[u8]) -> Result<ObjectId, Status> {
-        let NewKey { flags, label, .. } = new;
-        let id = self.place_stateful(new.id, key.len())?;
+    pub(crate) fn insert_stateful(
+        &mut self,
+        id: ObjectId,
+        flags: Flags,
+        label: Label,
+        key: &[u8],
+    ) -> Result<ObjectId, Status> {
+        let id = self.place_stateful(id, key.len())?;
         let length = u16::try_from(key.len()).map_err(|_| Status::BAD_ARGUMENTS)?;
         self.changing(id);
         self.store(&Metadata { id, access: Metadata::ACCESS_ANY, flags, length, label }, key)?;

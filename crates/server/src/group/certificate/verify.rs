@@ -6,7 +6,7 @@ use super::hooks::OwnHooks;
 use super::hooks::ServerHooks;
 use super::roots::StoredRoots;
 use crate::context::Context;
-use crate::keys::NewKey;
+use crate::keys::Source;
 use crate::platform::{Affinity, Platform};
 use crate::server::Server;
 use casemate_protocol::message::certificate::{FLAG_CACHE_LEAF_KEY, RootIds};
@@ -169,8 +169,8 @@ fn cache_key<P: Platform>(
     let cached = context.locked(|keys| {
         let id = keys.assign(id, key.len())?;
         let flags = flags.without(Flags::SERVER_ONLY);
-        let new = NewKey { id, flags, label: Label::from("cert_pubkey"), length: key.len() };
-        keys.insert_big_first(new, key)
+        keys.insert(id, flags, &Label::from("cert_pubkey"), &Source::ServerBig(key))?;
+        Ok(id)
     });
     cached.map_err(|_| Status::CERTIFICATE_VERIFICATION)
 }

@@ -6,11 +6,11 @@
 use super::{KeyBytes, Operation};
 use crate::context::Context;
 use crate::error::crypto_status;
-use crate::keys::{NewKey, Usage};
+use crate::keys::{Source, Usage, Wanted};
 use crate::platform::Platform;
 use casemate_crypto::{HashAlgorithm, wipe};
 use casemate_protocol::message::crypto::{CmacKdfRequest, HkdfRequest, KdfResponse, hash};
-use casemate_protocol::{Flags, KeyId, Label, Layout, ObjectType, Status};
+use casemate_protocol::{Flags, KeyId, Label, Layout, Status};
 
 const DERIVE: Usage = Usage::All(Flags::USAGE_DERIVE);
 /// Longest key that may be derived from by identifier.
@@ -119,14 +119,8 @@ fn deliver<P: Platform>(
     if flags.contains(Flags::EPHEMERAL) {
         return Ok(context.put(&KdfResponse { key: 0, length: output.length }, head).saturating_add(length));
     }
-    let cached = context.locked(|keys| {
-        let id = keys.assign(keys.resolve(KeyId::from_u32(output.key), ObjectType::CRYPTO), length)?;
-        let id = keys.insert(NewKey { id, flags, label: output.label, length }, &mut |slot| {
-            slot.copy_from_slice(key);
-            Ok(())
-        })?;
-        Ok(id.to_key(keys.features))
-    });
+    let wanted = Wanted { id: KeyId::from_u32(output.key), flags: output.flags, label: &output.label };
+    let cached = context.locked(|keys| keys.create(&wanted, &Source::Server(key)));
     wipe(key);
     Ok(context.put(&KdfResponse { key: u32::from(cached?.0), length: 0 }, head))
 }

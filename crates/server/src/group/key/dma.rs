@@ -4,7 +4,7 @@
 use crate::audit::Event;
 use crate::context::Context;
 use crate::group::crypto::public_key;
-use crate::keys::NewKey;
+use crate::keys::{Source, Wanted};
 use crate::memory::{Access, Dma};
 use crate::platform::Platform;
 use casemate_crypto::wipe;
@@ -35,10 +35,8 @@ fn cache_key<P: Platform>(
 ) -> Result<KeyId, Status> {
     let length = usize::try_from(request.key.size).unwrap_or(usize::MAX);
     // Whether there is room under this identifier comes before what the client's memory says.
-    let id = context.locked(|keys| {
-        let id = keys.resolve(request.id, ObjectType::CRYPTO);
-        keys.assign(id, length).map(|_| id)
-    })?;
+    let id = context.key_id(request.id);
+    context.locked(|keys| keys.assign(id, length))?;
     *refused = request.key;
     if length == 0 {
         return Err(Status::BAD_ARGUMENTS);
@@ -47,16 +45,9 @@ fn cache_key<P: Platform>(
         let region = dma.open(request.key, Access::Read)?;
         let space = dma.larger_space(space, length);
         let key = dma.copy_in(region, space)?;
-        let cached = context.locked(|keys| {
-            let new = NewKey {
-                id: keys.assign(id, length)?,
-                flags: Flags::from_client(request.flags),
-                label: request.label.truncated(request.label_length),
-                length,
-            };
-            let id = keys.insert_from_client(new, key)?;
-            Ok(id.to_key(keys.features))
-        });
+        let label = request.label.truncated(request.label_length);
+        let wanted = Wanted { id: request.id, flags: request.flags, label: &label };
+        let cached = context.locked(|keys| keys.create(&wanted, &Source::Client(key)));
         wipe(key);
         cached
     })?;
@@ -99,10 +90,8 @@ pub(super) fn export<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], 
     };
     let result = context.with_dma(|context, dma| {
         let staged = dma.largest_space(out);
-        let (metadata, key) = context.locked(|keys| {
-            let id = keys.resolve(request.id, ObjectType::CRYPTO);
-            Ok((keys.export(id, staged)?, id))
-        })?;
+        let key = context.key_id(request.id);
+        let metadata = context.locked(|keys| keys.export(key, staged))?;
         let length = usize::from(metadata.length);
         deliver(dma, request.out, staged, length)?;
         context.record(Event::KeyExported { key });
@@ -122,7 +111,7 @@ pub(super) fn export_public<P: Platform>(
     let mut refused = DmaBuffer::NONE;
     let result = context.with_dma(|context, dma| {
         let staged = dma.largest_space(out);
-        let id = context.locked(|keys| Ok(keys.resolve(request.id, ObjectType::CRYPTO)))?;
+        let id = context.key_id(request.id);
         let algorithm = KeyAlgorithm(request.algorithm);
         let (metadata, length) = public_key::export_public(context, id, algorithm, staged)?;
         refused = request.out;

@@ -10,7 +10,7 @@ use crate::config::Isolation;
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::hardware_keys::HardwareKeyFault;
-use crate::keys::{KeyStore, NewKey, Usage};
+use crate::keys::{KeyStore, Source, Usage};
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::{Secret, wipe};
 use casemate_protocol::message::key::{
@@ -66,11 +66,6 @@ impl<P: Platform> KeyStore<'_, P> {
         let length = store.read(id, &mut bytes).map_err(HardwareKeyFault::status)?;
         if matches!(length, 16 | 24 | 32) { Ok((bytes, length)) } else { Err(Status::CRYPTO_ARGUMENT) }
     }
-}
-
-/// The key-encryption key of a request as the server stores it.
-fn kek_id<P: Platform>(context: &Context<'_, P>, kek: KeyId) -> ObjectId {
-    kek.to_object(ObjectType::CRYPTO, context.client(), context.server.config().features)
 }
 
 fn check_cipher(cipher: u16) -> Result<(), Status> {
@@ -189,7 +184,7 @@ pub(super) fn wrap<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], ou
         write_metadata(metadata, record)?;
         rest.copy_from_slice(key);
         seal(context, &kek, KEY_WRAP_CONTEXT, blob)?;
-        context.record(Event::KeyWrapped { key: metadata.id, kek: kek_id(context, request.kek) });
+        context.record(Event::KeyWrapped { key: metadata.id, kek: context.key_id(request.kek) });
         Ok(size)
     })();
     wrapped(context, request.cipher, result, out)
@@ -230,7 +225,7 @@ pub(super) fn wrap_export<P: Platform>(
         })?;
         let size = usize::from(length).saturating_add(WRAPPED_KEY_OVERHEAD);
         seal(context, &kek, KEY_WRAP_CONTEXT, room(out, WrapResponse::SIZE, size)?)?;
-        context.record(Event::KeyWrapped { key, kek: kek_id(context, request.kek) });
+        context.record(Event::KeyWrapped { key, kek: context.key_id(request.kek) });
         Ok(size)
     })();
     if result.is_err() {
@@ -266,7 +261,7 @@ pub(super) fn unwrap_export<P: Platform>(
             return Err(Status::ACCESS);
         }
         check_owner(context, &metadata)?;
-        context.record(Event::KeyUnwrapped { key: metadata.id, kek: kek_id(context, request.kek) });
+        context.record(Event::KeyUnwrapped { key: metadata.id, kek: context.key_id(request.kek) });
         Ok((metadata, length))
     })();
     match result {
@@ -342,7 +337,7 @@ fn cache_unwrapped<P: Platform>(
     if usize::from(metadata.length) != length {
         return Err(Status::BAD_ARGUMENTS);
     }
-    let kek = kek_id(context, kek);
+    let kek = context.key_id(kek);
     #[cfg(feature = "she")]
     if metadata.id.object_type() == ObjectType::SHE {
         return cache_unwrapped_slot(context, &metadata, key, kek);
@@ -365,9 +360,8 @@ fn insert_unwrapped<P: Platform>(
     kek: ObjectId,
 ) -> Result<KeyId, Status> {
     let flags = metadata.flags.without(Flags::SERVER_ONLY);
-    let new = NewKey { id, flags, label: metadata.label, length: key.len() };
     keys.recorder.record(Event::KeyUnwrapped { key: id, kek });
-    let id = keys.insert_from_client(new, key)?;
+    keys.insert(id, flags, &metadata.label, &Source::Client(key))?;
     Ok(id.to_key(keys.features))
 }
 

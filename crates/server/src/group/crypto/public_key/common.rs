@@ -1,7 +1,7 @@
 //! What the families share: keys that a message names, keys that it makes, and what becomes of them.
 
 use crate::context::Context;
-use crate::keys::{NewKey, Usage};
+use crate::keys::{self, Source, Usage};
 use crate::platform::Platform;
 use casemate_crypto::encoding::EncodingError;
 use casemate_crypto::wipe;
@@ -94,32 +94,22 @@ impl Wanted {
         bytes: &[u8],
         slots: Slots,
     ) -> Result<KeyId, Status> {
-        context.locked(|keys| {
-            let id = keys.resolve(KeyId::from_u32(self.key), ObjectType::CRYPTO);
-            let new = NewKey {
-                id: keys.assign(id, bytes.len())?,
-                flags: Flags::from_client(self.flags),
-                label: self.label,
-                length: bytes.len(),
-            };
-            let id = match slots {
-                Slots::OfSize => keys.insert(new, &mut |slot| {
-                    slot.copy_from_slice(bytes);
-                    Ok(())
-                }),
-                Slots::BigFirst => keys.insert_big_first(new, bytes),
-            }?;
-            Ok(id.to_key(keys.features))
-        })
+        let source = match slots {
+            Slots::OfSize => Source::Server(bytes),
+            #[cfg(any(feature = "rsa", feature = "elliptic-curves"))]
+            Slots::BigFirst => Source::ServerBig(bytes),
+        };
+        let wanted = keys::Wanted { id: KeyId::from_u32(self.key), flags: self.flags, label: &self.label };
+        context.locked(|keys| keys.create(&wanted, &source))
     }
 }
 
 /// Which slots of the key cache a key may take: the original puts elliptic-curve and RSA keys that it generates in big
 /// ones.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(any(feature = "rsa", feature = "elliptic-curves")), allow(dead_code))]
 pub(super) enum Slots {
     OfSize,
+    #[cfg(any(feature = "rsa", feature = "elliptic-curves"))]
     BigFirst,
 }
 

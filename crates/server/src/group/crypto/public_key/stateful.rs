@@ -8,7 +8,7 @@
 use super::common::{evict_after, label, wants};
 use crate::context::Context;
 use crate::group::crypto::Operation;
-use crate::keys::{NewKey, STATEFUL_REVOKED};
+use crate::keys::STATEFUL_REVOKED;
 use crate::memory::{Access, Dma, Region};
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::{BlockEngine, Driver, Secret, wipe};
@@ -357,8 +357,8 @@ fn generate<P: Platform>(
     let public = head.get_mut(public_at..).ok_or(Status::ABORTED)?;
     with_set!(set, scheme => generate_state(&scheme, hashing, retained, public, state))
         .map_err(|status| status.unwrap_or(Status::HARDWARE))?;
-    let new = NewKey { id, flags: flags.with(Flags::NONEXPORTABLE), label, length };
-    let id = context.locked(|keys| Ok(keys.insert_stateful(new, key)?.to_key(keys.features)))?;
+    let flags = flags.with(Flags::NONEXPORTABLE);
+    let id = context.locked(|keys| Ok(keys.insert_stateful(id, flags, label, key)?.to_key(keys.features)))?;
 
     let public = self::public(key, is_lms)?;
     context.dma.write(output, 0, public)?;
