@@ -12,7 +12,7 @@ use casemate_protocol::message::key::{
     CacheDmaRequest, CacheDmaResponse, ExportDmaRequest, ExportDmaResponse, ExportPublicDmaRequest,
     KeyAlgorithm,
 };
-use casemate_protocol::{DmaBuffer, Flags, KeyId, Label, Layout, ObjectType, Status};
+use casemate_protocol::{DmaBuffer, KeyId, Label, Layout, Status};
 
 pub(super) fn cache<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
     let mut refused = DmaBuffer::NONE;

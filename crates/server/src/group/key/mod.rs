@@ -30,24 +30,19 @@ pub(crate) fn handle<P: Platform>(
         }
         action::EXPORT | action::EXPORT_PUBLIC => export(context, action, payload, out),
         #[cfg(feature = "key-wrap")]
-        action::WRAP => Ok(wrap::wrap(context, payload, out)),
-        #[cfg(feature = "key-wrap")]
-        action::UNWRAP_EXPORT => Ok(wrap::unwrap_export(context, payload, out)),
-        #[cfg(feature = "key-wrap")]
-        action::UNWRAP_CACHE => Ok(wrap::unwrap_cache(context, payload, out)),
-        #[cfg(feature = "key-wrap")]
-        action::DATA_WRAP => Ok(wrap::data_wrap(context, payload, out)),
-        #[cfg(feature = "key-wrap")]
-        action::DATA_UNWRAP => Ok(wrap::data_unwrap(context, payload, out)),
-        #[cfg(feature = "key-wrap")]
-        action::WRAP_EXPORT => Ok(wrap::wrap_export(context, payload, out)),
+        action::WRAP
+        | action::WRAP_EXPORT
+        | action::UNWRAP_EXPORT
+        | action::UNWRAP_CACHE
+        | action::DATA_WRAP
+        | action::DATA_UNWRAP => return wrap::handle(context, action, payload, out),
         #[cfg(feature = "dma")]
-        action::CACHE_DMA if context.dma.is_present() => Ok(dma::cache(context, payload, out)),
+        action::CACHE_DMA if context.dma.is_present() => return dma::cache(context, payload, out),
         #[cfg(feature = "dma")]
-        action::EXPORT_DMA if context.dma.is_present() => Ok(dma::export(context, payload, out)),
+        action::EXPORT_DMA if context.dma.is_present() => return dma::export(context, payload, out),
         #[cfg(feature = "dma")]
         action::EXPORT_PUBLIC_DMA if context.dma.is_present() => {
-            Ok(dma::export_public(context, payload, out))
+            return dma::export_public(context, payload, out);
         }
         _ => return 0,
     };

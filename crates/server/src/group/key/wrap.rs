@@ -3,10 +3,11 @@
 //! wrapped keys and wrapped data apart.
 //!
 //! Every response repeats the request's cipher, failures included, because clients look at it before the status.
-//! Plaintext is only ever written to the response buffer, which is wiped again where it does not leave the server.
+//! Plaintext is only ever written to the response buffer, which is wiped again where it does not leave the server, and
+//! after every failure.
 
 use crate::audit::Event;
-use crate::config::Isolation;
+use crate::config::{Config, Isolation};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::hardware_keys::HardwareKeyFault;
@@ -14,31 +15,45 @@ use crate::keys::{KeyStore, Source, Usage};
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::{Secret, wipe};
 use casemate_protocol::message::key::{
-    DATA_WRAP_CONTEXT, DataUnwrapRequest, DataWrapRequest, DataWrapResponse, KEY_WRAP_CONTEXT,
-    UnwrapCacheRequest, UnwrapCacheResponse, UnwrapExportRequest, UnwrapExportResponse, WRAP_CIPHER_AES_GCM,
-    WRAP_HEADER_SIZE, WRAPPED_KEY_OVERHEAD, WrapExportRequest, WrapRequest, WrapResponse,
+    DATA_WRAP_CONTEXT, DataWrapRequest, DataWrapResponse, KEY_WRAP_CONTEXT, UnwrapCacheResponse,
+    UnwrapExportRequest, UnwrapExportResponse, WRAP_CIPHER_AES_GCM, WRAP_HEADER_SIZE, WRAPPED_KEY_OVERHEAD,
+    WrapExportRequest, WrapRequest, WrapResponse, action,
 };
 use casemate_protocol::{
-    ByteOrder, ClientId, Field, Flags, KeyId, Layout, Metadata, ObjectId, ObjectType, Reader, Status, Writer,
+    ByteOrder, ClientId, Field, Flags, KeyId, Layout, Malformed, Metadata, ObjectId, ObjectType, Reader,
+    Status, Writer,
 };
 
 const IV_SIZE: usize = 12;
 const TAG_SIZE: usize = 16;
 const _: () = assert!(IV_SIZE + TAG_SIZE == WRAP_HEADER_SIZE);
 
-/// A key-encryption key: its bytes and their number.
-type Kek = (Secret<32>, usize);
+/// A key-encryption key (KEK), filled in its place.
+struct Kek {
+    bytes: Secret<32>,
+    length: usize,
+}
+
+impl Kek {
+    const fn empty() -> Self {
+        Self { bytes: Secret::zero(), length: 0 }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
 
 impl<P: Platform> KeyStore<'_, P> {
-    /// A key-encryption key. It need not be cached, so a full cache is no obstacle.
+    /// Reads a key-encryption key. It need not be cached, so a full cache is no obstacle.
     ///
     /// # Errors
     /// BAD_ARGUMENTS, NOT_FOUND, USAGE, ACCESS, CRYPTO_ARGUMENT for a length that AES does not know, in this order
     /// (document 03, §9).
-    fn kek(&mut self, key: KeyId, must_be_trusted: bool) -> Result<Kek, Status> {
+    fn kek(&mut self, key: KeyId, must_be_trusted: bool, kek: &mut Kek) -> Result<(), Status> {
         let id = self.resolve(key, ObjectType::CRYPTO);
         if id.object_type() == ObjectType::HARDWARE {
-            return self.hardware_kek(id);
+            return self.hardware_kek(id, kek);
         }
         let attributes = self.attributes(id)?;
         Usage::All(Flags::USAGE_WRAP).check(attributes.flags)?;
@@ -48,28 +63,22 @@ impl<P: Platform> KeyStore<'_, P> {
         if !matches!(attributes.length, 16 | 24 | 32) {
             return Err(Status::CRYPTO_ARGUMENT);
         }
-        let mut bytes = Secret::<32>::zero();
-        let length = self.fetch(key, Usage::All(Flags::USAGE_WRAP), bytes.as_mut_slice())?;
-        Ok((bytes, length))
+        kek.length = self.fetch(key, Usage::All(Flags::USAGE_WRAP), kek.bytes.as_mut_slice())?;
+        Ok(())
     }
 
-    /// A key-encryption key from hardware, which is trusted and needs no usage flag.
+    /// Reads a key-encryption key from hardware, which is trusted and needs no usage flag.
     ///
     /// # Errors
     /// NOT_FOUND without a hardware key store; AUTH_PERMISSION; what the store answers; CRYPTO_ARGUMENT for a length that
     /// AES does not know.
-    fn hardware_kek(&mut self, id: ObjectId) -> Result<Kek, Status> {
+    fn hardware_kek(&mut self, id: ObjectId, kek: &mut Kek) -> Result<(), Status> {
         *self.subject = id;
         self.permitted(id)?;
         let store = self.recorder.platform.hardware_keys().ok_or(Status::NOT_FOUND)?;
-        let mut bytes = Secret::<32>::zero();
-        let length = store.read(id, &mut bytes).map_err(HardwareKeyFault::status)?;
-        if matches!(length, 16 | 24 | 32) { Ok((bytes, length)) } else { Err(Status::CRYPTO_ARGUMENT) }
+        kek.length = store.read(id, &mut kek.bytes).map_err(HardwareKeyFault::status)?;
+        if matches!(kek.length, 16 | 24 | 32) { Ok(()) } else { Err(Status::CRYPTO_ARGUMENT) }
     }
-}
-
-fn check_cipher(cipher: u16) -> Result<(), Status> {
-    if cipher == WRAP_CIPHER_AES_GCM { Ok(()) } else { Err(Status::BAD_ARGUMENTS) }
 }
 
 /// A blob in its three parts.
@@ -86,34 +95,17 @@ fn parts(blob: &mut [u8]) -> Result<Parts<'_>, Status> {
 }
 
 /// Makes a blob of one whose text is still plain.
-fn seal<P: Platform>(context: &Context<'_, P>, kek: &Kek, aad: &[u8], blob: &mut [u8]) -> Result<(), Status> {
-    let Parts { iv, tag, text } = parts(blob)?;
-    let driver = context.crypto(Affinity::Accelerated);
-    let key = kek.0.get(..kek.1).unwrap_or_default();
-    driver.fill(iv).map_err(crypto_status)?;
-    driver.gcm_seal(key, iv, aad, text, tag).map_err(crypto_status)
-}
-
-/// Decrypts a blob into `text`, which has exactly the plaintext's length and holds nothing of it after an error.
-fn open<P: Platform>(
+#[inline(never)]
+fn seal<P: Platform>(
     context: &Context<'_, P>,
     kek: &Kek,
-    aad: &[u8],
-    blob: &[u8],
-    text: &mut [u8],
+    contents: Contents,
+    blob: &mut [u8],
 ) -> Result<(), Status> {
-    let (iv, rest) = blob.split_at_checked(IV_SIZE).ok_or(Status::BAD_ARGUMENTS)?;
-    let (tag, ciphertext) = rest.split_at_checked(TAG_SIZE).ok_or(Status::BAD_ARGUMENTS)?;
-    if ciphertext.len() != text.len() {
-        return Err(Status::BAD_ARGUMENTS);
-    }
-    text.copy_from_slice(ciphertext);
-    let key = kek.0.get(..kek.1).unwrap_or_default();
-    let result = context.crypto(Affinity::Accelerated).gcm_open(key, iv, aad, text, tag);
-    result.map_err(|error| {
-        wipe(text);
-        crypto_status(error)
-    })
+    let Parts { iv, tag, text } = parts(blob)?;
+    let driver = context.crypto(Affinity::Accelerated);
+    driver.fill(iv).map_err(crypto_status)?;
+    driver.gcm_seal(kek.as_slice(), iv, contents.context(), text, tag).map_err(crypto_status)
 }
 
 /// Inside a blob, metadata is little-endian whatever the client's order.
@@ -125,157 +117,292 @@ fn read_metadata(text: &[u8]) -> Result<Metadata, Status> {
     Metadata::get(&mut Reader::new(text, ByteOrder::Little)).map_err(|_| Status::BAD_ARGUMENTS)
 }
 
-/// The room for a blob of `size` bytes behind a response's fixed part.
-fn room(out: &mut [u8], fixed: usize, size: usize) -> Result<&mut [u8], Status> {
-    out.get_mut(fixed..).and_then(|rest| rest.get_mut(..size)).ok_or(Status::BUFFER_SIZE)
+/// The room for `size` bytes behind a response's fixed part.
+fn room(out: &mut [u8], contents: Contents, size: usize) -> Result<&mut [u8], Status> {
+    let rest = out.get_mut(contents.offset()..).unwrap_or_default();
+    rest.get_mut(..size).ok_or(Status::BUFFER_SIZE)
 }
 
-/// Writes the fixed part that `fixed` makes of status and size in front of the `size` bytes that stand behind it; of a
-/// failure, the fixed part alone.
-fn respond<P: Platform, L: Layout>(
-    context: &Context<'_, P>,
-    result: Result<usize, Status>,
-    out: &mut [u8],
-    fixed: impl FnOnce(Status, usize) -> L,
-) -> usize {
-    let size = result.unwrap_or(0);
-    let status = result.err().unwrap_or(Status::OK);
-    context.put(&fixed(status, size), out).saturating_add(size)
+/// What sets wrapped keys and wrapped data apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    Key,
+    Data,
 }
 
-fn wrapped<P: Platform>(
-    context: &Context<'_, P>,
-    cipher: u16,
-    result: Result<usize, Status>,
-    out: &mut [u8],
-) -> usize {
-    respond(context, result, out, |status, size| WrapResponse {
-        status,
-        length: u16::try_from(size).unwrap_or(0),
-        cipher,
-    })
-}
-
-pub(super) fn wrap<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let order = context.order;
-    let Ok((request, tail)) = WrapRequest::decode(payload, order) else {
-        return wrapped(context, 0, Err(Status::BAD_ARGUMENTS), out);
-    };
-    let result = (|| {
-        if usize::from(request.length) > context.server.config().wrap_key_limit {
-            return Err(Status::BAD_ARGUMENTS);
+impl Contents {
+    const fn context(self) -> &'static [u8] {
+        match self {
+            Self::Key => KEY_WRAP_CONTEXT,
+            Self::Data => DATA_WRAP_CONTEXT,
         }
-        let (metadata, key) = request.tails(Reader::new(tail, order)).map_err(|_| Status::BUFFER_SIZE)?;
-        if metadata.id.object_type() != ObjectType::WRAPPED {
-            return Err(Status::BAD_ARGUMENTS);
-        }
-        check_cipher(request.cipher)?;
-        let size = key.len().saturating_add(WRAPPED_KEY_OVERHEAD);
-        let blob = room(out, WrapResponse::SIZE, size)?;
-        // A blob names its owner; one client must not make keys that another takes for its own.
-        let owner = metadata.id.owner();
-        let is_foreign = owner != context.client() && owner != ClientId::NONE;
-        if is_foreign && context.server.config().isolation == Isolation::Strict {
-            return Err(Status::ACCESS);
-        }
-        let kek = context.locked(|keys| keys.kek(request.kek, false))?;
-        let Parts { text, .. } = parts(blob)?;
-        let (record, rest) = text.split_at_mut_checked(Metadata::SIZE).ok_or(Status::BUFFER_SIZE)?;
-        write_metadata(metadata, record)?;
-        rest.copy_from_slice(key);
-        seal(context, &kek, KEY_WRAP_CONTEXT, blob)?;
-        context.record(Event::KeyWrapped { key: metadata.id, kek: context.key_id(request.kek) });
-        Ok(size)
-    })();
-    wrapped(context, request.cipher, result, out)
-}
-
-pub(super) fn wrap_export<P: Platform>(
-    context: &mut Context<'_, P>,
-    payload: &[u8],
-    out: &mut [u8],
-) -> usize {
-    let Ok((request, _)) = WrapExportRequest::decode(payload, context.order) else {
-        return wrapped(context, 0, Err(Status::BAD_ARGUMENTS), out);
-    };
-    let server = context.server;
-    let limit = server.config().wrap_key_limit;
-    let result = (|| {
-        let rest = out.get_mut(WrapResponse::SIZE..).unwrap_or_default();
-        let Parts { text, .. } = parts(rest)?;
-        let (record, key) = text.split_at_mut_checked(Metadata::SIZE).ok_or(Status::BUFFER_SIZE)?;
-        let (kek, length, key) = context.locked(|keys| {
-            let [_, low] = request.object_type.to_be_bytes();
-            let id = keys.resolve(request.id, ObjectType(low & 0x0F));
-            let (id, wrapped_id) = match id.object_type() {
-                ObjectType::CRYPTO | ObjectType::WRAPPED => (id, id.with_type(ObjectType::WRAPPED)),
-                #[cfg(feature = "she")]
-                ObjectType::SHE => {
-                    let id = crate::group::she::slot_id(&server.config().she, keys.client, id.number());
-                    (id, id)
-                }
-                _ => return Err(Status::BAD_ARGUMENTS),
-            };
-            let room = key.len().min(limit);
-            let metadata = keys.export(id, key.get_mut(..room).unwrap_or_default())?;
-            check_cipher(request.cipher)?;
-            let kek = keys.kek(request.kek, true)?;
-            write_metadata(Metadata { id: wrapped_id, ..metadata }, record)?;
-            Ok((kek, metadata.length, id))
-        })?;
-        let size = usize::from(length).saturating_add(WRAPPED_KEY_OVERHEAD);
-        seal(context, &kek, KEY_WRAP_CONTEXT, room(out, WrapResponse::SIZE, size)?)?;
-        context.record(Event::KeyWrapped { key, kek: context.key_id(request.kek) });
-        Ok(size)
-    })();
-    if result.is_err() {
-        wipe(out);
     }
-    wrapped(context, request.cipher, result, out)
+
+    /// What a blob adds to key or data.
+    const fn overhead(self) -> usize {
+        match self {
+            Self::Key => WRAPPED_KEY_OVERHEAD,
+            Self::Data => WRAP_HEADER_SIZE,
+        }
+    }
+
+    /// Where a response has room for a blob or its text. The metadata of UNWRAP_EXPORT's response stand where the text's do.
+    const fn offset(self) -> usize {
+        match self {
+            Self::Key => WrapResponse::SIZE,
+            Self::Data => DataWrapResponse::SIZE,
+        }
+    }
+
+    const fn limit(self, config: &Config) -> usize {
+        match self {
+            Self::Key => config.wrap_key_limit,
+            Self::Data => config.wrap_data_limit,
+        }
+    }
 }
 
-pub(super) fn unwrap_export<P: Platform>(
+/// A request of any of these messages.
+struct Request<'p> {
+    kek: KeyId,
+    cipher: u16,
+    /// Length of the key, the data or the blob.
+    length: usize,
+    /// The key of WRAP_EXPORT, and its type.
+    source: (KeyId, ObjectType),
+    /// What follows the fixed part.
+    tail: &'p [u8],
+}
+
+impl<'p> Request<'p> {
+    fn decode(action: u8, payload: &'p [u8], order: ByteOrder) -> Result<Self, Malformed> {
+        let no_source = (KeyId::NONE, ObjectType::CRYPTO);
+        let (length, kek, cipher, source, tail) = match action {
+            action::WRAP => {
+                let (WrapRequest { length, kek, cipher }, tail) = WrapRequest::decode(payload, order)?;
+                (u32::from(length), kek, cipher, no_source, tail)
+            }
+            action::WRAP_EXPORT => {
+                let (request, tail) = WrapExportRequest::decode(payload, order)?;
+                let [_, low] = request.object_type.to_be_bytes();
+                (0, request.kek, request.cipher, (request.id, ObjectType(low & 0x0F)), tail)
+            }
+            // UNWRAP_CACHE looks the same.
+            action::UNWRAP_EXPORT | action::UNWRAP_CACHE => {
+                let (UnwrapExportRequest { length, kek, cipher }, tail) =
+                    UnwrapExportRequest::decode(payload, order)?;
+                (u32::from(length), kek, cipher, no_source, tail)
+            }
+            // DATA_UNWRAP looks the same.
+            _ => {
+                let (DataWrapRequest { length, kek, cipher }, tail) =
+                    DataWrapRequest::decode(payload, order)?;
+                (length, kek, cipher, no_source, tail)
+            }
+        };
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        Ok(Self { kek, cipher, length, source, tail })
+    }
+
+    fn check_cipher(&self) -> Result<(), Status> {
+        if self.cipher == WRAP_CIPHER_AES_GCM { Ok(()) } else { Err(Status::BAD_ARGUMENTS) }
+    }
+}
+
+/// What a response says besides status and length. Identifier and metadata stay zero after a failure.
+struct Answer {
+    cipher: u16,
+    id: KeyId,
+    metadata: Metadata,
+}
+
+/// WRAP and the messages of its kind.
+#[inline(never)]
+pub(super) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
+    action: u8,
     payload: &[u8],
     out: &mut [u8],
 ) -> usize {
-    let failed =
-        |status, cipher| UnwrapExportResponse { status, length: 0, cipher, metadata: Metadata::default() };
-    let Ok((request, tail)) = UnwrapExportRequest::decode(payload, context.order) else {
-        return context.put(&failed(Status::BAD_ARGUMENTS, 0), out);
-    };
-    let fixed = UnwrapExportResponse::SIZE.saturating_sub(Metadata::SIZE);
-    let result = (|| {
-        let blob = tail.get(..usize::from(request.length)).ok_or(Status::BUFFER_SIZE)?;
-        check_cipher(request.cipher)?;
-        let length = blob.len().checked_sub(WRAPPED_KEY_OVERHEAD).ok_or(Status::BAD_ARGUMENTS)?;
-        let text = room(out, fixed, length.saturating_add(Metadata::SIZE))?;
-        let kek = context.locked(|keys| keys.kek(request.kek, false))?;
-        if length > context.server.config().wrap_key_limit {
-            return Err(Status::BAD_ARGUMENTS);
-        }
-        open(context, &kek, KEY_WRAP_CONTEXT, blob, text)?;
-        let metadata = read_metadata(text)?;
-        check_unwrapped(&metadata)?;
-        if metadata.flags.contains(Flags::NONEXPORTABLE) {
-            return Err(Status::ACCESS);
-        }
-        check_owner(context, &metadata)?;
-        context.record(Event::KeyUnwrapped { key: metadata.id, kek: context.key_id(request.kek) });
-        Ok((metadata, length))
-    })();
-    match result {
-        Ok((metadata, size)) => {
-            let length = u16::try_from(size).unwrap_or(0);
-            let response =
-                UnwrapExportResponse { status: Status::OK, length, cipher: request.cipher, metadata };
-            context.put(&response, out).saturating_add(size)
-        }
+    let mut answer = Answer { cipher: 0, id: KeyId::NONE, metadata: Metadata::default() };
+    let result = run(context, action, payload, &mut answer, out);
+    let (status, size) = match result {
+        Ok(size) => (Status::OK, size),
         Err(status) => {
             wipe(out);
-            context.put(&failed(status, request.cipher), out)
+            (status, 0)
         }
+    };
+    let length = u16::try_from(size).unwrap_or(0);
+    let Answer { cipher, id, metadata } = answer;
+    let fixed = match action {
+        action::UNWRAP_EXPORT => context.put(&UnwrapExportResponse { status, length, cipher, metadata }, out),
+        action::UNWRAP_CACHE => context.put(&UnwrapCacheResponse { status, id, cipher }, out),
+        action::DATA_WRAP | action::DATA_UNWRAP => {
+            let length = u32::try_from(size).unwrap_or(0);
+            context.put(&DataWrapResponse { status, length, cipher }, out)
+        }
+        _ => context.put(&WrapResponse { status, length, cipher }, out),
+    };
+    fixed.saturating_add(size)
+}
+
+/// The size of what is in `out` behind the response's fixed part.
+fn run<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    answer: &mut Answer,
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let request = &Request::decode(action, payload, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    answer.cipher = request.cipher;
+    match action {
+        action::WRAP => wrap(context, request, out),
+        action::WRAP_EXPORT => wrap_export(context, request, out),
+        action::UNWRAP_EXPORT => unwrap_export(context, request, &mut answer.metadata, out),
+        action::UNWRAP_CACHE => {
+            answer.id = unwrap_cache(context, request, out)?;
+            Ok(0)
+        }
+        action::DATA_WRAP => {
+            if request.length > context.server.config().wrap_data_limit {
+                return Err(Status::BAD_ARGUMENTS);
+            }
+            let data = request.tail.get(..request.length).ok_or(Status::BUFFER_SIZE)?;
+            request.check_cipher()?;
+            let blob = room(out, Contents::Data, data.len().saturating_add(WRAP_HEADER_SIZE))?;
+            seal_text(context, request, Contents::Data, &[], data, blob)
+        }
+        _ => open(context, request, Contents::Data, false, out).map(|text| text.len()),
     }
+}
+
+/// Makes a blob of `head` and `text`; returns its size.
+#[inline(never)]
+fn seal_text<P: Platform>(
+    context: &mut Context<'_, P>,
+    request: &Request<'_>,
+    contents: Contents,
+    head: &[u8],
+    text: &[u8],
+    blob: &mut [u8],
+) -> Result<usize, Status> {
+    let mut kek = Kek::empty();
+    context.locked(|keys| keys.kek(request.kek, false, &mut kek))?;
+    let (to_head, to_text) = parts(blob)?.text.split_at_mut_checked(head.len()).ok_or(Status::BUFFER_SIZE)?;
+    to_head.copy_from_slice(head);
+    to_text.copy_from_slice(text);
+    seal(context, &kek, contents, blob)?;
+    Ok(blob.len())
+}
+
+fn wrap<P: Platform>(
+    context: &mut Context<'_, P>,
+    request: &Request<'_>,
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let config = context.server.config();
+    if request.length > config.wrap_key_limit {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    let mut reader = Reader::new(request.tail, context.order);
+    let metadata: Metadata = reader.get().map_err(|_| Status::BUFFER_SIZE)?;
+    let key = reader.take(request.length).map_err(|_| Status::BUFFER_SIZE)?;
+    if metadata.id.object_type() != ObjectType::WRAPPED {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    request.check_cipher()?;
+    let blob = room(out, Contents::Key, key.len().saturating_add(WRAPPED_KEY_OVERHEAD))?;
+    // A blob names its owner; one client must not make keys that another takes for its own.
+    let owner = metadata.id.owner();
+    let is_foreign = owner != context.client() && owner != ClientId::NONE;
+    if is_foreign && config.isolation == Isolation::Strict {
+        return Err(Status::ACCESS);
+    }
+    let mut record = [0; Metadata::SIZE];
+    write_metadata(metadata, &mut record)?;
+    let size = seal_text(context, request, Contents::Key, &record, key, blob)?;
+    context.record(Event::KeyWrapped { key: metadata.id, kek: context.key_id(request.kek) });
+    Ok(size)
+}
+
+fn wrap_export<P: Platform>(
+    context: &mut Context<'_, P>,
+    request: &Request<'_>,
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let config = context.server.config();
+    let source = request.source;
+    let blob = out.get_mut(Contents::Key.offset()..).unwrap_or_default();
+    let (record, key) = parts(blob)?.text.split_at_mut_checked(Metadata::SIZE).ok_or(Status::BUFFER_SIZE)?;
+    let mut kek = Kek::empty();
+    let (length, key) = context.locked(|keys| {
+        let id = keys.resolve(source.0, source.1);
+        let (id, wrapped_id) = match id.object_type() {
+            ObjectType::CRYPTO | ObjectType::WRAPPED => (id, id.with_type(ObjectType::WRAPPED)),
+            #[cfg(feature = "she")]
+            ObjectType::SHE => {
+                let id = crate::group::she::slot_id(&config.she, keys.client, id.number());
+                (id, id)
+            }
+            _ => return Err(Status::BAD_ARGUMENTS),
+        };
+        let room = key.len().min(config.wrap_key_limit);
+        let metadata = keys.export(id, key.get_mut(..room).unwrap_or_default())?;
+        request.check_cipher()?;
+        keys.kek(request.kek, true, &mut kek)?;
+        write_metadata(Metadata { id: wrapped_id, ..metadata }, record)?;
+        Ok((metadata.length, id))
+    })?;
+    let size = usize::from(length).saturating_add(WRAPPED_KEY_OVERHEAD);
+    seal(context, &kek, Contents::Key, blob.get_mut(..size).ok_or(Status::BUFFER_SIZE)?)?;
+    context.record(Event::KeyWrapped { key, kek: context.key_id(request.kek) });
+    Ok(size)
+}
+
+/// Opens a request's blob in the response, where its text stays.
+#[inline(never)]
+fn open<'o, P: Platform>(
+    context: &mut Context<'_, P>,
+    request: &Request<'_>,
+    contents: Contents,
+    must_be_trusted: bool,
+    out: &'o mut [u8],
+) -> Result<&'o mut [u8], Status> {
+    let blob = request.tail.get(..request.length).ok_or(Status::BUFFER_SIZE)?;
+    request.check_cipher()?;
+    let length = blob.len().checked_sub(contents.overhead()).ok_or(Status::BAD_ARGUMENTS)?;
+    let (iv, rest) = blob.split_at_checked(IV_SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+    let (tag, ciphertext) = rest.split_at_checked(TAG_SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+    let text = room(out, contents, ciphertext.len())?;
+    let mut kek = Kek::empty();
+    context.locked(|keys| keys.kek(request.kek, must_be_trusted, &mut kek))?;
+    if length > contents.limit(context.server.config()) {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    text.copy_from_slice(ciphertext);
+    let driver = context.crypto(Affinity::Accelerated);
+    driver.gcm_open(kek.as_slice(), iv, contents.context(), text, tag).map_err(crypto_status)?;
+    Ok(text)
+}
+
+fn unwrap_export<P: Platform>(
+    context: &mut Context<'_, P>,
+    request: &Request<'_>,
+    unwrapped: &mut Metadata,
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let text = open(context, request, Contents::Key, false, out)?;
+    let metadata = read_metadata(text)?;
+    check_unwrapped(&metadata)?;
+    if metadata.flags.contains(Flags::NONEXPORTABLE) {
+        return Err(Status::ACCESS);
+    }
+    check_owner(context, &metadata)?;
+    context.record(Event::KeyUnwrapped { key: metadata.id, kek: context.key_id(request.kek) });
+    *unwrapped = metadata;
+    Ok(text.len().saturating_sub(Metadata::SIZE))
 }
 
 fn check_unwrapped(metadata: &Metadata) -> Result<(), Status> {
@@ -295,46 +422,26 @@ fn check_owner<P: Platform>(context: &Context<'_, P>, metadata: &Metadata) -> Re
     if owner == context.client() || is_global { Ok(()) } else { Err(Status::ACCESS) }
 }
 
-pub(super) fn unwrap_cache<P: Platform>(
+fn unwrap_cache<P: Platform>(
     context: &mut Context<'_, P>,
-    payload: &[u8],
+    request: &Request<'_>,
     out: &mut [u8],
-) -> usize {
-    let Ok((request, tail)) = UnwrapCacheRequest::decode(payload, context.order) else {
-        let response = UnwrapCacheResponse { status: Status::BAD_ARGUMENTS, id: KeyId::NONE, cipher: 0 };
-        return context.put(&response, out);
-    };
-    let result = (|| {
-        let blob = tail.get(..usize::from(request.length)).ok_or(Status::BUFFER_SIZE)?;
-        check_cipher(request.cipher)?;
-        let length = blob.len().checked_sub(WRAPPED_KEY_OVERHEAD).ok_or(Status::BAD_ARGUMENTS)?;
-        let kek = context.locked(|keys| keys.kek(request.kek, true))?;
-        if length > context.server.config().wrap_key_limit {
-            return Err(Status::BAD_ARGUMENTS);
-        }
-        let text = room(out, 0, length.saturating_add(Metadata::SIZE))?;
-        open(context, &kek, KEY_WRAP_CONTEXT, blob, text)?;
-        let id = cache_unwrapped(context, request.kek, text, length);
-        wipe(text);
-        id
-    })();
-    let (status, id) = match result {
-        Ok(id) => (Status::OK, id),
-        Err(status) => (status, KeyId::NONE),
-    };
-    context.put(&UnwrapCacheResponse { status, id, cipher: request.cipher }, out)
+) -> Result<KeyId, Status> {
+    let text = open(context, request, Contents::Key, true, out)?;
+    let id = cache_unwrapped(context, request.kek, text);
+    wipe(text);
+    id
 }
 
-/// Caches the key of an unwrapped blob, which must say that it has `length` bytes.
+/// Caches the key of an unwrapped blob, whose metadata must know its length.
 fn cache_unwrapped<P: Platform>(
     context: &mut Context<'_, P>,
     kek: KeyId,
     text: &[u8],
-    length: usize,
 ) -> Result<KeyId, Status> {
     let metadata = read_metadata(text)?;
     let key = text.get(Metadata::SIZE..).unwrap_or_default();
-    if usize::from(metadata.length) != length {
+    if usize::from(metadata.length) != key.len() {
         return Err(Status::BAD_ARGUMENTS);
     }
     let kek = context.key_id(kek);
@@ -391,62 +498,4 @@ fn cache_unwrapped_slot<P: Platform>(
         }
         insert_unwrapped(keys, id, metadata, key, kek)
     })
-}
-
-fn data_response<P: Platform>(
-    context: &Context<'_, P>,
-    cipher: u16,
-    result: Result<usize, Status>,
-    out: &mut [u8],
-) -> usize {
-    respond(context, result, out, |status, size| DataWrapResponse {
-        status,
-        length: u32::try_from(size).unwrap_or(0),
-        cipher,
-    })
-}
-
-pub(super) fn data_wrap<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let Ok((request, tail)) = DataWrapRequest::decode(payload, context.order) else {
-        return data_response(context, 0, Err(Status::BAD_ARGUMENTS), out);
-    };
-    let result = (|| {
-        let length = usize::try_from(request.length).map_err(|_| Status::BAD_ARGUMENTS)?;
-        if length > context.server.config().wrap_data_limit {
-            return Err(Status::BAD_ARGUMENTS);
-        }
-        let data = tail.get(..length).ok_or(Status::BUFFER_SIZE)?;
-        check_cipher(request.cipher)?;
-        let size = length.saturating_add(WRAP_HEADER_SIZE);
-        let blob = room(out, DataWrapResponse::SIZE, size)?;
-        let kek = context.locked(|keys| keys.kek(request.kek, false))?;
-        parts(blob)?.text.copy_from_slice(data);
-        seal(context, &kek, DATA_WRAP_CONTEXT, blob)?;
-        Ok(size)
-    })();
-    data_response(context, request.cipher, result, out)
-}
-
-pub(super) fn data_unwrap<P: Platform>(
-    context: &mut Context<'_, P>,
-    payload: &[u8],
-    out: &mut [u8],
-) -> usize {
-    let Ok((request, tail)) = DataUnwrapRequest::decode(payload, context.order) else {
-        return data_response(context, 0, Err(Status::BAD_ARGUMENTS), out);
-    };
-    let result = (|| {
-        let length = usize::try_from(request.length).map_err(|_| Status::BUFFER_SIZE)?;
-        let blob = tail.get(..length).ok_or(Status::BUFFER_SIZE)?;
-        check_cipher(request.cipher)?;
-        let size = length.checked_sub(WRAP_HEADER_SIZE).ok_or(Status::BAD_ARGUMENTS)?;
-        let text = room(out, DataWrapResponse::SIZE, size)?;
-        let kek = context.locked(|keys| keys.kek(request.kek, false))?;
-        if size > context.server.config().wrap_data_limit {
-            return Err(Status::BAD_ARGUMENTS);
-        }
-        open(context, &kek, DATA_WRAP_CONTEXT, blob, text)?;
-        Ok(size)
-    })();
-    data_response(context, request.cipher, result, out)
 }
