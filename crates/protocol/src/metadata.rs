@@ -26,8 +26,10 @@ impl Label {
     /// The first `length` bytes of this label, the rest zero: what a request with a label length means.
     #[must_use]
     pub fn truncated(&self, length: u32) -> Self {
-        let length = usize::try_from(length).unwrap_or(usize::MAX).min(24);
-        Self::from_bytes(self.0.get(..length).unwrap_or(&self.0))
+        let mut label = *self;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        label.0.get_mut(length..).unwrap_or_default().fill(0);
+        label
     }
 
     /// The bytes before the first zero.
@@ -58,10 +60,12 @@ impl fmt::Debug for Label {
 impl Field for Label {
     const SIZE: usize = 24;
     fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.get().map(Self)
+        let mut label = Self::EMPTY;
+        label.0.copy_from_slice(reader.take(Self::SIZE)?);
+        Ok(label)
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
-        writer.put(self.0)
+        writer.put_bytes(&self.0)
     }
 }
 

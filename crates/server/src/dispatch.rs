@@ -224,15 +224,15 @@ impl<P: Platform> Context<'_, P> {
         }
     }
 
-    /// The length of a response that a handler has written, or a refusal with the status why it has not.
+    /// The length of the response. A handler says how much it has written; for one that has written nothing, or failed,
+    /// it is a response of the usual size with nothing in it but the status.
     #[inline(never)]
     pub(crate) fn answer(&self, result: Result<usize, Status>, out: &mut [u8]) -> usize {
-        result.unwrap_or_else(|status| self.put_status(status, out))
-    }
-
-    /// A response of the usual size with nothing in it but `status`, for the groups that have such a form for every message.
-    pub(crate) fn put_status(&self, status: Status, out: &mut [u8]) -> usize {
-        self.refuse(&[], status, out)
+        match result {
+            Ok(0) => self.refuse(&[], Status::OK, out),
+            Ok(length) => length,
+            Err(status) => self.refuse(&[], status, out),
+        }
     }
 
     /// A response of the usual size with nothing in it but `status`; empty where there is no such form.

@@ -30,23 +30,17 @@ pub(crate) fn handle<P: Platform>(
 ) -> usize {
     let result = match action {
         action::INIT => init(context, payload, out),
-        action::CLEANUP => {
-            request::<CleanupRequest, P>(context, payload).map(|_| context.put_status(Status::OK, out))
-        }
+        action::CLEANUP => request::<CleanupRequest, P>(context, payload).map(|_| 0),
         action::AVAILABLE => available(context, payload, out),
-        action::ADD => add(context, payload).map(|()| context.put_status(Status::OK, out)),
+        action::ADD => add(context, payload).map(|()| 0),
         action::LIST => list(context, payload, out),
         action::METADATA => metadata(context, payload, out),
-        action::DESTROY => destroy(context, payload).map(|()| context.put_status(Status::OK, out)),
+        action::DESTROY => destroy(context, payload).map(|()| 0),
         action::READ => read(context, payload, out),
         #[cfg(feature = "dma")]
-        action::ADD_DMA if context.dma.is_present() => {
-            dma::add(context, payload, out).map(|()| context.put_status(Status::OK, out))
-        }
+        action::ADD_DMA if context.dma.is_present() => dma::add(context, payload, out).map(|()| 0),
         #[cfg(feature = "dma")]
-        action::READ_DMA if context.dma.is_present() => {
-            dma::read(context, payload, out).map(|()| context.put_status(Status::OK, out))
-        }
+        action::READ_DMA if context.dma.is_present() => dma::read(context, payload, out).map(|()| 0),
         _ => return 0,
     };
     context.answer(result, out)
@@ -111,6 +105,7 @@ impl<P: Platform> Context<'_, P> {
     ///
     /// # Errors
     /// ACCESS if the session's messages may not name it.
+    #[inline(never)]
     fn name(&mut self, id: ObjectId) -> Result<(), Status> {
         self.session.subject = id;
         if self.reach().has(id) { Ok(()) } else { Err(Status::ACCESS) }
@@ -274,7 +269,7 @@ fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8
         keys.read_stored(id, offset, data.get_mut(..length).unwrap_or_default())?;
         Ok(length)
     })?;
-    Ok(context.put_status(Status::OK, out).saturating_add(length))
+    Ok(context.put(&StatusResponse { status: Status::OK }, out).saturating_add(length))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(crate) fn handle<P: Platform>(
     let result = match action {
         action::CACHE | action::CACHE_RANDOM => cache(context, action, payload, out),
         action::EVICT | action::COMMIT | action::ERASE | action::REVOKE => {
-            on_key(context, action, payload, out)
+            on_key(context, action, payload).map(|()| 0)
         }
         action::EXPORT | action::EXPORT_PUBLIC => export(context, action, payload, out),
         #[cfg(feature = "key-wrap")]
@@ -58,12 +58,7 @@ fn request<'p, L: Layout, P: Platform>(
 }
 
 /// The requests that name a key and carry nothing else.
-fn on_key<P: Platform>(
-    context: &mut Context<'_, P>,
-    action: u8,
-    payload: &[u8],
-    out: &mut [u8],
-) -> Result<usize, Status> {
+fn on_key<P: Platform>(context: &mut Context<'_, P>, action: u8, payload: &[u8]) -> Result<(), Status> {
     // All four look alike.
     let (EvictRequest { id }, _) = request(context, payload)?;
     let id = context.key_id(id);
@@ -76,8 +71,7 @@ fn on_key<P: Platform>(
     if action != action::COMMIT {
         context.server.platform().forget_keys();
     }
-    result?;
-    Ok(context.put_status(Status::OK, out))
+    result
 }
 
 /// CACHE and CACHE_RANDOM.
