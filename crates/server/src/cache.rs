@@ -298,7 +298,7 @@ impl<S: CacheStorage> KeyCache<S> {
     ///
     /// # Errors
     /// BAD_ARGUMENTS if the key is larger than every slot, NO_SPACE if all slots of its class are taken.
-    pub(crate) fn insert(&mut self, metadata: Metadata, committed: bool) -> Result<&mut [u8], Status> {
+    pub(crate) fn insert(&mut self, metadata: &Metadata, committed: bool) -> Result<&mut [u8], Status> {
         let class = self.class(metadata.length)?;
         let index = self.place(class, metadata.id).ok_or(Status::NO_SPACE)?;
         self.occupy(index, metadata, committed)
@@ -311,7 +311,7 @@ impl<S: CacheStorage> KeyCache<S> {
     /// # Errors
     /// As [`insert`](Self::insert).
     #[cfg(any(test, feature = "certificates", feature = "elliptic-curves", feature = "rsa"))]
-    pub(crate) fn insert_big_first(&mut self, metadata: Metadata) -> Result<&mut [u8], Status> {
+    pub(crate) fn insert_big_first(&mut self, metadata: &Metadata) -> Result<&mut [u8], Status> {
         let class = self.class(metadata.length)?;
         let big = self.shape().small_slots..self.indices().end;
         let id = metadata.id;
@@ -337,11 +337,11 @@ impl<S: CacheStorage> KeyCache<S> {
         first(&|slot| slot.is_free() || slot.metadata.id == id).or_else(|| first(&|slot| slot.committed))
     }
 
-    fn occupy(&mut self, index: usize, metadata: Metadata, committed: bool) -> Result<&mut [u8], Status> {
+    fn occupy(&mut self, index: usize, metadata: &Metadata, committed: bool) -> Result<&mut [u8], Status> {
         self.remove(metadata.id);
         self.clear(index);
         let (slot, data) = self.storage.slot_mut(index).ok_or(Status::NO_SPACE)?;
-        *slot = Slot { metadata, committed };
+        *slot = Slot { metadata: *metadata, committed };
         data.get_mut(..usize::from(metadata.length)).ok_or(Status::BAD_ARGUMENTS)
     }
 
@@ -398,7 +398,7 @@ mod tests {
 
     fn insert(cache: &mut Small, number: u16, key: &[u8], committed: bool) -> Result<(), Status> {
         let length = u16::try_from(key.len()).unwrap();
-        cache.insert(metadata(number, length), committed)?.copy_from_slice(key);
+        cache.insert(&metadata(number, length), committed)?.copy_from_slice(key);
         Ok(())
     }
 
@@ -417,7 +417,7 @@ mod tests {
     fn big_first_takes_small_slots_only_when_the_big_ones_are_taken() {
         let mut cache = cache();
         let big_first = |cache: &mut Small, number, key: &[u8]| {
-            cache.insert_big_first(metadata(number, key.len() as u16)).map(|slot| slot.copy_from_slice(key))
+            cache.insert_big_first(&metadata(number, key.len() as u16)).map(|slot| slot.copy_from_slice(key))
         };
         big_first(&mut cache, 1, b"a").unwrap();
         assert_eq!(cache.occupied(), CacheUse { small: 0, big: 1 });

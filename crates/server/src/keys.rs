@@ -148,6 +148,7 @@ impl<P: Platform> KeyStore<'_, P> {
     }
 
     /// The cache that a key of this owner lives in.
+    #[inline(never)]
     pub(crate) fn cache(&mut self, id: ObjectId) -> &mut KeyCache<P::Cache> {
         if self.is_global(id) { &mut self.shared.global } else { self.local }
     }
@@ -344,7 +345,7 @@ impl<P: Platform> KeyStore<'_, P> {
             let global = self.is_global(id);
             let Shared { store, global: global_cache, .. } = &mut *self.shared;
             let cache = if global { global_cache } else { &mut *self.local };
-            let slot = cache.insert(metadata, true)?;
+            let slot = cache.insert(&metadata, true)?;
             if let Err(error) = store.read(id, 0, slot) {
                 cache.remove(id);
                 return Err(error.status());
@@ -354,22 +355,23 @@ impl<P: Platform> KeyStore<'_, P> {
     }
 
     /// Copies a key to the front of `out`, from the cache or from the store; in the second case a copy is cached if
-    /// there is room for it.
+    /// there is room for it. `metadata` are the key's, filled in their place.
     ///
     /// # Errors
     /// NOT_FOUND, or NO_SPACE if `out` is too small.
-    fn read_through(&mut self, id: ObjectId, out: &mut [u8]) -> Result<Metadata, Status> {
+    fn read_through(&mut self, id: ObjectId, metadata: &mut Metadata, out: &mut [u8]) -> Result<(), Status> {
         if let Some(cached) = self.cached(id) {
             out.get_mut(..cached.key.len()).ok_or(Status::NO_SPACE)?.copy_from_slice(cached.key);
-            return Ok(*cached.metadata);
+            *metadata = *cached.metadata;
+            return Ok(());
         }
-        let metadata = self.stored_key(id)?;
+        *metadata = self.stored_key(id)?;
         let out = out.get_mut(..usize::from(metadata.length)).ok_or(Status::NO_SPACE)?;
         self.read_stored(id, 0, out)?;
         if let Ok(slot) = self.cache(id).insert(metadata, true) {
             slot.copy_from_slice(out);
         }
-        Ok(metadata)
+        Ok(())
     }
 
     /// Copies a key to the front of `out` for use by a cryptographic operation, and returns its length.
@@ -380,7 +382,8 @@ impl<P: Platform> KeyStore<'_, P> {
     pub(crate) fn fetch(&mut self, key: KeyId, usage: Usage, out: &mut [u8]) -> Result<usize, Status> {
         let id = self.resolve(key, ObjectType::CRYPTO);
         self.named(id)?;
-        let metadata = self.read_through(id, out)?;
+        let mut metadata = Metadata::default();
+        self.read_through(id, &mut metadata, out)?;
         usage.check(metadata.flags)?;
         Ok(usize::from(metadata.length))
     }
@@ -445,12 +448,12 @@ impl<P: Platform> KeyStore<'_, P> {
         let cache = self.cache(id);
         match *source {
             Source::Client(key) | Source::Server(key) => {
-                cache.insert(metadata, false)?.copy_from_slice(key);
+                cache.insert(&metadata, false)?.copy_from_slice(key);
             }
             #[cfg(any(feature = "certificates", feature = "elliptic-curves", feature = "rsa"))]
-            Source::ServerBig(key) => cache.insert_big_first(metadata)?.copy_from_slice(key),
+            Source::ServerBig(key) => cache.insert_big_first(&metadata)?.copy_from_slice(key),
             Source::Random(driver, _) => {
-                if let Err(error) = driver.fill(cache.insert(metadata, false)?) {
+                if let Err(error) = driver.fill(cache.insert(&metadata, false)?) {
                     cache.remove(id);
                     return Err(crypto_status(error));
                 }
@@ -654,7 +657,9 @@ impl<P: Platform> KeyStore<'_, P> {
     /// As document 03, §6.4.
     pub(crate) fn export(&mut self, id: ObjectId, out: &mut [u8]) -> Result<Metadata, Status> {
         self.gate(id, Operation::Export)?;
-        self.read_through(id, out)
+        let mut metadata = Metadata::default();
+        self.read_through(id, &mut metadata, out)?;
+        Ok(metadata)
     }
 
     /// The key whose public half is wanted.

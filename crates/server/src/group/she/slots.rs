@@ -120,7 +120,7 @@ impl<P: Platform> KeyStore<'_, P> {
                 Err(error) => return Err(error.status()),
             }
         }
-        self.cache(id).insert(metadata, false)?.copy_from_slice(key);
+        self.cache(id).insert(&metadata, false)?.copy_from_slice(key);
         Ok(())
     }
 }
