@@ -67,7 +67,7 @@ pub fn miyaguchi_preneel<D: Cipher + ?Sized>(
 fn compress<D: Cipher + ?Sized>(driver: &D, blocks: &[&Block], chain: &mut Block) -> Result<(), Error> {
     let mut next = Zeroizing::new([0; AES_BLOCK]);
     for &block in blocks {
-        *next = *block;
+        next.copy_from_slice(block);
         driver.ecb(Direction::Encrypt, chain, next.as_mut_slice())?;
         for ((chain, next), block) in chain.iter_mut().zip(next.iter()).zip(block) {
             *chain ^= next ^ block;

@@ -104,8 +104,10 @@ impl<L: Line, B: AsRef<[u8]> + AsMut<[u8]>> ServerTransport for SerialServer<L, 
         if !self.flush() {
             return Err(TransportError::NotReady);
         }
-        if let Some(init) = self.held.take() {
-            buffer.get_mut(..INIT).ok_or(TransportError::BadLength)?.copy_from_slice(&init);
+        if let Some(init) = &self.held {
+            let fits = buffer.get_mut(..INIT).map(|place| place.copy_from_slice(init));
+            self.held = None;
+            fits.ok_or(TransportError::BadLength)?;
             self.begun = true;
             return Ok(INIT);
         }
@@ -121,7 +123,7 @@ impl<L: Line, B: AsRef<[u8]> + AsMut<[u8]>> ServerTransport for SerialServer<L, 
                     && let Ok(init) = <&[u8; INIT]>::try_from(&*packet)
                     && is_init(init)
                 {
-                    self.held = Some(*init);
+                    self.held.insert([0; INIT]).copy_from_slice(init);
                     return Err(TransportError::Closed);
                 }
                 self.begun = true;

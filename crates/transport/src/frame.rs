@@ -5,6 +5,7 @@
 //! a packet into a [`FrameEncoder`] and writes out [`FrameEncoder::unsent`] until nothing is left.
 
 use casemate_protocol::Header;
+use core::cell::Cell;
 use core::fmt;
 
 /// Bytes before each packet on a byte stream.
@@ -109,7 +110,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> FrameDecoder<B> {
     pub fn space(&mut self) -> &mut [u8] {
         let storage = self.storage.as_mut();
         if self.start > 0 && self.start <= self.end && self.end <= storage.len() {
-            storage.copy_within(self.start..self.end, 0);
+            // A loop rather than `memmove`, which would be all that a firmware needs it for: there is seldom anything to move,
+            // as a client waits for its response.
+            let bytes = Cell::from_mut(&mut *storage).as_slice_of_cells();
+            let arrived = bytes.get(self.start..self.end).unwrap_or_default();
+            bytes.iter().zip(arrived).for_each(|(to, from)| to.set(from.get()));
             self.end = self.end.saturating_sub(self.start);
             self.start = 0;
         }

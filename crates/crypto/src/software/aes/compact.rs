@@ -176,7 +176,7 @@ impl Decryptor {
             let (done, rest) = core::mem::take(&mut chunk).split_at_mut_checked(taken).unwrap_or_default();
             for (block, plain) in done.iter_mut().zip(batch.iter_mut()) {
                 xor(plain, iv);
-                *iv = (*block).into();
+                iv.copy_from_slice(block);
                 *block = *plain;
             }
             batch.iter_mut().zip(rest.iter()).for_each(|(place, block)| *place = *block);
