@@ -40,6 +40,7 @@ impl Curve {
 
     /// Size of a field element, and of a private key, in bytes: 28, 32, 48 or 66.
     #[must_use]
+    #[inline(never)]
     pub const fn field_size(self) -> usize {
         match self {
             Self::P224 => 28,

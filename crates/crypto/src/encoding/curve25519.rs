@@ -1,9 +1,8 @@
 //! Keys of X25519 and Ed25519 (RFC 8410, with the deviations that the [module](super) names).
 
-use super::{Algorithm, Elements, EncodingError, PrivateKeyInfo, PublicKeyInfo, is_private};
+use super::{Algorithm, Elements, EncodingError, Malformed, PrivateKeyInfo, PublicKeyInfo, is_private, tag};
 use crate::{Curve25519, constant_time_equal};
 use core::fmt;
-use der::Tag;
 use zeroize::Zeroizing;
 
 /// 1.3.101.110.
@@ -18,11 +17,11 @@ struct Octets<'a> {
 }
 
 impl<'a> Octets<'a> {
-    fn decode(algorithm: Algorithm<'_>, bytes: &'a [u8]) -> Result<Self, EncodingError> {
+    fn decode(algorithm: Algorithm<'_>, bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (found, private, public) = if is_private(bytes)? {
             let info = PrivateKeyInfo::decode(bytes)?;
-            let mut inner = Elements::new(info.private_key)?;
-            let private = inner.take(Tag::OctetString)?;
+            let mut inner = Elements::new(info.private_key);
+            let private = inner.take(tag::OCTET_STRING)?;
             inner.finish()?;
             (info.algorithm, Some(private), info.public_key(32)?)
         } else {
@@ -30,9 +29,9 @@ impl<'a> Octets<'a> {
             (info.algorithm, None, Some(info.public_key))
         };
         if found != algorithm {
-            return Err(EncodingError::Malformed);
+            return Err(Malformed);
         }
-        let array = |octets: &'a [u8]| octets.try_into().map_err(|_| EncodingError::Malformed);
+        let array = |octets: &'a [u8]| octets.try_into().map_err(|_| Malformed);
         Ok(Self { private: private.map(array).transpose()?, public: public.map(array).transpose()? })
     }
 }

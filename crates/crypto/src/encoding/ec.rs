@@ -1,21 +1,21 @@
 //! Keys of Weierstrass curves (SEC 1, RFC 5915, RFC 5480, RFC 5639), bare points, and ECDSA signatures.
 
 use super::{
-    Algorithm, CONTEXT_0, Elements, EncodingError, Output, PrivateKeyInfo, PublicKeyInfo, element_size,
-    is_private, significant, unsigned_size,
+    Algorithm, Elements, EncodingError, Malformed, Output, PrivateKeyInfo, PublicKeyInfo, element_size,
+    significant, tag, unsigned_size,
 };
 use crate::{Curve, EllipticCurve, Error, constant_time_equal};
 use core::fmt;
-use der::{Tag, TagNumber};
 
 /// 1.2.840.10045.2.1, id-ecPublicKey.
 const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 /// `[1]`, constructed: the public key of SEC 1.
-const CONTEXT_1: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
+const CONTEXT_1: u8 = 0xa1;
 /// What stands before the coordinates of an uncompressed point (SEC 1, §2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
 /// The name of a curve as ECParameters, an OBJECT IDENTIFIER with tag and length (RFC 5480, §2.1.1.1).
+#[inline(never)]
 const fn name(curve: Curve) -> &'static [u8] {
     match curve {
         Curve::P224 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21],
@@ -57,14 +57,14 @@ impl<'a> EcKey<'a> {
     /// is compressed or has the wrong length; [`EncodingError::Mismatch`] if a PKCS#8 key holds two public halves that
     /// differ.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, EncodingError> {
-        if !is_private(bytes)? {
+        let mut elements = Elements::inside(bytes, tag::SEQUENCE)?;
+        if elements.next_tag() != Some(tag::INTEGER) {
             let info = PublicKeyInfo::decode(bytes)?;
             let curve = algorithm_curve(&info.algorithm)?;
             return Ok(Self { curve, private: None, public: Some(decode_point(curve, info.public_key)?) });
         }
-        let mut elements = Elements::inside(bytes, Tag::Sequence)?;
         let _version = elements.unsigned()?;
-        if elements.next_tag() == Some(Tag::OctetString) {
+        if elements.next_tag() == Some(tag::OCTET_STRING) {
             return Self::decode_sec1(bytes, None);
         }
         let info = PrivateKeyInfo::decode(bytes)?;
@@ -82,13 +82,13 @@ impl<'a> EcKey<'a> {
 
     /// `expected` is the curve that the key is said to be on by what stands around it.
     fn decode_sec1(bytes: &'a [u8], expected: Option<Curve>) -> Result<Self, EncodingError> {
-        let mut elements = Elements::inside(bytes, Tag::Sequence)?;
+        let mut elements = Elements::inside(bytes, tag::SEQUENCE)?;
         if elements.unsigned()? != [1] {
             return Err(EncodingError::Malformed);
         }
-        let private = elements.take(Tag::OctetString)?;
-        let stated = elements.optional(CONTEXT_0)?.map(named).transpose()?;
-        let point = elements.optional(CONTEXT_1)?;
+        let private = elements.take(tag::OCTET_STRING)?;
+        let stated = elements.optional(tag::CONTEXT_0).map(named).transpose()?;
+        let point = elements.optional(CONTEXT_1);
         elements.finish()?;
 
         let curve = match (expected, stated) {
@@ -105,7 +105,7 @@ impl<'a> EcKey<'a> {
         let public = match point {
             None => None,
             Some(content) => {
-                let mut elements = Elements::new(content)?;
+                let mut elements = Elements::new(content);
                 let point = elements.bits()?;
                 elements.finish()?;
                 Some(decode_point(curve, point)?)
@@ -185,18 +185,18 @@ impl<'a> EcKey<'a> {
             .saturating_add(element_size(name.len()))
             .saturating_add(self.public.map_or(0, |_| element_size(point)));
         let mut output = Output::new(output, element_size(content))?;
-        output.header(Tag::Sequence, content)?;
-        output.element(Tag::Integer, &[1])?;
-        output.element(Tag::OctetString, private)?;
-        output.element(CONTEXT_0, name)?;
+        output.header(tag::SEQUENCE, content);
+        output.element(tag::INTEGER, &[1]);
+        output.element(tag::OCTET_STRING, private);
+        output.element(tag::CONTEXT_0, name);
         if let Some(public) = self.public {
             if public.len() != self.curve.point_size() {
                 return Err(EncodingError::Point);
             }
-            output.header(CONTEXT_1, point)?;
-            output.header(Tag::BitString, bits)?;
-            output.bytes(&[0, UNCOMPRESSED])?;
-            output.bytes(public)?;
+            output.header(CONTEXT_1, point);
+            output.header(tag::BIT_STRING, bits);
+            output.bytes(&[0, UNCOMPRESSED]);
+            output.bytes(public);
         }
         output.finish()
     }
@@ -283,12 +283,12 @@ pub fn decode_ecdsa_signature(
     let needed = curve.point_size();
     let output = output.get_mut(..needed).ok_or(EncodingError::OutputLength { needed })?;
     let numbers = || {
-        let mut elements = Elements::inside(signature, Tag::Sequence)?;
+        let mut elements = Elements::inside(signature, tag::SEQUENCE)?;
         let numbers = [elements.unsigned()?, elements.unsigned()?];
         elements.finish()?;
         Ok(numbers)
     };
-    let numbers = numbers().map_err(|_: EncodingError| EncodingError::Signature)?;
+    let numbers = numbers().map_err(|_: Malformed| EncodingError::Signature)?;
     if numbers.iter().any(|number| number.is_empty()) {
         return Err(EncodingError::SignatureZero);
     }
@@ -318,8 +318,8 @@ pub fn encode_ecdsa_signature(signature: &[u8], output: &mut [u8]) -> Result<usi
     }
     let content = unsigned_size(r).saturating_add(unsigned_size(s));
     let mut output = Output::new(output, element_size(content))?;
-    output.header(Tag::Sequence, content)?;
-    output.unsigned(r)?;
-    output.unsigned(s)?;
+    output.header(tag::SEQUENCE, content);
+    output.unsigned(r);
+    output.unsigned(s);
     output.finish()
 }

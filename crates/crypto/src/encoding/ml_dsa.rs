@@ -2,14 +2,13 @@
 
 use super::{
     Algorithm, Elements, EncodingError, PrivateKeyInfo, PublicKeyInfo, encode_private_key_info,
-    encode_public_key_info, is_private,
+    encode_public_key_info, is_private, tag,
 };
 use crate::{MlDsa, MlDsaSet};
 use core::fmt;
-use der::{Tag, TagNumber};
 
 /// `[0]`, primitive: the seed.
-const SEED: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(0) };
+const SEED: u8 = 0x80;
 
 /// 2.16.840.1.101.3.4.3.17, .18 and .19.
 const fn algorithm(set: MlDsaSet) -> Algorithm<'static> {
@@ -60,18 +59,18 @@ impl<'a> MlDsaKey<'a> {
         let info = PrivateKeyInfo::decode(bytes)?;
         let set = set_of(info.algorithm)?;
         let outside = info.public_key(set.public_size())?;
-        let mut elements = Elements::new(info.private_key)?;
+        let mut elements = Elements::new(info.private_key);
         let (private, seed, inside) = match elements.next_tag() {
-            Some(Tag::Sequence) => {
-                let mut both = Elements::new(elements.take(Tag::Sequence)?)?;
-                let seed = both.take(Tag::OctetString)?;
-                let private = sized(both.take(Tag::OctetString)?, set.private_size())?;
+            Some(tag::SEQUENCE) => {
+                let mut both = Elements::new(elements.take(tag::SEQUENCE)?);
+                let seed = both.take(tag::OCTET_STRING)?;
+                let private = sized(both.take(tag::OCTET_STRING)?, set.private_size())?;
                 both.finish()?;
                 (Some(private), Some(seed), None)
             }
             Some(SEED) => (None, Some(elements.take(SEED)?), None),
             _ => {
-                let octets = elements.take(Tag::OctetString)?;
+                let octets = elements.take(tag::OCTET_STRING)?;
                 let (private, inside) =
                     octets.split_at_checked(set.private_size()).ok_or(EncodingError::Malformed)?;
                 let inside = if inside.is_empty() { None } else { Some(sized(inside, set.public_size())?) };

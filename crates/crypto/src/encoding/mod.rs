@@ -23,7 +23,6 @@ pub use rsa::{RsaKey, encode_rsa_private, encode_rsa_public};
 
 use crate::Error;
 use core::fmt;
-use der::{AnyRef, Decode, Encode, Header, Length, Reader, SliceReader, SliceWriter, Tag, TagNumber, Writer};
 
 /// Why bytes are no key or signature, or why a key cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,72 +81,109 @@ impl fmt::Display for EncodingError {
 
 impl core::error::Error for EncodingError {}
 
-/// `[0]`, constructed: attributes in PKCS#8, the named curve in SEC 1.
-pub(crate) const CONTEXT_0: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
-/// `[1]`, primitive: the public key of RFC 5958.
-pub(crate) const CONTEXT_1: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(1) };
+/// [`EncodingError::Malformed`], for functions that have no other error: it takes no room in what they return.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Malformed;
+
+impl From<Malformed> for EncodingError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+/// Identifier octets: of every element that a key or a signature consists of, one octet (X.690, §8.1.2).
+pub(crate) mod tag {
+    pub(crate) const INTEGER: u8 = 0x02;
+    pub(crate) const BIT_STRING: u8 = 0x03;
+    pub(crate) const OCTET_STRING: u8 = 0x04;
+    pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+    pub(crate) const SEQUENCE: u8 = 0x30;
+    /// `[0]`, constructed: attributes in PKCS#8, the named curve in SEC 1.
+    pub(crate) const CONTEXT_0: u8 = 0xa0;
+    /// `[1]`, primitive: the public key of RFC 5958.
+    pub(crate) const CONTEXT_1: u8 = 0x81;
+}
+
+/// Splits an element into its identifier octet, the length of its content, and all that follows its header. Lengths are
+/// definite and as short as they can be (X.690, §10.1).
+pub(crate) fn split_header(bytes: &[u8]) -> Option<(u8, usize, &[u8])> {
+    let ([tag, first], rest) = bytes.split_first_chunk()?;
+    if *first < 0x80 {
+        return Some((*tag, usize::from(*first), rest));
+    }
+    let (octets, rest) = rest.split_at_checked(usize::from(*first & 0x7f))?;
+    let length = match octets {
+        [0x80..=0xff] | [1..=0xff, _] | [1..=0xff, _, _] | [1..=0xff, _, _, _] => {
+            octets.iter().fold(0, |length, octet| length << 8 | usize::from(*octet))
+        }
+        _ => return None,
+    };
+    Some((*tag, length, rest))
+}
 
 /// The elements of a DER value, one after the other.
-pub(crate) struct Elements<'a>(SliceReader<'a>);
+pub(crate) struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, EncodingError> {
-        Ok(Self(SliceReader::new(bytes).map_err(|_| EncodingError::Malformed)?))
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
     }
 
-    /// The elements inside the single element `bytes`, which has the tag `tag`.
-    pub(crate) fn inside(bytes: &'a [u8], tag: Tag) -> Result<Self, EncodingError> {
-        let mut outer = Self::new(bytes)?;
+    /// The elements inside the single element `bytes`, which has the identifier octet `tag`.
+    pub(crate) fn inside(bytes: &'a [u8], tag: u8) -> Result<Self, Malformed> {
+        let mut outer = Self::new(bytes);
         let content = outer.take(tag)?;
         outer.finish()?;
-        Self::new(content)
+        Ok(Self::new(content))
     }
 
-    /// The tag of the next element, if there is one.
-    pub(crate) fn next_tag(&self) -> Option<Tag> {
-        Tag::peek(&self.0).ok()
+    /// The identifier octet of the next element, if there is one.
+    pub(crate) fn next_tag(&self) -> Option<u8> {
+        self.0.first().copied()
     }
 
-    /// The content of the next element, which has the tag `tag`.
-    pub(crate) fn take(&mut self, tag: Tag) -> Result<&'a [u8], EncodingError> {
-        let element = AnyRef::decode(&mut self.0).map_err(|_| EncodingError::Malformed)?;
-        if der::Tagged::tag(&element) != tag {
-            return Err(EncodingError::Malformed);
+    /// The content of the next element, which has the identifier octet `tag`.
+    pub(crate) fn take(&mut self, tag: u8) -> Result<&'a [u8], Malformed> {
+        let (found, length, rest) = split_header(self.0).ok_or(Malformed)?;
+        let (content, rest) = rest.split_at_checked(length).ok_or(Malformed)?;
+        if found != tag {
+            return Err(Malformed);
         }
-        Ok(element.value())
+        self.0 = rest;
+        Ok(content)
     }
 
-    /// The content of the next element if it has the tag `tag`.
-    pub(crate) fn optional(&mut self, tag: Tag) -> Result<Option<&'a [u8]>, EncodingError> {
-        if self.next_tag() == Some(tag) { self.take(tag).map(Some) } else { Ok(None) }
+    /// The content of the next element if it has the identifier octet `tag`. Broken ones are left for
+    /// [`finish`](Self::finish) to find.
+    pub(crate) fn optional(&mut self, tag: u8) -> Option<&'a [u8]> {
+        self.take(tag).ok()
     }
 
     /// The magnitude of the next element, an INTEGER that is not negative: without leading zeros, empty for 0.
-    pub(crate) fn unsigned(&mut self) -> Result<&'a [u8], EncodingError> {
-        match self.take(Tag::Integer)? {
-            [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] => Err(EncodingError::Malformed),
+    pub(crate) fn unsigned(&mut self) -> Result<&'a [u8], Malformed> {
+        match self.take(tag::INTEGER)? {
+            [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] => Err(Malformed),
             [0, magnitude @ ..] => Ok(magnitude),
             magnitude => Ok(magnitude),
         }
     }
 
     /// The octets of the next element, a BIT STRING of whole octets.
-    pub(crate) fn bits(&mut self) -> Result<&'a [u8], EncodingError> {
-        match self.take(Tag::BitString)? {
+    pub(crate) fn bits(&mut self) -> Result<&'a [u8], Malformed> {
+        match self.take(tag::BIT_STRING)? {
             [0, octets @ ..] => Ok(octets),
-            _ => Err(EncodingError::Malformed),
+            _ => Err(Malformed),
         }
     }
 
     /// All that has not been taken, undecoded.
-    pub(crate) fn rest(mut self) -> Result<&'a [u8], EncodingError> {
-        let remaining = self.0.remaining_len();
-        self.0.read_slice(remaining).map_err(|_| EncodingError::Malformed)
+    pub(crate) const fn rest(self) -> &'a [u8] {
+        self.0
     }
 
     /// Confirms that everything has been taken.
-    pub(crate) fn finish(self) -> Result<(), EncodingError> {
-        if self.0.is_finished() { Ok(()) } else { Err(EncodingError::Malformed) }
+    pub(crate) const fn finish(self) -> Result<(), Malformed> {
+        if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }
 
@@ -161,20 +197,20 @@ pub(crate) struct Algorithm<'a> {
 }
 
 impl<'a> Algorithm<'a> {
-    fn decode(content: &'a [u8]) -> Result<Self, EncodingError> {
-        let mut elements = Elements::new(content)?;
-        let identifier = elements.take(Tag::ObjectIdentifier)?;
-        Ok(Self { identifier, parameters: elements.rest()? })
+    fn decode(content: &'a [u8]) -> Result<Self, Malformed> {
+        let mut elements = Elements::new(content);
+        let identifier = elements.take(tag::OBJECT_IDENTIFIER)?;
+        Ok(Self { identifier, parameters: elements.rest() })
     }
 
     fn content_size(&self) -> usize {
         element_size(self.identifier.len()).saturating_add(self.parameters.len())
     }
 
-    fn encode(&self, output: &mut Output<'_>) -> Result<(), EncodingError> {
-        output.header(Tag::Sequence, self.content_size())?;
-        output.element(Tag::ObjectIdentifier, self.identifier)?;
-        output.bytes(self.parameters)
+    fn encode(&self, output: &mut Output<'_>) {
+        output.header(tag::SEQUENCE, self.content_size());
+        output.element(tag::OBJECT_IDENTIFIER, self.identifier);
+        output.bytes(self.parameters);
     }
 }
 
@@ -188,27 +224,27 @@ pub(crate) struct PrivateKeyInfo<'a> {
 }
 
 impl<'a> PrivateKeyInfo<'a> {
-    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, EncodingError> {
-        let mut elements = Elements::inside(bytes, Tag::Sequence)?;
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut elements = Elements::inside(bytes, tag::SEQUENCE)?;
         // Peers write a public key under version 0 too.
         let ([] | [1]) = elements.unsigned()? else {
-            return Err(EncodingError::Malformed);
+            return Err(Malformed);
         };
-        let algorithm = Algorithm::decode(elements.take(Tag::Sequence)?)?;
-        let private_key = elements.take(Tag::OctetString)?;
-        let _attributes = elements.optional(CONTEXT_0)?;
-        let public_key = elements.optional(CONTEXT_1)?;
+        let algorithm = Algorithm::decode(elements.take(tag::SEQUENCE)?)?;
+        let private_key = elements.take(tag::OCTET_STRING)?;
+        let _attributes = elements.optional(tag::CONTEXT_0);
+        let public_key = elements.optional(tag::CONTEXT_1);
         elements.finish()?;
         Ok(Self { algorithm, private_key, public_key })
     }
 
     /// The public key of `size` bytes, from whichever form it is in.
-    pub(crate) fn public_key(&self, size: usize) -> Result<Option<&'a [u8]>, EncodingError> {
+    pub(crate) fn public_key(&self, size: usize) -> Result<Option<&'a [u8]>, Malformed> {
         match self.public_key {
             None => Ok(None),
             Some(key) if key.len() == size => Ok(Some(key)),
             Some([0, key @ ..]) if key.len() == size => Ok(Some(key)),
-            Some(_) => Err(EncodingError::Malformed),
+            Some(_) => Err(Malformed),
         }
     }
 }
@@ -228,13 +264,13 @@ pub(crate) fn encode_private_key_info(
         .saturating_add(element_size(inner))
         .saturating_add(public_size);
     let mut output = Output::new(output, element_size(content))?;
-    output.header(Tag::Sequence, content)?;
-    output.element(Tag::Integer, &[u8::from(public_key.is_some())])?;
-    algorithm.encode(&mut output)?;
-    output.header(Tag::OctetString, inner)?;
-    output.element(Tag::OctetString, private_key)?;
+    output.header(tag::SEQUENCE, content);
+    output.element(tag::INTEGER, &[u8::from(public_key.is_some())]);
+    algorithm.encode(&mut output);
+    output.header(tag::OCTET_STRING, inner);
+    output.element(tag::OCTET_STRING, private_key);
     if let Some(key) = public_key {
-        output.element(CONTEXT_1, key)?;
+        output.element(tag::CONTEXT_1, key);
     }
     output.finish()
 }
@@ -247,9 +283,9 @@ pub(crate) struct PublicKeyInfo<'a> {
 }
 
 impl<'a> PublicKeyInfo<'a> {
-    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, EncodingError> {
-        let mut elements = Elements::inside(bytes, Tag::Sequence)?;
-        let algorithm = Algorithm::decode(elements.take(Tag::Sequence)?)?;
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut elements = Elements::inside(bytes, tag::SEQUENCE)?;
+        let algorithm = Algorithm::decode(elements.take(tag::SEQUENCE)?)?;
         let public_key = elements.bits()?;
         elements.finish()?;
         Ok(Self { algorithm, public_key })
@@ -265,22 +301,23 @@ pub(crate) fn encode_public_key_info(
     let bits = public_key.iter().map(|part| part.len()).fold(1, usize::saturating_add);
     let content = element_size(algorithm.content_size()).saturating_add(element_size(bits));
     let mut output = Output::new(output, element_size(content))?;
-    output.header(Tag::Sequence, content)?;
-    algorithm.encode(&mut output)?;
-    output.header(Tag::BitString, bits)?;
-    output.bytes(&[0])?;
+    output.header(tag::SEQUENCE, content);
+    algorithm.encode(&mut output);
+    output.header(tag::BIT_STRING, bits);
+    output.bytes(&[0]);
     for part in public_key {
-        output.bytes(part)?;
+        output.bytes(part);
     }
     output.finish()
 }
 
 /// Whether the first element inside the SEQUENCE `bytes` is an INTEGER: a version, and so a private key.
-pub(crate) fn is_private(bytes: &[u8]) -> Result<bool, EncodingError> {
-    Ok(Elements::inside(bytes, Tag::Sequence)?.next_tag() == Some(Tag::Integer))
+pub(crate) fn is_private(bytes: &[u8]) -> Result<bool, Malformed> {
+    Ok(Elements::inside(bytes, tag::SEQUENCE)?.next_tag() == Some(tag::INTEGER))
 }
 
 /// The size of a DER element with one identifier octet and `content` octets of content.
+#[inline(never)]
 pub(crate) const fn element_size(content: usize) -> usize {
     let header: usize = match content {
         0..=0x7f => 2,
@@ -293,47 +330,63 @@ pub(crate) const fn element_size(content: usize) -> usize {
 }
 
 /// Writes DER into a slice, front to back.
-pub(crate) struct Output<'a>(SliceWriter<'a>);
-
-/// Sizes are announced before anything is written, so these failures are faults of this module.
-fn write_failed(_: der::Error) -> EncodingError {
-    EncodingError::OutputLength { needed: usize::MAX }
+pub(crate) struct Output<'a> {
+    output: &'a mut [u8],
+    written: usize,
 }
 
 impl<'a> Output<'a> {
     /// Prepares to write `size` bytes at the start of `output`.
     pub(crate) fn new(output: &'a mut [u8], size: usize) -> Result<Self, EncodingError> {
         let output = output.get_mut(..size).ok_or(EncodingError::OutputLength { needed: size })?;
-        Ok(Self(SliceWriter::new(output)))
+        Ok(Self { output, written: 0 })
     }
 
-    pub(crate) fn header(&mut self, tag: Tag, content: usize) -> Result<(), EncodingError> {
-        let length = Length::try_from(content).map_err(write_failed)?;
-        Header::new(tag, length).encode(&mut self.0).map_err(write_failed)
+    pub(crate) fn header(&mut self, tag: u8, content: usize) {
+        let octets = content.to_be_bytes();
+        let length = significant(&octets);
+        match length {
+            [] => self.bytes(&[tag, 0]),
+            [length @ 0..=0x7f] => self.bytes(&[tag, *length]),
+            _ => {
+                self.bytes(&[tag, 0x80 | u8::try_from(length.len()).unwrap_or_default()]);
+                self.bytes(length);
+            }
+        }
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), EncodingError> {
-        self.0.write(bytes).map_err(write_failed)
+    #[inline(never)]
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        let end = self.written.saturating_add(bytes.len());
+        if let Some(place) = self.output.get_mut(self.written..end) {
+            place.copy_from_slice(bytes);
+        }
+        self.written = end;
     }
 
-    pub(crate) fn element(&mut self, tag: Tag, content: &[u8]) -> Result<(), EncodingError> {
-        self.header(tag, content.len())?;
-        self.bytes(content)
+    #[inline(never)]
+    pub(crate) fn element(&mut self, tag: u8, content: &[u8]) {
+        self.header(tag, content.len());
+        self.bytes(content);
     }
 
     /// An INTEGER of the big-endian magnitude `value`, which may have leading zeros.
-    pub(crate) fn unsigned(&mut self, value: &[u8]) -> Result<(), EncodingError> {
+    pub(crate) fn unsigned(&mut self, value: &[u8]) {
         let magnitude = significant(value);
-        self.header(Tag::Integer, unsigned_content(magnitude))?;
+        self.header(tag::INTEGER, unsigned_content(magnitude));
         if needs_sign(magnitude) {
-            self.bytes(&[0])?;
+            self.bytes(&[0]);
         }
-        self.bytes(magnitude)
+        self.bytes(magnitude);
     }
 
-    /// The size of what was written.
-    pub(crate) fn finish(self) -> Result<usize, EncodingError> {
-        Ok(self.0.finish().map_err(write_failed)?.len())
+    /// The size of what was written: the size that was announced, or else this module has a fault.
+    pub(crate) const fn finish(self) -> Result<usize, EncodingError> {
+        if self.written == self.output.len() {
+            Ok(self.written)
+        } else {
+            Err(EncodingError::OutputLength { needed: usize::MAX })
+        }
     }
 }
 
@@ -355,4 +408,62 @@ fn needs_sign(magnitude: &[u8]) -> bool {
 pub(crate) fn significant(value: &[u8]) -> &[u8] {
     let zeros = value.iter().take_while(|byte| **byte == 0).count();
     value.get(zeros..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_as_short_as_they_can_be() {
+        for (content, expected) in [
+            (0, &[0x30, 0][..]),
+            (0x7f, &[0x30, 0x7f]),
+            (0x80, &[0x30, 0x81, 0x80]),
+            (0xff, &[0x30, 0x81, 0xff]),
+            (0x100, &[0x30, 0x82, 1, 0]),
+            (0xffff, &[0x30, 0x82, 0xff, 0xff]),
+            (0x1_0000, &[0x30, 0x83, 1, 0, 0]),
+            (0xff_ffff, &[0x30, 0x83, 0xff, 0xff, 0xff]),
+            (0x100_0000, &[0x30, 0x84, 1, 0, 0, 0]),
+            (0xffff_ffff, &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]),
+        ] {
+            assert_eq!(element_size(content), content + expected.len());
+            let mut header = std::vec![0; expected.len()];
+            let mut output = Output::new(&mut header, expected.len()).unwrap();
+            output.header(tag::SEQUENCE, content);
+            assert_eq!(output.finish(), Ok(expected.len()));
+            assert_eq!(header, expected);
+            header.push(7);
+            assert_eq!(split_header(&header), Some((tag::SEQUENCE, content, &[7][..])));
+        }
+        for refused in [
+            &[][..],
+            &[0x30],
+            // Indefinite.
+            &[0x30, 0x80, 0, 0],
+            // Not minimal.
+            &[0x30, 0x81, 0x7f],
+            &[0x30, 0x82, 0, 0x80],
+            &[0x30, 0x83, 0, 1, 0],
+            &[0x30, 0x84, 0, 1, 0, 0],
+            // Cut off, or longer than anything.
+            &[0x30, 0x81],
+            &[0x30, 0x82, 1],
+            &[0x30, 0x85, 1, 0, 0, 0, 0],
+            &[0x30, 0xff, 1, 0, 0, 0, 0],
+        ] {
+            assert_eq!(split_header(refused), None, "{refused:x?}");
+        }
+    }
+
+    #[test]
+    fn what_was_announced_wrongly_is_an_error() {
+        for size in [2, 4] {
+            let mut bytes = [0; 4];
+            let mut output = Output::new(&mut bytes, size).unwrap();
+            output.element(tag::INTEGER, &[5]);
+            assert_eq!(output.finish(), Err(EncodingError::OutputLength { needed: usize::MAX }));
+        }
+    }
 }

@@ -1,13 +1,12 @@
 //! RSA keys (RFC 8017, appendix A.1; RFC 5208; RFC 3279, §2.3.1).
 
 use super::{
-    Algorithm, Elements, EncodingError, Output, PrivateKeyInfo, PublicKeyInfo, element_size, is_private,
-    unsigned_size,
+    Algorithm, Elements, EncodingError, Output, PrivateKeyInfo, PublicKeyInfo, element_size, split_header,
+    tag, unsigned_size,
 };
 use crate::rsa::check_public;
 use crate::{Error, RSA_MAX_BYTES, RsaPrivateKey, RsaPublicKey};
 use core::fmt;
-use der::{Header, Reader, SliceReader, Tag};
 
 /// rsaEncryption, 1.2.840.113549.1.1.1.
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
@@ -49,15 +48,15 @@ impl<'a> RsaKey<'a> {
     /// [`EncodingError::Malformed`].
     pub fn decode(bytes: &'a [u8]) -> Result<Self, EncodingError> {
         let bytes = first_element(bytes)?;
-        if !is_private(bytes)? {
+        // A private key has a version before anything else; a bare public key has two integers and nothing more.
+        let mut elements = Elements::inside(bytes, tag::SEQUENCE)?;
+        if elements.next_tag() != Some(tag::INTEGER) {
             let info = PublicKeyInfo::decode(bytes)?;
             check_algorithm(&info.algorithm)?;
             return decode_public(info.public_key).map(Self::Public);
         }
-        // A private key has a version before anything else; a bare public key has two integers and nothing more.
-        let mut elements = Elements::inside(bytes, Tag::Sequence)?;
         let _version_or_modulus = elements.unsigned()?;
-        if elements.next_tag() == Some(Tag::Sequence) {
+        if elements.next_tag() == Some(tag::SEQUENCE) {
             let info = PrivateKeyInfo::decode(bytes)?;
             check_algorithm(&info.algorithm)?;
             return decode_private(info.private_key).map(Self::Private);
@@ -104,12 +103,11 @@ impl<'a> RsaKey<'a> {
 
 /// The first element of `bytes`, with its header.
 fn first_element(bytes: &[u8]) -> Result<&[u8], EncodingError> {
-    let mut reader = SliceReader::new(bytes).map_err(|_| EncodingError::Malformed)?;
-    let header = <Header as der::Decode>::decode(&mut reader).map_err(|_| EncodingError::Malformed)?;
-    header.tag().assert_eq(Tag::Sequence).map_err(|_| EncodingError::Malformed)?;
-    let start = usize::try_from(reader.position()).map_err(|_| EncodingError::Malformed)?;
-    let content = usize::try_from(header.length()).map_err(|_| EncodingError::Malformed)?;
-    bytes.get(..start.saturating_add(content)).ok_or(EncodingError::Truncated)
+    let Some((tag::SEQUENCE, content, rest)) = split_header(bytes) else {
+        return Err(EncodingError::Malformed);
+    };
+    let behind = rest.len().checked_sub(content).ok_or(EncodingError::Truncated)?;
+    bytes.get(..bytes.len().saturating_sub(behind)).ok_or(EncodingError::Truncated)
 }
 
 fn check_algorithm(algorithm: &Algorithm<'_>) -> Result<(), EncodingError> {
@@ -122,7 +120,7 @@ fn check_numbers(key: &RsaPublicKey<'_>) -> Result<(), EncodingError> {
 }
 
 fn decode_public(bytes: &[u8]) -> Result<RsaPublicKey<'_>, EncodingError> {
-    let mut elements = Elements::inside(bytes, Tag::Sequence)?;
+    let mut elements = Elements::inside(bytes, tag::SEQUENCE)?;
     let key = RsaPublicKey { modulus: elements.unsigned()?, exponent: elements.unsigned()? };
     elements.finish()?;
     check_numbers(&key)?;
@@ -130,7 +128,7 @@ fn decode_public(bytes: &[u8]) -> Result<RsaPublicKey<'_>, EncodingError> {
 }
 
 fn decode_private(bytes: &[u8]) -> Result<RsaPrivateKey<'_>, EncodingError> {
-    let mut elements = Elements::inside(bytes, Tag::Sequence)?;
+    let mut elements = Elements::inside(bytes, tag::SEQUENCE)?;
     // Version 1 has more than two primes.
     if !elements.unsigned()?.is_empty() {
         return Err(EncodingError::Malformed);
@@ -172,10 +170,10 @@ pub fn encode_rsa_private(key: &RsaPrivateKey<'_>, output: &mut [u8]) -> Result<
         .chain(&numbers)
         .fold(element_size(1), |size, number| size.saturating_add(unsigned_size(number)));
     let mut output = Output::new(output, element_size(content))?;
-    output.header(Tag::Sequence, content)?;
-    output.unsigned(&[])?;
+    output.header(tag::SEQUENCE, content);
+    output.unsigned(&[]);
     for number in public.iter().chain(&numbers) {
-        output.unsigned(number)?;
+        output.unsigned(number);
     }
     output.finish()
 }
@@ -191,9 +189,9 @@ pub fn encode_rsa_public(key: &RsaPublicKey<'_>, output: &mut [u8]) -> Result<us
     // The inner SEQUENCE: two integers of at most the size of the modulus, their headers, and its own.
     let mut inner = [0; 2 * (RSA_MAX_BYTES + 5) + 4];
     let mut writer = Output::new(&mut inner, element_size(content))?;
-    writer.header(Tag::Sequence, content)?;
-    writer.unsigned(key.modulus)?;
-    writer.unsigned(key.exponent)?;
+    writer.header(tag::SEQUENCE, content);
+    writer.unsigned(key.modulus);
+    writer.unsigned(key.exponent);
     let size = writer.finish()?;
     let algorithm = Algorithm { identifier: RSA_ENCRYPTION, parameters: NULL };
     super::encode_public_key_info(algorithm, &[inner.get(..size).unwrap_or_default()], output)
