@@ -193,7 +193,8 @@ fn verify<C: PrimeCurve + CurveArithmetic>(
         nonzero::<C>(&bytes).ok_or(Error::Authentication)
     };
     let (r, s) = (number(r)?, number(s)?);
-    let inverse = s.invert_vartime();
+    // Nothing here is secret, but signing has to have the inversion in constant time anyway.
+    let inverse = s.invert();
     let first = reduce::<C>(&leftmost_bits::<C>(digest)) * *inverse;
     let second = *r * *inverse;
     let sum = ProjectivePoint::<C>::mul_by_generator_and_mul_add_vartime(&first, &second, &point);

@@ -31,6 +31,11 @@ const fn compress_sha1(_: &mut [u32; 8], _: &[[u8; 64]]) -> Result<(), Error> {
     Err(Error::Unsupported)
 }
 
+/// Whether words are in little-endian order, which MD5 alone has.
+fn is_little_endian(algorithm: HashAlgorithm) -> bool {
+    cfg!(feature = "md5") && algorithm == HashAlgorithm::Md5
+}
+
 impl<R> Hash for Software<R> {
     fn compress(&self, state: &mut HashState, blocks: &[u8]) -> Result<(), Error> {
         let algorithm = state.algorithm();
@@ -80,8 +85,7 @@ impl<R> Hash for Software<R> {
             Chain::Words32 { length, .. } => {
                 let tail_length = u64::try_from(tail.len()).unwrap_or(u64::MAX);
                 let bits = length.wrapping_add(tail_length).wrapping_mul(8);
-                let bits =
-                    if algorithm == HashAlgorithm::Md5 { bits.to_le_bytes() } else { bits.to_be_bytes() };
+                let bits = if is_little_endian(algorithm) { bits.to_le_bytes() } else { bits.to_be_bytes() };
                 let size = pad(padding, tail.len(), block_size, &bits)?;
                 self.compress(&mut state, padded.get(..size).ok_or(Error::DataLength)?)?;
             }
@@ -104,7 +108,7 @@ impl<R> Hash for Software<R> {
         }
 
         match state.chain_mut() {
-            Chain::Words32 { words, .. } if algorithm == HashAlgorithm::Md5 => {
+            Chain::Words32 { words, .. } if is_little_endian(algorithm) => {
                 emit(output, words.iter().map(|word| word.to_le_bytes()));
             }
             Chain::Words32 { words, .. } => emit(output, words.iter().map(|word| word.to_be_bytes())),
