@@ -282,12 +282,6 @@ impl<P: Platform> KeyStore<'_, P> {
         self.find(id).map(|(attributes, _)| attributes)
     }
 
-    /// Whether a key is in the cache.
-    #[cfg(feature = "key-wrap")]
-    pub(crate) fn is_cached(&self, id: ObjectId) -> bool {
-        self.cached(id).is_some()
-    }
-
     /// Checks that an identifier names a key that key messages may touch at all.
     fn named(&mut self, id: ObjectId) -> Result<(), Status> {
         *self.subject = id;

@@ -211,14 +211,19 @@ pub fn counter_value(label: &Label) -> u32 {
     Reader::new(&label.0, ByteOrder::Little).get().unwrap_or(0)
 }
 
+/// Puts `value` into a counter object's label; the other bytes are kept.
+pub const fn set_counter_value(label: &mut Label, value: u32) {
+    if let Some(bytes) = label.0.first_chunk_mut() {
+        *bytes = value.to_le_bytes();
+    }
+}
+
 /// `label` with `value` as the counter; the other bytes are kept.
 #[must_use]
-pub fn with_counter_value(label: &Label, value: u32) -> Label {
-    let mut bytes = label.0;
-    for (to, from) in bytes.iter_mut().zip(value.to_le_bytes()) {
-        *to = from;
-    }
-    Label(bytes)
+pub const fn with_counter_value(label: &Label, value: u32) -> Label {
+    let mut label = *label;
+    set_counter_value(&mut label, value);
+    label
 }
 
 #[cfg(test)]

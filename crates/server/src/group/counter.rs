@@ -5,8 +5,8 @@ use crate::context::Context;
 use crate::keys::KeyStore;
 use crate::platform::Platform;
 use casemate_protocol::message::counter::{InitRequest, ReadRequest, ValueResponse, action, object_id};
-use casemate_protocol::message::nvm::{counter_value, with_counter_value};
-use casemate_protocol::{Flags, Label, Layout, Metadata, ObjectId, Status};
+use casemate_protocol::message::nvm::{counter_value, set_counter_value};
+use casemate_protocol::{Layout, Metadata, Status};
 
 #[inline(never)]
 pub(crate) fn handle<P: Platform>(
@@ -37,36 +37,30 @@ pub(crate) fn handle<P: Platform>(
 fn run<P: Platform>(context: &mut Context<'_, P>, action: u8, id: u16, value: u32) -> Result<u32, Status> {
     let id = object_id(context.client(), id);
     context.locked(|keys| match action {
-        action::INIT => set(keys, id, value),
-        action::INCREMENT => increment(keys, id),
-        action::READ => read(keys, id),
-        _ => destroy(keys, id).map(|()| 0),
+        action::DESTROY => {
+            keys.destroy(id)?;
+            keys.recorder.record(Event::CounterDestroyed { counter: id });
+            Ok(0)
+        }
+        action::READ => keys.stored(id).map(|metadata| counter_value(&metadata.label)),
+        action::INIT => {
+            store(keys, &mut Metadata { id, ..Metadata::default() }, value)?;
+            keys.recorder.record(Event::CounterSet { counter: id, value });
+            Ok(value)
+        }
+        _ => {
+            let mut metadata = keys.stored(id)?;
+            // A counter at its end stays there, and nothing is written.
+            let Some(value) = counter_value(&metadata.label).checked_add(1) else { return Ok(u32::MAX) };
+            store(keys, &mut metadata, value)?;
+            Ok(value)
+        }
     })
 }
 
-fn destroy<P: Platform>(keys: &mut KeyStore<'_, P>, counter: ObjectId) -> Result<(), Status> {
-    keys.destroy(counter)?;
-    keys.recorder.record(Event::CounterDestroyed { counter });
-    Ok(())
-}
-
-fn set<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId, value: u32) -> Result<u32, Status> {
-    let label = with_counter_value(&Label::EMPTY, value);
-    keys.store(&Metadata { id, access: 0, flags: Flags::NONE, length: 0, label }, &[])?;
-    keys.recorder.record(Event::CounterSet { counter: id, value });
-    Ok(value)
-}
-
-fn read<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId) -> Result<u32, Status> {
-    keys.stored(id).map(|metadata| counter_value(&metadata.label))
-}
-
-/// A counter at its end stays there, and nothing is written.
-fn increment<P: Platform>(keys: &mut KeyStore<'_, P>, id: ObjectId) -> Result<u32, Status> {
-    let mut metadata = keys.stored(id)?;
-    let Some(value) = counter_value(&metadata.label).checked_add(1) else { return Ok(u32::MAX) };
-    metadata.label = with_counter_value(&metadata.label, value);
+#[inline(never)]
+fn store<P: Platform>(keys: &mut KeyStore<'_, P>, metadata: &mut Metadata, value: u32) -> Result<(), Status> {
+    set_counter_value(&mut metadata.label, value);
     metadata.length = 0;
-    keys.store(&metadata, &[])?;
-    Ok(value)
+    keys.store(metadata, &[])
 }

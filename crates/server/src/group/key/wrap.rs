@@ -10,6 +10,8 @@ use crate::audit::Event;
 use crate::config::{Config, Isolation};
 use crate::context::Context;
 use crate::error::crypto_status;
+#[cfg(feature = "she")]
+use crate::group::she::{slot_id, supersedes};
 use crate::hardware_keys::HardwareKeyFault;
 use crate::keys::{KeyStore, Source, Usage};
 use crate::platform::{Affinity, Platform};
@@ -343,7 +345,7 @@ fn wrap_export<P: Platform>(
             ObjectType::CRYPTO | ObjectType::WRAPPED => (id, id.with_type(ObjectType::WRAPPED)),
             #[cfg(feature = "she")]
             ObjectType::SHE => {
-                let id = crate::group::she::slot_id(&config.she, keys.client, id.number());
+                let id = slot_id(&config.she, keys.client, id.number());
                 (id, id)
             }
             _ => return Err(Status::BAD_ARGUMENTS),
@@ -433,7 +435,8 @@ fn unwrap_cache<P: Platform>(
     id
 }
 
-/// Caches the key of an unwrapped blob, whose metadata must know its length.
+/// Caches the key of an unwrapped blob, whose metadata must know its length. A key in the cache that lies nowhere else is
+/// in the way; a copy of a stored one, which only SHE keys have, is not (document 06, §9).
 fn cache_unwrapped<P: Platform>(
     context: &mut Context<'_, P>,
     kek: KeyId,
@@ -445,57 +448,38 @@ fn cache_unwrapped<P: Platform>(
         return Err(Status::BAD_ARGUMENTS);
     }
     let kek = context.key_id(kek);
-    #[cfg(feature = "she")]
-    if metadata.id.object_type() == ObjectType::SHE {
-        return cache_unwrapped_slot(context, &metadata, key, kek);
-    }
-    check_unwrapped(&metadata)?;
-    check_owner(context, &metadata)?;
-    context.locked(|keys| {
-        if keys.is_cached(metadata.id) {
-            return Err(Status::ABORTED);
-        }
-        insert_unwrapped(keys, metadata.id, &metadata, key, kek)
-    })
-}
-
-fn insert_unwrapped<P: Platform>(
-    keys: &mut KeyStore<'_, P>,
-    id: ObjectId,
-    metadata: &Metadata,
-    key: &[u8],
-    kek: ObjectId,
-) -> Result<KeyId, Status> {
-    let flags = metadata.flags.without(Flags::SERVER_ONLY);
-    keys.recorder.record(Event::KeyUnwrapped { key: id, kek });
-    keys.insert(id, flags, &metadata.label, &Source::Client(key))?;
-    Ok(id.to_key(keys.features))
-}
-
-/// Caches a SHE key (document 06, §9). A key in the cache that lies nowhere else is in the way; a copy of a stored one
-/// is not.
-#[cfg(feature = "she")]
-fn cache_unwrapped_slot<P: Platform>(
-    context: &mut Context<'_, P>,
-    metadata: &Metadata,
-    key: &[u8],
-    kek: ObjectId,
-) -> Result<KeyId, Status> {
-    use crate::group::she::{slot_id, supersedes};
-    let options = &context.server.config().she;
-    let owner = metadata.id.owner();
-    let is_own = owner == context.client() && owner != ClientId::NONE;
-    if !(is_own || options.global_keys && owner == ClientId::NONE) {
-        return Err(Status::ACCESS);
-    }
-    let id = slot_id(options, context.client(), metadata.id.number());
+    let id = unwrapped_id(context, &metadata)?;
     context.locked(|keys| {
         if keys.cached(id).is_some_and(|cached| !cached.committed) {
             return Err(Status::ABORTED);
         }
-        if keys.find_stored(id)?.is_some_and(|stored| !supersedes(metadata, &stored)) {
+        #[cfg(feature = "she")]
+        if keys.find_stored(id)?.is_some_and(|stored| !supersedes(&metadata, &stored)) {
             return Err(Status::ACCESS);
         }
-        insert_unwrapped(keys, id, metadata, key, kek)
+        keys.recorder.record(Event::KeyUnwrapped { key: id, kek });
+        let flags = metadata.flags.without(Flags::SERVER_ONLY);
+        keys.insert(id, flags, &metadata.label, &Source::Client(key))?;
+        Ok(id.to_key(keys.features))
     })
+}
+
+/// Under which identifier an unwrapped key is cached: its own, or the slot of a SHE key.
+///
+/// # Errors
+/// BAD_ARGUMENTS, ABORTED, ACCESS if its owner is another.
+fn unwrapped_id<P: Platform>(context: &Context<'_, P>, metadata: &Metadata) -> Result<ObjectId, Status> {
+    #[cfg(feature = "she")]
+    if metadata.id.object_type() == ObjectType::SHE {
+        let options = &context.server.config().she;
+        let owner = metadata.id.owner();
+        let is_own = owner == context.client() && owner != ClientId::NONE;
+        if !(is_own || options.global_keys && owner == ClientId::NONE) {
+            return Err(Status::ACCESS);
+        }
+        return Ok(slot_id(options, context.client(), metadata.id.number()));
+    }
+    check_unwrapped(metadata)?;
+    check_owner(context, metadata)?;
+    Ok(metadata.id)
 }
