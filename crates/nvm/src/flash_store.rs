@@ -567,16 +567,17 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         (0..).zip(self.directory.as_ref()).filter_map(|(index, entry)| Some((index, entry.object()?)))
     }
 
-    fn entry_number(&self, id: ObjectId) -> Result<u32, Error<F::Error>> {
-        self.objects().find(|(_, object)| object.id == id).map(|(index, _)| index).ok_or(Error::NotFound)
+    /// The entry of an object, and what is known of it. Not inlined: nearly every operation begins with it.
+    #[inline(never)]
+    fn object(&self, id: ObjectId) -> Result<(u32, Attributes), Error<F::Error>> {
+        self.objects().find(|(_, object)| object.id == id).ok_or(Error::NotFound)
     }
 
     /// Reads the entry of an object that the directory in RAM knows.
-    fn entry(&mut self, index: u32) -> Result<Entry, Error<F::Error>> {
-        let known = self.directory.as_ref().get(to_usize(index)).and_then(DirectoryEntry::object);
+    fn entry(&mut self, index: u32, known: Attributes) -> Result<Entry, Error<F::Error>> {
         let Found { kind, entry, .. } = self.find(self.active, index)?;
         // It was complete when it was mounted, or when it was written.
-        let is_known = kind == Kind::Live && known == Some(Attributes::from(&entry.metadata));
+        let is_known = kind == Kind::Live && known == Attributes::from(&entry.metadata);
         if is_known { Ok(entry) } else { Err(Error::NotVerified) }
     }
 
@@ -658,8 +659,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
 
     /// Copies the object of an entry of the active partition to the other one: to an entry and a unit of that. The first
     /// unit behind it.
-    fn copy(&mut self, from: u32, to: u32, start: u32) -> Result<u32, Error<F::Error>> {
-        let (index, from) = (to, self.entry(from)?);
+    fn copy(&mut self, from: u32, known: Attributes, to: u32, start: u32) -> Result<u32, Error<F::Error>> {
+        let (index, from) = (to, self.entry(from, known)?);
         let to = Entry { start, ..from };
         let side = self.active.other();
         self.begin_entry(side, index, &to)?;
@@ -700,8 +701,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let mut unit = 0_u32;
         for index in 0..self.shape.entries {
             let Some(entry) = self.directory.as_ref().get(to_usize(index)) else { break };
-            if entry.object().is_some_and(|object| !ids.contains(&object.id)) {
-                unit = self.copy(index, kept, unit)?;
+            if let Some(object) = entry.object().filter(|object| !ids.contains(&object.id)) {
+                unit = self.copy(index, object, kept, unit)?;
                 kept = kept.wrapping_add(1);
             }
         }
@@ -761,8 +762,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
 
     fn read_object(&mut self, id: ObjectId, offset: u16, out: &mut [u8]) -> Result<(), Error<F::Error>> {
         self.usable()?;
-        let index = self.entry_number(id)?;
-        let entry = self.entry(index)?;
+        let (index, known) = self.object(id)?;
+        let entry = self.entry(index, known)?;
         let length = entry.metadata.length;
         let rest = length.checked_sub(offset).filter(|&rest| rest > 0).ok_or(Error::OutOfRange)?;
         if out.len() > usize::from(rest) {
@@ -807,8 +808,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
         if self.next_entry >= self.shape.entries || end > self.shape.data_units() {
             return Err(Error::NoSpace);
         }
-        let epoch = match self.entry_number(metadata.id) {
-            Ok(old) => self.entry(old)?.epoch.wrapping_add(1),
+        let epoch = match self.object(metadata.id) {
+            Ok((old, known)) => self.entry(old, known)?.epoch.wrapping_add(1),
             Err(_) => 0,
         };
         let entry = Entry {
@@ -840,8 +841,13 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
 
     fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Error<F::Error>> {
         self.usable()?;
-        let index = self.entry_number(id)?;
-        Ok(self.entry(index)?.metadata)
+        let (index, known) = self.object(id)?;
+        Ok(self.entry(index, known)?.metadata)
+    }
+
+    fn attributes(&self, id: ObjectId) -> Result<Attributes, Error<F::Error>> {
+        self.usable()?;
+        Ok(self.object(id)?.1)
     }
 
     /// As the trait says. The data of destroyed objects are erased from flash before the call returns, and so are

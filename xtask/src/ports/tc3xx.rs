@@ -268,7 +268,7 @@ const ORIGINAL: [(&str, [u64; 3]); 4] = [
 
 /// Figures of every configuration, or of those named.
 pub(super) fn footprint(context: &Context, arguments: &[String]) -> Outcome {
-    let compiler = match ready().and_then(|()| tools::device_compiler(context)) {
+    let compiler = match ready().and_then(|()| tools::compiler_of_core(context)) {
         Ok(compiler) => compiler,
         Err(reason) => return Outcome::Skip(reason),
     };
