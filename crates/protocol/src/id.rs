@@ -36,8 +36,9 @@ impl fmt::Display for ClientId {
 }
 
 /// Which optional kinds of keys a server offers. A flag in a [`KeyId`] whose kind is off is silently ignored, as
-/// the protocol demands.
+/// the protocol demands. Aligned like a word, so that small cores pass it as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(align(4))]
 pub struct IdFeatures {
     /// Keys shared by all clients ([`KeyId::GLOBAL`]).
     pub global_keys: bool,
