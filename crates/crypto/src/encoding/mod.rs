@@ -23,6 +23,7 @@ pub use rsa::{RsaKey, encode_rsa_private, encode_rsa_public};
 
 use crate::Error;
 use core::fmt;
+use der::{Decode, Encode, Header, Length, Reader, SliceReader};
 
 /// Why bytes are no key or signature, or why a key cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,21 +105,13 @@ pub(crate) mod tag {
     pub(crate) const CONTEXT_1: u8 = 0x81;
 }
 
-/// Splits an element into its identifier octet, the length of its content, and all that follows its header. Lengths are
-/// definite and as short as they can be (X.690, §10.1).
+/// Splits an element into its identifier octet, the length of its content, and all that follows its header.
 pub(crate) fn split_header(bytes: &[u8]) -> Option<(u8, usize, &[u8])> {
-    let ([tag, first], rest) = bytes.split_first_chunk()?;
-    if *first < 0x80 {
-        return Some((*tag, usize::from(*first), rest));
-    }
-    let (octets, rest) = rest.split_at_checked(usize::from(*first & 0x7f))?;
-    let length = match octets {
-        [0x80..=0xff] | [1..=0xff, _] | [1..=0xff, _, _] | [1..=0xff, _, _, _] => {
-            octets.iter().fold(0, |length, octet| length << 8 | usize::from(*octet))
-        }
-        _ => return None,
-    };
-    Some((*tag, length, rest))
+    let mut reader = SliceReader::new(bytes).ok()?;
+    let header = Header::decode(&mut reader).ok()?;
+    let length = usize::try_from(header.length()).ok()?;
+    let rest = bytes.get(usize::try_from(reader.position()).ok()?..)?;
+    Some((*bytes.first()?, length, rest))
 }
 
 /// The elements of a DER value, one after the other.
@@ -343,16 +336,10 @@ impl<'a> Output<'a> {
     }
 
     pub(crate) fn header(&mut self, tag: u8, content: usize) {
-        let octets = content.to_be_bytes();
-        let length = significant(&octets);
-        match length {
-            [] => self.bytes(&[tag, 0]),
-            [length @ 0..=0x7f] => self.bytes(&[tag, *length]),
-            _ => {
-                self.bytes(&[tag, 0x80 | u8::try_from(length.len()).unwrap_or_default()]);
-                self.bytes(length);
-            }
-        }
+        let mut room = [0; 5];
+        let length = Length::try_from(content).and_then(|length| length.encode_to_slice(&mut room));
+        self.bytes(&[tag]);
+        self.bytes(length.unwrap_or_default());
     }
 
     #[inline(never)]
