@@ -119,7 +119,7 @@ pub(crate) struct Context<'a, P: Platform> {
     pub(crate) keys: KeyList,
 }
 
-impl<P: Platform> Context<'_, P> {
+impl<'a, P: Platform> Context<'a, P> {
     /// Hands a security record to the port.
     pub(crate) fn record(&self, event: Event) {
         let record = Record { client: self.session.client, request: Some(self.kind), event };
@@ -172,7 +172,7 @@ impl<P: Platform> Context<'_, P> {
     }
 
     /// The drivers that the server prefers.
-    pub(crate) fn crypto(&self, affinity: Affinity) -> &dyn Driver {
+    pub(crate) fn crypto(&self, affinity: Affinity) -> &'a dyn Driver {
         self.server.platform().crypto(affinity)
     }
 

@@ -58,7 +58,7 @@ pub(super) fn cbc<P: Platform>(
     check_cbc_length(request.encrypt, tails.input.len())?;
     let mut iv = tails.iv;
     let (data, rest) = place(operation.out, CbcResponse::SIZE, tails.input)?;
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     driver.cbc(direction(request.encrypt), key.as_slice(), &mut iv, data).map_err(crypto_status)?;
     append(rest, &iv)?;
     let fixed = context.put(&CbcResponse { length: request.length }, operation.out);
@@ -77,7 +77,7 @@ pub(super) fn ecb<P: Platform>(
     let key = in_place(&key)?;
     check_ecb_length(tails.input.len())?;
     let (data, _) = place(operation.out, EcbResponse::SIZE, tails.input)?;
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     driver.ecb(direction(request.encrypt), key.as_slice(), data).map_err(crypto_status)?;
     let fixed = context.put(&EcbResponse { length: request.length }, operation.out);
     Ok(fixed.saturating_add(tails.input.len()))
@@ -111,7 +111,7 @@ pub(super) fn ctr<P: Platform>(
     let key = in_place(&key)?;
     let mut state = ctr_state(tails.counter, tails.keystream, request.unused)?;
     let (data, rest) = place(operation.out, CtrResponse::SIZE, tails.input)?;
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     driver.ctr(key.as_slice(), &mut state, data).map_err(crypto_status)?;
     let rest = append(rest, &state.counter)?;
     append(rest, &state.keystream)?;
@@ -145,7 +145,7 @@ pub(super) fn gcm<P: Platform>(
     let key = aes_key(context, request.encrypt, request.key, tails.key);
     let key = in_place(&key)?;
     check_gcm_lengths(tails.iv, tag_length)?;
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     let tag_length = if encrypt {
         let tag = rest.get_mut(..tag_length).ok_or(Status::BAD_ARGUMENTS)?;
         driver.gcm_seal(key.as_slice(), tails.iv, tails.aad, data, tag).map_err(crypto_status)?;

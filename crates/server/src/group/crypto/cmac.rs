@@ -109,7 +109,7 @@ pub(super) fn cmac<P: Platform>(
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let keyed = keyed(context, tails.key, request.key, request.mac_length);
     let keyed = keyed.as_ref().map_err(|status| *status)?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let mac_length = usize::try_from(request.mac_length).map_err(|_| Status::BUFFER)?;
     let (head, rest) = operation.out.split_at_mut_checked(CmacResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let mac = rest.get_mut(..mac_length).ok_or(Status::BAD_ARGUMENTS)?;

@@ -57,10 +57,9 @@ pub(super) fn hkdf<P: Platform>(
     let input = stored.as_ref().map_or(tails.key, KeyBytes::as_slice);
     let output =
         Output { flags: request.flags, key: request.key_out, label: request.label, length: request.length };
-    let affinity = operation.affinity;
-    deliver(context, operation.out, &output, |context, key| {
+    deliver(context, operation.out, &output, |key| {
         let algorithm = hash_algorithm(request.hash)?;
-        casemate_crypto::hkdf(context.crypto(affinity), algorithm, tails.salt, input, tails.info, key)
+        casemate_crypto::hkdf(operation.driver, algorithm, tails.salt, input, tails.info, key)
             .map_err(crypto_status)
     })
 }
@@ -82,9 +81,8 @@ pub(super) fn cmac_kdf<P: Platform>(
     }
     let output =
         Output { flags: request.flags, key: request.key_out, label: request.label, length: request.length };
-    let affinity = operation.affinity;
-    deliver(context, operation.out, &output, |context, key| {
-        casemate_crypto::cmac_kdf(context.crypto(affinity), salt, z, tails.info, key).map_err(crypto_status)
+    deliver(context, operation.out, &output, |key| {
+        casemate_crypto::cmac_kdf(operation.driver, salt, z, tails.info, key).map_err(crypto_status)
     })
 }
 
@@ -108,12 +106,12 @@ fn deliver<P: Platform>(
     context: &mut Context<'_, P>,
     out: &mut [u8],
     output: &Output,
-    derive: impl FnOnce(&Context<'_, P>, &mut [u8]) -> Result<(), Status>,
+    derive: impl FnOnce(&mut [u8]) -> Result<(), Status>,
 ) -> Result<usize, Status> {
     let (head, rest) = out.split_at_mut_checked(KdfResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let length = usize::try_from(output.length).map_err(|_| Status::BAD_ARGUMENTS)?;
     let key = rest.get_mut(..length).ok_or(Status::BAD_ARGUMENTS)?;
-    derive(context, key)?;
+    derive(key)?;
 
     let flags = Flags::from_client(output.flags);
     if flags.contains(Flags::EPHEMERAL) {

@@ -78,7 +78,7 @@ const MOST_RANDOM: usize = 65_536;
 fn random<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> Result<usize, Status> {
     let (RandomDmaRequest { output }, _) =
         RandomDmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let region = context.dma.open(output, Access::Write)?;
     if region.length() > MOST_RANDOM {
         return Err(Status::CRYPTO_ARGUMENT);
@@ -145,7 +145,7 @@ fn ecb<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
         EcbDmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let inline = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let key = inline_or_named(context, request.encrypt, request.key, inline)?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let (input, output) = (request.input, request.output);
     let length = transform(&mut context.dma, input, output, operation.out, check_ecb_length, |data| {
         driver.ecb(direction(request.encrypt), key.as_slice(), data).map_err(crypto_status)
@@ -158,7 +158,7 @@ fn cbc<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
         CbcDmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let (mut iv, inline) = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let key = inline_or_named(context, request.encrypt, request.key, inline)?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let CbcDmaRequest { input, output, encrypt, .. } = request;
     let check = |length| check_cbc_length(encrypt, length);
     let length = transform(&mut context.dma, input, output, operation.out, check, |data| {
@@ -175,7 +175,7 @@ fn ctr<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let key = inline_or_named(context, request.encrypt, request.key, tails.key)?;
     let mut state = ctr_state(tails.counter, tails.keystream, request.unused)?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let (input, output) = (request.input, request.output);
     let length = transform(
         &mut context.dma,
@@ -202,7 +202,7 @@ fn gcm<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
         return Err(Status::BAD_ARGUMENTS);
     }
     let key = inline_or_named(context, encrypt, request.key, tails.key)?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let dma = &mut context.dma;
     let input = dma.open(input, Access::Read)?;
     let aad = dma.open(aad, Access::Read)?;
@@ -281,7 +281,7 @@ fn sha256<P: Platform>(
     let (request, tail) =
         Sha256DmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let mut state = sha256_state(algorithm, request.state, join(request.length_high, request.length_low))?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let Sha256DmaRequest { input, last, length, .. } = request;
     let blocks = Blocks { last: last != 0, length, tail, input };
     let variant = operation.algorithm;
@@ -304,7 +304,7 @@ fn sha512<P: Platform>(
         Sha512DmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let (algorithm, variant) = sha512_variant(algorithm, operation.algorithm, request.variant);
     let mut state = sha512_state(algorithm, request.state, join(request.length_high, request.length_low))?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let Sha512DmaRequest { input, last, length, .. } = request;
     let blocks = Blocks { last: last != 0, length, tail, input };
     if let Some(digest) = absorb(context, driver, &mut state, &blocks, operation.out)? {
@@ -325,7 +325,7 @@ fn sha3<P: Platform>(
     let (request, tail) =
         Sha3DmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let mut state = HashState::from_chain(algorithm, Chain::Lanes(request.state)).map_err(crypto_status)?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let Sha3DmaRequest { input, last, length, .. } = request;
     let blocks = Blocks { last: last != 0, length, tail, input };
     let refused = DmaBuffer::NONE;
@@ -354,7 +354,7 @@ fn compute_cmac<P: Platform>(
     let is_whole = tails.input.is_empty() && input.size != 0 && mac_length != 0;
     let opened = if is_whole { Some(context.dma.open(input, Access::Read)?) } else { None };
     let keyed = cmac::keyed(context, tails.key, request.key, mac_length)?;
-    let driver = context.server.platform().crypto(operation.affinity);
+    let driver = operation.driver;
     let mut state = if is_whole {
         casemate_crypto::CmacState::default()
     } else {

@@ -130,7 +130,7 @@ fn sha256<P: Platform>(
     let (request, tail) =
         Sha256Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let mut state = sha256_state(algorithm, request.state, join(request.length_high, request.length_low))?;
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     let variant = operation.algorithm;
     if let Some(digest) = advance(driver, &mut state, request.last != 0, request.length, tail)? {
         return Ok(context.put(&digest_response(digest, variant), operation.out));
@@ -150,7 +150,7 @@ fn sha512<P: Platform>(
         Sha512Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let (algorithm, variant) = sha512_variant(algorithm, operation.algorithm, request.variant);
     let mut state = sha512_state(algorithm, request.state, join(request.length_high, request.length_low))?;
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     if let Some(digest) = advance(driver, &mut state, request.last != 0, request.length, tail)? {
         return Ok(context.put(&digest_response(digest, variant), operation.out));
     }
@@ -168,7 +168,7 @@ fn sha3<P: Platform>(
     let (request, tail) =
         Sha3Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let mut state = HashState::from_chain(algorithm, Chain::Lanes(request.state)).map_err(crypto_status)?;
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     let response = match advance(driver, &mut state, request.last != 0, request.length, tail)? {
         Some(digest) => Sha3Response { state: [0; 25], digest },
         None => {

@@ -9,7 +9,7 @@
 use crate::context::Context;
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
-use casemate_crypto::Secret;
+use casemate_crypto::{Driver, Secret};
 #[cfg(feature = "key-derivation")]
 use casemate_protocol::message::crypto::kdf;
 use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher};
@@ -28,7 +28,8 @@ mod random;
 /// The room behind the response header, and what is known of the request.
 pub(crate) struct Operation<'a> {
     algorithm: u32,
-    affinity: Affinity,
+    /// The drivers that the request prefers. Chosen in one place: every handler would carry the choice.
+    driver: &'a dyn Driver,
     body: &'a [u8],
     out: &'a mut [u8],
 }
@@ -69,7 +70,7 @@ fn answer<P: Platform>(
         affinity::HARDWARE => Affinity::Accelerated,
         _ => Affinity::Software,
     };
-    let operation = Operation { algorithm: header.algorithm, affinity, body, out };
+    let operation = Operation { algorithm: header.algorithm, driver: context.crypto(affinity), body, out };
     let (status, length) = match run(context, operation, header.sub_algorithm) {
         Ok(length) => (Status::OK, length),
         Err(status) => (status, 0),

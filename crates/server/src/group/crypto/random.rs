@@ -19,7 +19,7 @@ pub(super) fn random<P: Platform>(
         operation.out.split_at_mut_checked(RandomResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let length = usize::try_from(request.length).unwrap_or(usize::MAX).min(bytes.len());
     let bytes = bytes.get_mut(..length).unwrap_or_default();
-    context.crypto(operation.affinity).fill(bytes).map_err(crypto_status)?;
+    operation.driver.fill(bytes).map_err(crypto_status)?;
     let response = RandomResponse { length: u32::try_from(length).unwrap_or(0) };
     Ok(context.put(&response, head).saturating_add(length))
 }

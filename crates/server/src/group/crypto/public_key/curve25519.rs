@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
 use crate::keys::Usage;
-use crate::platform::{Affinity, Platform};
+use crate::platform::Platform;
 use casemate_crypto::encoding::{Ed25519Key, EncodingError, X25519Key};
 use casemate_crypto::{Driver, Ed25519Mode, Error as CryptoError, Secret};
 use casemate_protocol::message::public_key::{
@@ -34,7 +34,7 @@ pub(super) fn x25519_generate<P: Platform>(
     if request.size != 32 {
         return Err(Status::ECC_ARGUMENT);
     }
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     let mut private = Zeroizing::new([0; 32]);
     driver.fill(private.as_mut_slice()).map_err(crypto_status)?;
     // Clamped as RFC 7748, §5, so that peers which store scalars clamped find it so.
@@ -76,7 +76,7 @@ pub(super) fn x25519_agree<P: Platform>(
     let result = (|| {
         let own = load_x25519(context, private_key, Usage::All(Flags::USAGE_DERIVE))?;
         let peer = load_x25519(context, public_key, ANY_USAGE)?;
-        let driver = context.crypto(operation.affinity);
+        let driver = operation.driver;
         let private = own.private.as_ref().ok_or(Status::ECC_ARGUMENT)?;
         let public = x25519_public(driver, &peer)?;
         if public[31] >= 0x80 {
@@ -103,7 +103,7 @@ pub(super) fn ed25519_generate<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, _) = Ed25519KeyGenerationRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     let mut seed = Zeroizing::new([0; 32]);
     driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
     let mut public = [0; 32];
@@ -180,14 +180,13 @@ fn load_ed25519<P: Platform>(
 #[inline(never)]
 pub(super) fn sign_message<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
-    affinity: Affinity,
+    driver: &dyn Driver,
     key: u32,
     mode: Ed25519Mode<'_>,
     obtain: impl FnOnce(&mut Context<'c, P>) -> Result<&'m [u8], Status>,
 ) -> Result<[u8; 64], Status> {
     let key = load_ed25519(context, key, Usage::All(Flags::USAGE_SIGN))?;
     let message = obtain(context)?;
-    let driver = context.crypto(affinity);
     let seed = key.seed.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?;
     let public = ed25519_public(driver, &key)?;
     let mut signature = [0; 64];
@@ -199,7 +198,7 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
 #[inline(never)]
 pub(super) fn verify_message<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
-    affinity: Affinity,
+    driver: &dyn Driver,
     key: u32,
     mode: Ed25519Mode<'_>,
     obtain: impl FnOnce(&mut Context<'c, P>) -> Result<(&'m [u8], &'m [u8]), Status>,
@@ -207,7 +206,6 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     let key = load_ed25519(context, key, Usage::All(Flags::USAGE_VERIFY))?;
     let (signature, message) = obtain(context)?;
     let signature: &[u8; 64] = signature.try_into().map_err(|_| Status::CRYPTO_ARGUMENT)?;
-    let driver = context.crypto(affinity);
     let public = ed25519_public(driver, &key)?;
     driver.ed25519_verify(&public, mode, message, signature).map_err(ed25519_status)
 }
@@ -224,7 +222,7 @@ pub(super) fn ed25519_sign<P: Platform>(
         return Err(Status::BAD_ARGUMENTS);
     }
     let result = (|| {
-        let signature = sign_message(context, operation.affinity, request.key, mode, |_| Ok(tails.message))?;
+        let signature = sign_message(context, operation.driver, request.key, mode, |_| Ok(tails.message))?;
         let (head, rest) =
             operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
         rest.get_mut(..signature.len()).ok_or(Status::BUFFER)?.copy_from_slice(&signature);
@@ -244,7 +242,7 @@ pub(super) fn ed25519_verify<P: Platform>(
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let mode = mode(request.mode, tails.context)?;
     let result = (|| {
-        verify_message(context, operation.affinity, request.key, mode, |_| {
+        verify_message(context, operation.driver, request.key, mode, |_| {
             Ok((tails.signature, tails.message))
         })?;
         Ok(context.put(&Ed25519VerifyResponse { valid: 1 }, operation.out))

@@ -102,7 +102,7 @@ fn ed25519_sign<'c, P: Platform>(
         let space = &mut *operation.out;
         let signature = curve25519::sign_message(
             context,
-            operation.affinity,
+            operation.driver,
             request.key,
             mode,
             |context: &mut Context<'c, P>| {
@@ -136,7 +136,7 @@ fn ed25519_verify<'c, P: Platform>(
         let wrong_length = |length| (length != 64).then_some(Status::CRYPTO_ARGUMENT);
         curve25519::verify_message(
             context,
-            operation.affinity,
+            operation.driver,
             request.key,
             mode,
             |context: &mut Context<'c, P>| {
@@ -226,7 +226,7 @@ fn ml_dsa_generate<P: Platform>(
         private_does_not_fit: Status::CRYPTO_ARGUMENT,
         public_does_not_fit: Status::BUFFER,
     };
-    ml_dsa::generate_key(context, operation.affinity, level, |context, private, key| {
+    ml_dsa::generate_key(context, operation.driver, level, |context, private, key| {
         delivery.deliver(context, private, |out| key.encode_public(out), operation.out)
     })
 }
@@ -246,7 +246,7 @@ fn ml_dsa_sign<'c, P: Platform>(
         let space = &mut *operation.out;
         let signature = ml_dsa::sign_message(
             context,
-            operation.affinity,
+            operation.driver,
             request.key,
             variant,
             |context: &mut Context<'c, P>, set| {
@@ -284,7 +284,7 @@ fn ml_dsa_verify<'c, P: Platform>(
         let space = &mut *operation.out;
         let valid = ml_dsa::verify_message(
             context,
-            operation.affinity,
+            operation.driver,
             request.key,
             variant,
             |context: &mut Context<'c, P>, set| {
@@ -314,7 +314,7 @@ fn ml_kem_generate<P: Platform>(
         private_does_not_fit: Status::BUFFER,
         public_does_not_fit: Status::ABORTED,
     };
-    ml_kem::generate_key(context, operation.affinity, level, |context, private, public| {
+    ml_kem::generate_key(context, operation.driver, level, |context, private, public| {
         delivery.deliver(context, private, |out| ml_kem::encode_public(public, out), operation.out)
     })
 }
@@ -334,7 +334,7 @@ fn ml_kem_encapsulate<'c, P: Platform>(
         let space = &mut *operation.out;
         let ciphertext = ml_kem::encapsulate_for(
             context,
-            operation.affinity,
+            operation.driver,
             level,
             key,
             &mut secret,
@@ -374,7 +374,7 @@ fn ml_kem_decapsulate<'c, P: Platform>(
         let space = &mut *operation.out;
         ml_kem::decapsulate_with(
             context,
-            operation.affinity,
+            operation.driver,
             level,
             key,
             &mut secret,

@@ -67,7 +67,7 @@ pub(super) fn generate<P: Platform>(
     let private = private.get_mut(..curve.field_size()).ok_or(Status::ABORTED)?;
     let mut public = [0; Curve::MAX_POINT];
     let public = public.get_mut(..curve.point_size()).ok_or(Status::ABORTED)?;
-    context.crypto(operation.affinity).ec_generate(curve, private, public).map_err(|error| match error {
+    operation.driver.ec_generate(curve, private, public).map_err(|error| match error {
         CryptoError::Unsupported => Status::ECC_CURVE,
         error => crypto_status(error),
     })?;
@@ -104,7 +104,7 @@ pub(super) fn sign<P: Platform>(
         let private = key.private.ok_or(Status::ECC_ARGUMENT)?;
         let mut signature = [0; Curve::MAX_POINT];
         let signature = signature.get_mut(..key.curve.point_size()).ok_or(Status::ABORTED)?;
-        let driver = context.crypto(operation.affinity);
+        let driver = operation.driver;
         driver.ecdsa_sign(key.curve, private, digest, signature).map_err(private_key_status)?;
         let (head, tail) =
             operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
@@ -136,7 +136,7 @@ pub(super) fn verify<P: Platform>(
         let mut room = Secret::<KEY_ROOM>::zero();
         let key = load_key(context, request.key, Usage::All(Flags::USAGE_VERIFY), &mut room)?;
         check_digest(tails.message)?;
-        let driver = context.crypto(operation.affinity);
+        let driver = operation.driver;
         let mut buffer = [0; Curve::MAX_POINT];
         let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
         let mut signature = [0; Curve::MAX_POINT];
@@ -193,7 +193,7 @@ pub(super) fn agree<P: Platform>(
         let mut peer_room = Secret::<KEY_ROOM>::zero();
         let peer = load_key(context, public_key, ANY_USAGE, &mut peer_room)?;
         let private = own.private.filter(|_| own.curve == peer.curve).ok_or(Status::ECC_ARGUMENT)?;
-        let driver = context.crypto(operation.affinity);
+        let driver = operation.driver;
         let mut buffer = [0; Curve::MAX_POINT];
         let public = peer.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
         driver.ec_check(peer.curve, public).map_err(public_key_status)?;
@@ -229,7 +229,7 @@ pub(super) fn make_public<P: Platform>(
         let mut room = Secret::<KEY_ROOM>::zero();
         let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
         let mut buffer = [0; Curve::MAX_POINT];
-        let public = computed_public(context.crypto(operation.affinity), &key, &mut buffer)?;
+        let public = computed_public(operation.driver, &key, &mut buffer)?;
         let (head, tail) =
             operation.out.split_at_mut_checked(EcMakePublicResponse::SIZE).ok_or(Status::BUFFER)?;
         let length = encode_point(public, tail).map_err(encoding_status)?;
@@ -251,7 +251,7 @@ pub(super) fn check_public<P: Platform>(
     let result = (|| {
         let mut room = Secret::<KEY_ROOM>::zero();
         let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
-        let driver = context.crypto(operation.affinity);
+        let driver = operation.driver;
         let mut buffer = [0; Curve::MAX_POINT];
         let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
         driver.ec_check(key.curve, public).map_err(public_key_status)?;

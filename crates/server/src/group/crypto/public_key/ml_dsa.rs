@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
 use crate::keys::Usage;
-use crate::platform::{Affinity, Platform};
+use crate::platform::Platform;
 use casemate_crypto::encoding::{EncodingError, MlDsaKey};
 use casemate_crypto::{Driver, Error as CryptoError, HashAlgorithm, MlDsaMessage, MlDsaSet, Secret};
 use casemate_protocol::message::crypto::hash;
@@ -44,7 +44,7 @@ pub(super) fn generate<P: Platform>(
     let (request, _) = MlDsaKeyGenerationRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    generate_key(context, operation.affinity, request.level, |context, private, key| {
+    generate_key(context, operation.driver, request.level, |context, private, key| {
         deliver_key(context, operation.out, &wanted, private, Slots::OfSize, |out| key.encode_public(out))
     })
 }
@@ -53,12 +53,11 @@ pub(super) fn generate<P: Platform>(
 #[inline(never)]
 pub(super) fn generate_key<'c, P: Platform, R>(
     context: &mut Context<'c, P>,
-    affinity: Affinity,
+    driver: &dyn Driver,
     level: u32,
     deliver: impl FnOnce(&mut Context<'c, P>, &[u8], &MlDsaKey<'_>) -> Result<R, Status>,
 ) -> Result<R, Status> {
     let set = named_set(level)?;
-    let driver = context.crypto(affinity);
     let mut seed = Secret::<32>::zero();
     driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
     let mut private = Secret::<{ LARGEST.private_size() }>::zero();
@@ -112,7 +111,7 @@ pub(super) type MessageAndRoom<'m> = (&'m [u8], &'m mut [u8]);
 #[inline(never)]
 pub(super) fn sign_message<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
-    affinity: Affinity,
+    driver: &dyn Driver,
     key: u32,
     (prehash, context_string): (u32, &[u8]),
     obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<MessageAndRoom<'m>, Status>,
@@ -123,7 +122,6 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     let (bytes, room) = obtain(context, key.set)?;
     let message = message(prehash, bytes)?;
     let signature = room.get_mut(..key.set.signature_size()).ok_or(Status::BUFFER)?;
-    let driver = context.crypto(affinity);
     let mut expanded = Secret::<{ LARGEST.private_size() }>::zero();
     let private = match key.private {
         Some(private) => private,
@@ -151,7 +149,7 @@ pub(super) fn sign<P: Platform>(
         let (head, room) =
             operation.out.split_at_mut_checked(MlDsaSignResponse::SIZE).ok_or(Status::BUFFER)?;
         let variant = (request.prehash, tails.context);
-        let signature = sign_message(context, operation.affinity, request.key, variant, |_, _| {
+        let signature = sign_message(context, operation.driver, request.key, variant, |_, _| {
             Ok((tails.message, room))
         })?;
         let length = signature.len();
@@ -182,7 +180,7 @@ pub(super) fn public<'b>(
 #[inline(never)]
 pub(super) fn verify_message<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
-    affinity: Affinity,
+    driver: &dyn Driver,
     key: u32,
     (prehash, context_string): (u32, &[u8]),
     obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<(&'m [u8], &'m [u8]), Status>,
@@ -198,7 +196,6 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     if !key.set.hint_is_well_formed(signature) {
         return Err(Status::SIGNATURE_VERIFICATION);
     }
-    let driver = context.crypto(affinity);
     let mut buffer = [0; LARGEST.public_size()];
     let public = public(driver, &key, &mut buffer)?;
     match driver.ml_dsa_verify(key.set, public, message, context_string, signature) {
@@ -218,7 +215,7 @@ pub(super) fn verify<P: Platform>(
     check_context(tails.context)?;
     let result = (|| {
         let variant = (request.prehash, tails.context);
-        let valid = verify_message(context, operation.affinity, request.key, variant, |_, _| {
+        let valid = verify_message(context, operation.driver, request.key, variant, |_, _| {
             Ok((tails.signature, tails.message))
         })?;
         Ok(context.put(&MlDsaVerifyResponse { valid }, operation.out))

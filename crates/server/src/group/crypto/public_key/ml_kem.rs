@@ -5,9 +5,9 @@ use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
 use crate::keys::Usage;
-use crate::platform::{Affinity, Platform};
+use crate::platform::Platform;
 use casemate_crypto::encoding::{EncodingError, MlKemKey};
-use casemate_crypto::{Error as CryptoError, MlKemSet, Secret};
+use casemate_crypto::{Driver, Error as CryptoError, MlKemSet, Secret};
 use casemate_protocol::message::public_key::{
     MlKemDecapsulateRequest, MlKemDecapsulateResponse, MlKemEncapsulateRequest, MlKemEncapsulateResponse,
     MlKemKeyGenerationRequest, option,
@@ -34,7 +34,7 @@ pub(super) fn generate<P: Platform>(
     let (request, _) = MlKemKeyGenerationRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
     let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    generate_key(context, operation.affinity, request.level, |context, private, public| {
+    generate_key(context, operation.driver, request.level, |context, private, public| {
         deliver_key(context, operation.out, &wanted, private, Slots::OfSize, |out| encode_public(public, out))
     })
 }
@@ -50,12 +50,11 @@ pub(super) fn encode_public(public: &[u8], out: &mut [u8]) -> Result<usize, Enco
 #[inline(never)]
 pub(super) fn generate_key<'c, P: Platform, R>(
     context: &mut Context<'c, P>,
-    affinity: Affinity,
+    driver: &dyn Driver,
     level: u32,
     deliver: impl FnOnce(&mut Context<'c, P>, &[u8], &[u8]) -> Result<R, Status>,
 ) -> Result<R, Status> {
     let set = named_set(level)?;
-    let driver = context.crypto(affinity);
     let mut seed = Secret::<64>::zero();
     driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
     let mut private = Secret::<KEY_ROOM>::zero();
@@ -92,7 +91,7 @@ const fn ml_kem_status(error: CryptoError) -> Status {
 #[inline(never)]
 pub(super) fn encapsulate_for<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
-    affinity: Affinity,
+    driver: &dyn Driver,
     level: u32,
     key: u32,
     secret: &mut [u8; SECRET],
@@ -103,7 +102,6 @@ pub(super) fn encapsulate_for<'c, 'm, P: Platform>(
     let key = load_key(context, key, set, &mut key_room)?;
     let room = obtain(context, set)?;
     let ciphertext = room.get_mut(..set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
-    let driver = context.crypto(affinity);
     if let Some(private) = key.private {
         driver.ml_kem_check(set, private).map_err(ml_kem_status)?;
     }
@@ -115,7 +113,7 @@ pub(super) fn encapsulate_for<'c, 'm, P: Platform>(
 #[inline(never)]
 pub(super) fn decapsulate_with<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
-    affinity: Affinity,
+    driver: &dyn Driver,
     level: u32,
     key: u32,
     secret: &mut [u8; SECRET],
@@ -126,7 +124,6 @@ pub(super) fn decapsulate_with<'c, 'm, P: Platform>(
     let key = load_key(context, key, set, &mut key_room)?;
     let private = key.private.ok_or(Status::BAD_STATE)?;
     let ciphertext = obtain(context, set)?;
-    let driver = context.crypto(affinity);
     driver.ml_kem_decapsulate(set, private, ciphertext, secret).map_err(ml_kem_status)
 }
 
@@ -144,7 +141,7 @@ pub(super) fn encapsulate<P: Platform>(
         let mut secret = Secret::<SECRET>::zero();
         let mut behind = None;
         let MlKemEncapsulateRequest { level, key, .. } = request;
-        let ciphertext = encapsulate_for(context, operation.affinity, level, key, &mut secret, |_, set| {
+        let ciphertext = encapsulate_for(context, operation.driver, level, key, &mut secret, |_, set| {
             let (ciphertext, rest) =
                 rest.split_at_mut_checked(set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
             behind = Some(rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?);
@@ -177,7 +174,7 @@ pub(super) fn decapsulate<P: Platform>(
             .split_at_mut_checked(MlKemDecapsulateResponse::SIZE)
             .ok_or(Status::BAD_ARGUMENTS)?;
         let secret = rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?;
-        decapsulate_with(context, operation.affinity, level, key, secret, |_, _| Ok(ciphertext))?;
+        decapsulate_with(context, operation.driver, level, key, secret, |_, _| Ok(ciphertext))?;
         let response = MlKemDecapsulateResponse { secret_length: u32::try_from(SECRET).unwrap_or(0) };
         Ok(context.put(&response, head).saturating_add(SECRET))
     })();

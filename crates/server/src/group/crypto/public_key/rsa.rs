@@ -40,7 +40,7 @@ pub(super) fn generate<P: Platform>(
     }
     let mut primes = Secret::<RSA_MAX_BYTES>::zero();
     let primes = primes.get_mut(..size / 8).ok_or(Status::CRYPTO_ARGUMENT)?;
-    let driver = context.crypto(operation.affinity);
+    let driver = operation.driver;
     driver.rsa_generate(size, request.exponent, primes).map_err(crypto_status)?;
     let (p, q) = primes.split_at_checked(size / 16).ok_or(Status::ABORTED)?;
     let key = RsaComponents::derive(p, q, request.exponent).map_err(crypto_status)?;
@@ -85,7 +85,7 @@ pub(super) fn operate<P: Platform>(
         let zeros = size.saturating_sub(input.len());
         data.get_mut(..zeros).unwrap_or_default().fill(0);
         data.get_mut(zeros..).unwrap_or_default().copy_from_slice(input);
-        let driver = context.crypto(operation.affinity);
+        let driver = operation.driver;
         if is_private {
             driver.rsa_private(&key.private().map_err(rsa_encoding_status)?, data).map_err(crypto_status)?;
         } else {

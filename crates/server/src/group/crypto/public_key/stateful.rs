@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::group::crypto::Operation;
 use crate::keys::STATEFUL_REVOKED;
 use crate::memory::{Access, Dma, Region};
-use crate::platform::{Affinity, Platform};
+use crate::platform::Platform;
 use casemate_crypto::{BlockEngine, Driver, Secret, wipe};
 use casemate_hash_signatures::{
     Error, HssParameters, Input, LeafMemory, LmsHash, LmsParameters, Message, Output, Scheme, XmssParameters,
@@ -350,7 +350,7 @@ fn generate<P: Platform>(
         }
     })?;
 
-    let hashing = Hashing::of(context, operation.affinity);
+    let hashing = Hashing::of(context, operation.driver);
     let key = key.get_mut(..length).ok_or(Status::ABORTED)?;
     let (head, state) = key.split_at_mut_checked(begin).ok_or(Status::ABORTED)?;
     let public_at = begin.saturating_sub(set.public_size());
@@ -403,9 +403,8 @@ struct Hashing<'d> {
 }
 
 impl<'d> Hashing<'d> {
-    fn of<P: Platform>(context: &Context<'d, P>, affinity: Affinity) -> Self {
-        let platform = context.server.platform();
-        Self { driver: platform.crypto(affinity), leaves: platform.leaves() }
+    fn of<'c: 'd, P: Platform>(context: &Context<'c, P>, driver: &'d dyn Driver) -> Self {
+        Self { driver, leaves: context.server.platform().leaves() }
     }
 
     fn engine(self) -> BlockEngine<'d, dyn Driver + 'd> {
@@ -464,7 +463,7 @@ fn sign<P: Platform>(
     let mut bytes = Secret::<KEY_ROOM>::zero();
     let result = (0..ATTEMPTS).find_map(|_| {
         let result =
-            try_sign(context, &operation.affinity, operation.out, &request, is_lms, &mut regions, &mut bytes);
+            try_sign(context, operation.driver, operation.out, &request, is_lms, &mut regions, &mut bytes);
         result.transpose()
     });
     wipe(operation.out);
@@ -477,7 +476,7 @@ fn sign<P: Platform>(
 /// `None` if another session has taken the one-time key.
 fn try_sign<P: Platform>(
     context: &mut Context<'_, P>,
-    affinity: &Affinity,
+    driver: &dyn Driver,
     staging: &mut [u8],
     request: &StatefulSignDmaRequest,
     is_lms: bool,
@@ -503,7 +502,7 @@ fn try_sign<P: Platform>(
     if !is_lms && message.length() == 0 {
         return Err(Status::CRYPTO_ARGUMENT);
     }
-    let hashing = Hashing::of(context, *affinity);
+    let hashing = Hashing::of(context, driver);
     // What must still be stored when the new state is: everything up to the index.
     let mut before = [0; 256];
     let before = before.get_mut(..begin.saturating_add(8)).ok_or(Status::ABORTED)?;
@@ -635,8 +634,7 @@ fn check<P: Platform>(
     if signature.length() != set.signature_size() {
         return Err(Status::BUFFER);
     }
-    let driver = context.server.platform().crypto(operation.affinity);
-    let mut engine = BlockEngine::new(driver);
+    let mut engine = BlockEngine::new(operation.driver);
     let shared = Shared::new(&mut context.dma);
     let message = SharedMessage { shared: &shared, region: message };
     let input = SharedInput { shared: &shared, region: signature };
