@@ -1,36 +1,38 @@
 //! AES in CBC, ECB, CTR and GCM mode (document 04, §5).
 
-use super::{KeyBytes, Operation, append, in_place, place};
+use super::{Operation, append, fetch, place};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::keys::Usage;
 use crate::platform::Platform;
-use casemate_crypto::{AES_BLOCK, CtrState, Direction};
+use casemate_crypto::{AES_BLOCK, CtrState, Direction, Secret};
 use casemate_protocol::message::crypto::{
     CbcRequest, CbcResponse, CtrRequest, CtrResponse, EcbRequest, EcbResponse, GcmRequest, GcmResponse,
 };
 use casemate_protocol::{Flags, KeyId, Layout, Status};
 
-pub(super) type AesKey = KeyBytes<32>;
+pub(super) const LONGEST_KEY: usize = 32;
+pub(super) type KeyRoom = Secret<LONGEST_KEY>;
 
 pub(super) const fn direction(encrypt: u32) -> Direction {
     if encrypt == 0 { Direction::Decrypt } else { Direction::Encrypt }
 }
 
 /// The key of an operation: the one named, even if there are inline bytes too; else the inline bytes.
-pub(super) fn aes_key<P: Platform>(
+pub(super) fn aes_key<'k, P: Platform>(
     context: &mut Context<'_, P>,
     encrypt: u32,
     named: KeyId,
-    inline: &[u8],
-) -> Result<AesKey, Status> {
+    inline: &'k [u8],
+    room: &'k mut KeyRoom,
+) -> Result<&'k [u8], Status> {
     let key = if named.is_some() {
         let usage = if encrypt == 0 { Flags::USAGE_DECRYPT } else { Flags::USAGE_ENCRYPT };
-        AesKey::stored(context, named, Usage::All(usage))?
+        fetch(context, named, Usage::All(usage), room.as_mut_slice())?
     } else {
-        AesKey::inline(inline, Status::BAD_ARGUMENTS)?
+        inline
     };
-    if matches!(key.length, 16 | 24 | 32) { Ok(key) } else { Err(Status::BAD_ARGUMENTS) }
+    if matches!(key.len(), 16 | 24 | 32) { Ok(key) } else { Err(Status::BAD_ARGUMENTS) }
 }
 
 pub(super) const fn check_cbc_length(encrypt: u32, length: usize) -> Result<(), Status> {
@@ -53,13 +55,13 @@ pub(super) fn cbc<P: Platform>(
     let (request, tail) =
         CbcRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = aes_key(context, request.encrypt, request.key, tails.key);
-    let key = in_place(&key)?;
+    let mut room = KeyRoom::zero();
+    let key = aes_key(context, request.encrypt, request.key, tails.key, &mut room)?;
     check_cbc_length(request.encrypt, tails.input.len())?;
     let mut iv = tails.iv;
     let (data, rest) = place(operation.out, CbcResponse::SIZE, tails.input)?;
     let driver = operation.driver;
-    driver.cbc(direction(request.encrypt), key.as_slice(), &mut iv, data).map_err(crypto_status)?;
+    driver.cbc(direction(request.encrypt), key, &mut iv, data).map_err(crypto_status)?;
     append(rest, &iv)?;
     let fixed = context.put(&CbcResponse { length: request.length }, operation.out);
     Ok(fixed.saturating_add(tails.input.len()).saturating_add(iv.len()))
@@ -73,12 +75,12 @@ pub(super) fn ecb<P: Platform>(
     let (request, tail) =
         EcbRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = aes_key(context, request.encrypt, request.key, tails.key);
-    let key = in_place(&key)?;
+    let mut room = KeyRoom::zero();
+    let key = aes_key(context, request.encrypt, request.key, tails.key, &mut room)?;
     check_ecb_length(tails.input.len())?;
     let (data, _) = place(operation.out, EcbResponse::SIZE, tails.input)?;
     let driver = operation.driver;
-    driver.ecb(direction(request.encrypt), key.as_slice(), data).map_err(crypto_status)?;
+    driver.ecb(direction(request.encrypt), key, data).map_err(crypto_status)?;
     let fixed = context.put(&EcbResponse { length: request.length }, operation.out);
     Ok(fixed.saturating_add(tails.input.len()))
 }
@@ -107,12 +109,12 @@ pub(super) fn ctr<P: Platform>(
     let (request, tail) =
         CtrRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = aes_key(context, request.encrypt, request.key, tails.key);
-    let key = in_place(&key)?;
+    let mut room = KeyRoom::zero();
+    let key = aes_key(context, request.encrypt, request.key, tails.key, &mut room)?;
     let mut state = ctr_state(tails.counter, tails.keystream, request.unused)?;
     let (data, rest) = place(operation.out, CtrResponse::SIZE, tails.input)?;
     let driver = operation.driver;
-    driver.ctr(key.as_slice(), &mut state, data).map_err(crypto_status)?;
+    driver.ctr(key, &mut state, data).map_err(crypto_status)?;
     let rest = append(rest, &state.counter)?;
     append(rest, &state.keystream)?;
     let response = CtrResponse { length: request.length, unused: u32::try_from(state.unused).unwrap_or(0) };
@@ -142,16 +144,16 @@ pub(super) fn gcm<P: Platform>(
     if encrypt && rest.len() < tag_length {
         return Err(Status::BAD_ARGUMENTS);
     }
-    let key = aes_key(context, request.encrypt, request.key, tails.key);
-    let key = in_place(&key)?;
+    let mut room = KeyRoom::zero();
+    let key = aes_key(context, request.encrypt, request.key, tails.key, &mut room)?;
     check_gcm_lengths(tails.iv, tag_length)?;
     let driver = operation.driver;
     let tag_length = if encrypt {
         let tag = rest.get_mut(..tag_length).ok_or(Status::BAD_ARGUMENTS)?;
-        driver.gcm_seal(key.as_slice(), tails.iv, tails.aad, data, tag).map_err(crypto_status)?;
+        driver.gcm_seal(key, tails.iv, tails.aad, data, tag).map_err(crypto_status)?;
         tag_length
     } else {
-        driver.gcm_open(key.as_slice(), tails.iv, tails.aad, data, tails.tag).map_err(crypto_status)?;
+        driver.gcm_open(key, tails.iv, tails.aad, data, tails.tag).map_err(crypto_status)?;
         0
     };
     let response = GcmResponse { length: request.length, tag_length: u32::try_from(tag_length).unwrap_or(0) };

@@ -1,7 +1,8 @@
 //! AES-CMAC whose state the client holds (document 04, §7). For a key that the server holds, only states that the server
 //! gave out are accepted ([`crate::states`]).
 
-use super::{KeyBytes, Operation};
+use super::aes::{KeyRoom, LONGEST_KEY};
+use super::{Operation, fetch};
 use crate::config::Isolation;
 use crate::context::Context;
 use crate::error::crypto_status;
@@ -11,37 +12,34 @@ use casemate_crypto::Driver;
 use casemate_protocol::message::crypto::{CmacRequest, CmacResponse, CmacState};
 use casemate_protocol::{Flags, KeyId, Layout, Status};
 
-type CmacKey = KeyBytes<32>;
-
 /// The key of a CMAC and what must be known of it.
-pub(super) struct Keyed {
-    key: CmacKey,
+pub(super) struct Keyed<'k> {
+    pub(super) key: &'k [u8],
     /// Whether a state to go on from must be one that this session was given.
     must_be_known: bool,
 }
 
-impl Keyed {
-    pub(super) fn as_slice(&self) -> &[u8] {
-        self.key.as_slice()
-    }
-}
-
 /// The key of a message: the inline one if there is one. Checks the MAC's length as well, in the documented order.
-pub(super) fn keyed<P: Platform>(
+pub(super) fn keyed<'k, P: Platform>(
     context: &mut Context<'_, P>,
-    inline: &[u8],
+    inline: &'k [u8],
     named: KeyId,
     mac_length: u32,
-) -> Result<Keyed, Status> {
+    room: &'k mut KeyRoom,
+) -> Result<Keyed<'k>, Status> {
     let is_inline = !inline.is_empty();
     let key = if is_inline {
-        CmacKey::inline(inline, Status::BAD_ARGUMENTS)?
+        inline
     } else if named.is_some() {
-        CmacKey::stored(context, named, Usage::Any(Flags::USAGE_SIGN | Flags::USAGE_VERIFY))?
+        let usage = Usage::Any(Flags::USAGE_SIGN | Flags::USAGE_VERIFY);
+        fetch(context, named, usage, room.as_mut_slice())?
     } else {
         return Err(Status::BAD_ARGUMENTS);
     };
-    let is_valid_length = matches!(key.length, 16 | 24 | 32);
+    if key.len() > LONGEST_KEY {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    let is_valid_length = matches!(key.len(), 16 | 24 | 32);
     if !is_inline && !is_valid_length {
         return Err(Status::ABORTED);
     }
@@ -62,11 +60,11 @@ pub(super) fn keyed<P: Platform>(
 pub(super) fn resume<P: Platform>(
     context: &Context<'_, P>,
     driver: &dyn Driver,
-    keyed: &Keyed,
+    keyed: &Keyed<'_>,
     state: &CmacState,
 ) -> Result<casemate_crypto::CmacState, Status> {
     let states = &context.session.cmac_states;
-    if keyed.must_be_known && !states.knows(driver, keyed.as_slice(), state).map_err(crypto_status)? {
+    if keyed.must_be_known && !states.knows(driver, keyed.key, state).map_err(crypto_status)? {
         return Err(Status::BAD_ARGUMENTS);
     }
     let pending_length = usize::try_from(state.buffered).ok().filter(|&length| length <= 16);
@@ -82,7 +80,7 @@ pub(super) fn resume<P: Platform>(
 pub(super) fn suspend<P: Platform>(
     context: &mut Context<'_, P>,
     driver: &dyn Driver,
-    keyed: &Keyed,
+    keyed: &Keyed<'_>,
     state: &casemate_crypto::CmacState,
 ) -> Result<CmacState, Status> {
     let state = CmacState {
@@ -93,7 +91,7 @@ pub(super) fn suspend<P: Platform>(
     };
     if keyed.must_be_known {
         let states = &mut context.session.cmac_states;
-        states.remember(driver, keyed.as_slice(), &state).map_err(crypto_status)?;
+        states.remember(driver, keyed.key, &state).map_err(crypto_status)?;
     }
     Ok(state)
 }
@@ -107,50 +105,42 @@ pub(super) fn cmac<P: Platform>(
     let (request, tail) =
         CmacRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let keyed = keyed(context, tails.key, request.key, request.mac_length);
-    let keyed = keyed.as_ref().map_err(|status| *status)?;
+    let mut room = KeyRoom::zero();
+    let keyed = keyed(context, tails.key, request.key, request.mac_length, &mut room)?;
     let driver = operation.driver;
     let mac_length = usize::try_from(request.mac_length).map_err(|_| Status::BUFFER)?;
     let (head, rest) = operation.out.split_at_mut_checked(CmacResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let mac = rest.get_mut(..mac_length).ok_or(Status::BAD_ARGUMENTS)?;
 
-    let response = if mac_length == 0 {
-        let state = absorb(context, driver, keyed, &request.state, tails.input)?;
-        CmacResponse { state, mac_length: 0, key: request.key }
+    let mut state = CmacState::INITIAL;
+    if mac_length == 0 || tails.input.is_empty() {
+        state = request.state;
+        step(context, driver, &keyed, &mut state, tails.input, mac)?;
     } else {
-        if tails.input.is_empty() {
-            finish(context, driver, keyed, &request.state, mac)?;
-        } else {
-            casemate_crypto::cmac(driver, keyed.as_slice(), &[tails.input], mac).map_err(crypto_status)?;
-        }
-        CmacResponse { state: CmacState::INITIAL, mac_length: request.mac_length, key: KeyId::NONE }
-    };
+        casemate_crypto::cmac(driver, keyed.key, &[tails.input], mac).map_err(crypto_status)?;
+    }
+    let key = if mac_length == 0 { request.key } else { KeyId::NONE };
+    let response = CmacResponse { state, mac_length: request.mac_length, key };
     Ok(context.put(&response, head).saturating_add(mac_length))
 }
 
-// Not inlined: a MAC that is computed at once has no state on the stack.
-
+/// Absorbs the input, or finishes if a MAC is wanted. Not inlined: a MAC that is computed at once has no state on the stack.
 #[inline(never)]
-fn absorb<P: Platform>(
+fn step<P: Platform>(
     context: &mut Context<'_, P>,
     driver: &dyn Driver,
-    keyed: &Keyed,
-    state: &CmacState,
+    keyed: &Keyed<'_>,
+    state: &mut CmacState,
     input: &[u8],
-) -> Result<CmacState, Status> {
-    let mut state = resume(context, driver, keyed, state)?;
-    driver.cmac_update(keyed.as_slice(), &mut state, input).map_err(crypto_status)?;
-    suspend(context, driver, keyed, &state)
-}
-
-#[inline(never)]
-fn finish<P: Platform>(
-    context: &Context<'_, P>,
-    driver: &dyn Driver,
-    keyed: &Keyed,
-    state: &CmacState,
     mac: &mut [u8],
 ) -> Result<(), Status> {
-    let state = resume(context, driver, keyed, state)?;
-    driver.cmac_finish(keyed.as_slice(), &state, mac).map_err(crypto_status)
+    let mut resumed = resume(context, driver, keyed, state)?;
+    if mac.is_empty() {
+        driver.cmac_update(keyed.key, &mut resumed, input).map_err(crypto_status)?;
+        *state = suspend(context, driver, keyed, &resumed)?;
+    } else {
+        driver.cmac_finish(keyed.key, &resumed, mac).map_err(crypto_status)?;
+        *state = CmacState::INITIAL;
+    }
+    Ok(())
 }

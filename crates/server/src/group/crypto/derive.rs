@@ -3,14 +3,15 @@
 //! The original writes a long output over the information that it still reads, so that outputs beyond its first
 //! blocks come out wrong; here they are what the standards say.
 
-use super::{KeyBytes, Operation};
+use super::new_key::Slots;
+use super::{Operation, fetch};
 use crate::context::Context;
 use crate::error::crypto_status;
-use crate::keys::{Source, Usage, Wanted};
+use crate::keys::{Usage, Wanted};
 use crate::platform::Platform;
-use casemate_crypto::{HashAlgorithm, wipe};
+use casemate_crypto::{HashAlgorithm, Secret, wipe};
 use casemate_protocol::message::crypto::{CmacKdfRequest, HkdfRequest, KdfResponse, hash};
-use casemate_protocol::{Flags, KeyId, Label, Layout, Status};
+use casemate_protocol::{Flags, KeyId, Layout, Status};
 
 const DERIVE: Usage = Usage::All(Flags::USAGE_DERIVE);
 /// Longest key that may be derived from by identifier.
@@ -32,14 +33,6 @@ fn hash_algorithm(number: u32) -> Result<HashAlgorithm, Status> {
     })
 }
 
-/// What becomes of the derived key.
-struct Output {
-    flags: u32,
-    key: u32,
-    label: Label,
-    length: u32,
-}
-
 #[inline(never)]
 pub(super) fn hkdf<P: Platform>(
     context: &mut Context<'_, P>,
@@ -49,19 +42,18 @@ pub(super) fn hkdf<P: Platform>(
         HkdfRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let named = KeyId::from_u32(request.key_in);
-    let stored = if tails.key.is_empty() && named.is_some() {
-        Some(KeyBytes::<LONGEST_INPUT>::stored(context, named, DERIVE)?)
+    let mut room = Secret::<LONGEST_INPUT>::zero();
+    let input = if tails.key.is_empty() && named.is_some() {
+        fetch(context, named, DERIVE, room.as_mut_slice())?
     } else {
-        None
+        tails.key
     };
-    let input = stored.as_ref().map_or(tails.key, KeyBytes::as_slice);
-    let output =
-        Output { flags: request.flags, key: request.key_out, label: request.label, length: request.length };
-    deliver(context, operation.out, &output, |key| {
-        let algorithm = hash_algorithm(request.hash)?;
-        casemate_crypto::hkdf(operation.driver, algorithm, tails.salt, input, tails.info, key)
-            .map_err(crypto_status)
-    })
+    let (head, key) = split(operation.out, request.length)?;
+    let algorithm = hash_algorithm(request.hash)?;
+    casemate_crypto::hkdf(operation.driver, algorithm, tails.salt, input, tails.info, key)
+        .map_err(crypto_status)?;
+    let wanted = Wanted { id: KeyId::from_u32(request.key_out), flags: request.flags, label: &request.label };
+    deliver(context, head, key, &wanted)
 }
 
 #[inline(never)]
@@ -72,53 +64,56 @@ pub(super) fn cmac_kdf<P: Platform>(
     let (request, tail) =
         CmacKdfRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let stored_salt = stored_unless_inline::<P, 32>(context, tails.salt, request.key_salt)?;
-    let stored_z = stored_unless_inline::<P, LONGEST_INPUT>(context, tails.z, request.key_z)?;
-    let salt = stored_salt.as_ref().map_or(tails.salt, KeyBytes::as_slice);
-    let z = stored_z.as_ref().map_or(tails.z, KeyBytes::as_slice);
+    let mut salt_room = Secret::<32>::zero();
+    let salt = inline_or_stored(context, tails.salt, request.key_salt, salt_room.as_mut_slice())?;
+    let mut z_room = Secret::<LONGEST_INPUT>::zero();
+    let z = inline_or_stored(context, tails.z, request.key_z, z_room.as_mut_slice())?;
     if request.length == 0 {
         return Err(Status::BAD_ARGUMENTS);
     }
-    let output =
-        Output { flags: request.flags, key: request.key_out, label: request.label, length: request.length };
-    deliver(context, operation.out, &output, |key| {
-        casemate_crypto::cmac_kdf(operation.driver, salt, z, tails.info, key).map_err(crypto_status)
-    })
+    let (head, key) = split(operation.out, request.length)?;
+    casemate_crypto::cmac_kdf(operation.driver, salt, z, tails.info, key).map_err(crypto_status)?;
+    let wanted = Wanted { id: KeyId::from_u32(request.key_out), flags: request.flags, label: &request.label };
+    deliver(context, head, key, &wanted)
 }
 
-fn stored_unless_inline<P: Platform, const N: usize>(
+fn inline_or_stored<'k, P: Platform>(
     context: &mut Context<'_, P>,
-    inline: &[u8],
+    inline: &'k [u8],
     named: u32,
-) -> Result<Option<KeyBytes<N>>, Status> {
+    room: &'k mut [u8],
+) -> Result<&'k [u8], Status> {
     let named = KeyId::from_u32(named);
     if !inline.is_empty() {
-        Ok(None)
+        Ok(inline)
     } else if named.is_some() {
-        KeyBytes::stored(context, named, DERIVE).map(Some)
+        fetch(context, named, DERIVE, room)
     } else {
         Err(Status::BAD_ARGUMENTS)
     }
 }
 
-/// Derives into the response; a key that is to be cached is moved from there to the cache.
+/// The room for the response, and behind it that for a key of this length: keys are derived there, and moved to the cache
+/// if they are to be cached.
+fn split(out: &mut [u8], length: u32) -> Result<(&mut [u8], &mut [u8]), Status> {
+    let (head, rest) = out.split_at_mut_checked(KdfResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+    let length = usize::try_from(length).map_err(|_| Status::BAD_ARGUMENTS)?;
+    Ok((head, rest.get_mut(..length).ok_or(Status::BAD_ARGUMENTS)?))
+}
+
+/// Returns a derived key, which lies in the response, or moves it from there to the cache.
+#[inline(never)]
 fn deliver<P: Platform>(
     context: &mut Context<'_, P>,
-    out: &mut [u8],
-    output: &Output,
-    derive: impl FnOnce(&mut [u8]) -> Result<(), Status>,
+    head: &mut [u8],
+    key: &mut [u8],
+    wanted: &Wanted<'_>,
 ) -> Result<usize, Status> {
-    let (head, rest) = out.split_at_mut_checked(KdfResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
-    let length = usize::try_from(output.length).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = rest.get_mut(..length).ok_or(Status::BAD_ARGUMENTS)?;
-    derive(key)?;
-
-    let flags = Flags::from_client(output.flags);
-    if flags.contains(Flags::EPHEMERAL) {
-        return Ok(context.put(&KdfResponse { key: 0, length: output.length }, head).saturating_add(length));
+    if wanted.is_ephemeral() {
+        let length = u32::try_from(key.len()).unwrap_or(0);
+        return Ok(context.put(&KdfResponse { key: 0, length }, head).saturating_add(key.len()));
     }
-    let wanted = Wanted { id: KeyId::from_u32(output.key), flags: output.flags, label: &output.label };
-    let cached = context.locked(|keys| keys.create(&wanted, &Source::Server(key)));
+    let cached = wanted.cache(context, key, Slots::OfSize);
     wipe(key);
     Ok(context.put(&KdfResponse { key: u32::from(cached?.0), length: 0 }, head))
 }

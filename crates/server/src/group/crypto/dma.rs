@@ -5,7 +5,7 @@
 //! the tag was checked.
 
 use super::aes::{
-    AesKey, aes_key, check_cbc_length, check_ecb_length, check_gcm_lengths, ctr_state, direction,
+    KeyRoom, aes_key, check_cbc_length, check_ecb_length, check_gcm_lengths, ctr_state, direction,
 };
 use super::hash::{advance, join, sha256_state, sha256_words};
 #[cfg(feature = "sha512")]
@@ -98,14 +98,15 @@ fn random<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -
 // ----- AES -----
 
 /// The key of an operation: the inline bytes if there are any.
-fn inline_or_named<P: Platform>(
+fn inline_or_named<'k, P: Platform>(
     context: &mut Context<'_, P>,
     encrypt: u32,
     named: u32,
-    inline: &[u8],
-) -> Result<AesKey, Status> {
+    inline: &'k [u8],
+    room: &'k mut KeyRoom,
+) -> Result<&'k [u8], Status> {
     let named = if inline.is_empty() { KeyId::from_u32(named) } else { KeyId::NONE };
-    aes_key(context, encrypt, named, inline)
+    aes_key(context, encrypt, named, inline, room)
 }
 
 /// Puts `input` through `step` in parts of whole blocks and writes the result to `output`. Returns the length.
@@ -144,11 +145,12 @@ fn ecb<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
     let (request, tail) =
         EcbDmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let inline = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = inline_or_named(context, request.encrypt, request.key, inline)?;
+    let mut room = KeyRoom::zero();
+    let key = inline_or_named(context, request.encrypt, request.key, inline, &mut room)?;
     let driver = operation.driver;
     let (input, output) = (request.input, request.output);
     let length = transform(&mut context.dma, input, output, operation.out, check_ecb_length, |data| {
-        driver.ecb(direction(request.encrypt), key.as_slice(), data).map_err(crypto_status)
+        driver.ecb(direction(request.encrypt), key, data).map_err(crypto_status)
     })?;
     Ok(context.put(&BlocksDmaResponse { refused: DmaBuffer::NONE, length }, operation.out))
 }
@@ -157,12 +159,13 @@ fn cbc<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
     let (request, tail) =
         CbcDmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let (mut iv, inline) = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = inline_or_named(context, request.encrypt, request.key, inline)?;
+    let mut room = KeyRoom::zero();
+    let key = inline_or_named(context, request.encrypt, request.key, inline, &mut room)?;
     let driver = operation.driver;
     let CbcDmaRequest { input, output, encrypt, .. } = request;
     let check = |length| check_cbc_length(encrypt, length);
     let length = transform(&mut context.dma, input, output, operation.out, check, |data| {
-        driver.cbc(direction(encrypt), key.as_slice(), &mut iv, data).map_err(crypto_status)
+        driver.cbc(direction(encrypt), key, &mut iv, data).map_err(crypto_status)
     })?;
     let fixed = context.put(&BlocksDmaResponse { refused: DmaBuffer::NONE, length }, operation.out);
     append(operation.out.get_mut(fixed..).unwrap_or_default(), &iv)?;
@@ -173,7 +176,8 @@ fn ctr<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
     let (request, tail) =
         CtrDmaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let key = inline_or_named(context, request.encrypt, request.key, tails.key)?;
+    let mut room = KeyRoom::zero();
+    let key = inline_or_named(context, request.encrypt, request.key, tails.key, &mut room)?;
     let mut state = ctr_state(tails.counter, tails.keystream, request.unused)?;
     let driver = operation.driver;
     let (input, output) = (request.input, request.output);
@@ -183,7 +187,7 @@ fn ctr<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
         output,
         operation.out,
         |_| Ok(()),
-        |data| driver.ctr(key.as_slice(), &mut state, data).map_err(crypto_status),
+        |data| driver.ctr(key, &mut state, data).map_err(crypto_status),
     )?;
     let unused = u32::try_from(state.unused).unwrap_or(0);
     let fixed = context.put(&CtrDmaResponse { refused: DmaBuffer::NONE, length, unused }, operation.out);
@@ -201,7 +205,8 @@ fn gcm<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
     if input.size != output.size {
         return Err(Status::BAD_ARGUMENTS);
     }
-    let key = inline_or_named(context, encrypt, request.key, tails.key)?;
+    let mut room = KeyRoom::zero();
+    let key = inline_or_named(context, encrypt, request.key, tails.key, &mut room)?;
     let driver = operation.driver;
     let dma = &mut context.dma;
     let input = dma.open(input, Access::Read)?;
@@ -215,10 +220,10 @@ fn gcm<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
     let data = dma.copy_in(input, data_space)?;
     let mut tag = [0; AES_BLOCK];
     let result = if encrypt == 0 {
-        driver.gcm_open(key.as_slice(), tails.iv, aad, data, tails.tag)
+        driver.gcm_open(key, tails.iv, aad, data, tails.tag)
     } else {
         let tag = tag.get_mut(..tag_length).ok_or(Status::CRYPTO_ARGUMENT)?;
-        driver.gcm_seal(key.as_slice(), tails.iv, aad, data, tag)
+        driver.gcm_seal(key, tails.iv, aad, data, tag)
     };
     let result = result.map_err(crypto_status).and_then(|()| dma.write(output, 0, data));
     let length = u32::try_from(data.len()).unwrap_or(0);
@@ -353,7 +358,8 @@ fn compute_cmac<P: Platform>(
     let CmacDmaRequest { input, mac_length, .. } = request;
     let is_whole = tails.input.is_empty() && input.size != 0 && mac_length != 0;
     let opened = if is_whole { Some(context.dma.open(input, Access::Read)?) } else { None };
-    let keyed = cmac::keyed(context, tails.key, request.key, mac_length)?;
+    let mut room = KeyRoom::zero();
+    let keyed = cmac::keyed(context, tails.key, request.key, mac_length, &mut room)?;
     let driver = operation.driver;
     let mut state = if is_whole {
         casemate_crypto::CmacState::default()
@@ -364,9 +370,9 @@ fn compute_cmac<P: Platform>(
         Some(region) => region,
         None => context.dma.open(input, Access::Read)?,
     };
-    driver.cmac_update(keyed.as_slice(), &mut state, tails.input).map_err(crypto_status)?;
+    driver.cmac_update(keyed.key, &mut state, tails.input).map_err(crypto_status)?;
     context.dma.read_parts(region, operation.out, |_, _, part| {
-        driver.cmac_update(keyed.as_slice(), &mut state, part).map_err(crypto_status)
+        driver.cmac_update(keyed.key, &mut state, part).map_err(crypto_status)
     })?;
     let mut mac = [0; 16];
     let length = usize::try_from(mac_length).map_err(|_| Status::BUFFER)?;
@@ -374,7 +380,7 @@ fn compute_cmac<P: Platform>(
     let (CmacState { buffer, digest, buffered, total }, key) = if mac.is_empty() {
         (cmac::suspend(context, driver, &keyed, &state)?, request.key)
     } else {
-        driver.cmac_finish(keyed.as_slice(), &state, mac).map_err(crypto_status)?;
+        driver.cmac_finish(keyed.key, &state, mac).map_err(crypto_status)?;
         (CmacState::INITIAL, KeyId::NONE)
     };
     let refused = DmaBuffer::NONE;

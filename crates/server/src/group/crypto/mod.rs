@@ -9,7 +9,7 @@
 use crate::context::Context;
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
-use casemate_crypto::{Driver, Secret};
+use casemate_crypto::Driver;
 #[cfg(feature = "key-derivation")]
 use casemate_protocol::message::crypto::kdf;
 use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher};
@@ -22,6 +22,8 @@ mod derive;
 #[cfg(feature = "dma")]
 mod dma;
 mod hash;
+#[cfg_attr(not(feature = "key-derivation"), allow(dead_code, reason = "public-key families may be off too"))]
+mod new_key;
 pub(crate) mod public_key;
 mod random;
 
@@ -101,40 +103,20 @@ fn inline<P: Platform>(
     }
 }
 
-/// A key for one operation, in a buffer of the size that the operation can use at most.
-pub(crate) struct KeyBytes<const N: usize> {
-    bytes: Secret<N>,
-    length: usize,
-}
-
-impl<const N: usize> KeyBytes<N> {
-    /// # Errors
-    /// `too_long` if the key exceeds the buffer.
-    fn inline(key: &[u8], too_long: Status) -> Result<Self, Status> {
-        let mut bytes = Secret::<N>::zero();
-        bytes.get_mut(..key.len()).ok_or(too_long)?.copy_from_slice(key);
-        Ok(Self { bytes, length: key.len() })
-    }
-
-    /// # Errors
-    /// As [`crate::keys::KeyStore::fetch`].
-    fn stored<P: Platform>(context: &mut Context<'_, P>, key: KeyId, usage: Usage) -> Result<Self, Status> {
-        let mut bytes = Secret::<N>::zero();
-        let length = context.locked(|keys| keys.fetch(key, usage, bytes.as_mut_slice()))?;
-        Ok(Self { bytes, length })
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-/// What was loaded, in its place: moving a key out of its `Result` would take the stack for two.
-const fn in_place<const N: usize>(loaded: &Result<KeyBytes<N>, Status>) -> Result<&KeyBytes<N>, Status> {
-    match loaded {
-        Ok(key) => Ok(key),
-        Err(status) => Err(*status),
-    }
+/// Copies the key that a message names to `room`. The room is the caller's: a key that is handed on by value would take
+/// the stack for two.
+///
+/// # Errors
+/// As [`crate::keys::KeyStore::fetch`].
+#[inline(never)]
+fn fetch<'r, P: Platform>(
+    context: &mut Context<'_, P>,
+    key: KeyId,
+    usage: Usage,
+    room: &'r mut [u8],
+) -> Result<&'r [u8], Status> {
+    let length = context.locked(|keys| keys.fetch(key, usage, room))?;
+    Ok(room.get(..length).unwrap_or_default())
 }
 
 /// Copies `input` to a place in the response where an operation then works on it.

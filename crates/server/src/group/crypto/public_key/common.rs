@@ -1,7 +1,8 @@
 //! What the families share: keys that a message names, keys that it makes, and what becomes of them.
 
 use crate::context::Context;
-use crate::keys::{self, Source, Usage};
+use crate::group::crypto::new_key::Slots;
+use crate::keys::{Usage, Wanted};
 use crate::platform::Platform;
 use casemate_crypto::encoding::EncodingError;
 use casemate_crypto::wipe;
@@ -75,52 +76,15 @@ pub(super) const fn wants(options: u32, option: u32) -> bool {
     options & option != 0
 }
 
-/// What a generation or agreement asks for besides the key itself.
-pub(super) struct Wanted {
-    pub(super) flags: u32,
-    pub(super) key: u32,
-    pub(super) label: Label,
-}
-
-impl Wanted {
-    pub(super) fn is_ephemeral(&self) -> bool {
-        Flags::from_client(self.flags).contains(Flags::EPHEMERAL)
-    }
-
-    /// Caches `bytes` as the key asked for.
-    pub(super) fn cache<P: Platform>(
-        &self,
-        context: &mut Context<'_, P>,
-        bytes: &[u8],
-        slots: Slots,
-    ) -> Result<KeyId, Status> {
-        let source = match slots {
-            Slots::OfSize => Source::Server(bytes),
-            #[cfg(any(feature = "rsa", feature = "elliptic-curves"))]
-            Slots::BigFirst => Source::ServerBig(bytes),
-        };
-        let wanted = keys::Wanted { id: KeyId::from_u32(self.key), flags: self.flags, label: &self.label };
-        context.locked(|keys| keys.create(&wanted, &source))
-    }
-}
-
-/// Which slots of the key cache a key may take: the original puts elliptic-curve and RSA keys that it generates in big
-/// ones.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Slots {
-    OfSize,
-    #[cfg(any(feature = "rsa", feature = "elliptic-curves"))]
-    BigFirst,
-}
-
 /// Returns a generated private key, or caches it and returns the public half as far as that fits.
+#[inline(never)]
 pub(super) fn deliver_key<P: Platform>(
     context: &mut Context<'_, P>,
     out: &mut [u8],
-    wanted: &Wanted,
+    wanted: &Wanted<'_>,
     private: &[u8],
     slots: Slots,
-    encode_public: impl FnOnce(&mut [u8]) -> Result<usize, EncodingError>,
+    encode_public: &dyn Fn(&mut [u8]) -> Result<usize, EncodingError>,
 ) -> Result<usize, Status> {
     let (head, tail) = out.split_at_mut_checked(KeyGenerationResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let (key, length) = if wanted.is_ephemeral() {
@@ -139,7 +103,7 @@ pub(super) fn deliver_key<P: Platform>(
 pub(super) fn deliver_secret<P: Platform>(
     context: &mut Context<'_, P>,
     out: &mut [u8],
-    wanted: &Wanted,
+    wanted: &Wanted<'_>,
     secret: &mut [u8],
 ) -> Result<(usize, KeyId), Status> {
     let (head, tail) = out.split_at_mut_checked(AgreementResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;

@@ -1,13 +1,13 @@
 //! X25519 and Ed25519 (document 05, §5 and §6).
 
 use super::common::{
-    ANY_USAGE, AgreementKeys, Slots, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load,
-    wants,
+    ANY_USAGE, AgreementKeys, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
 };
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
-use crate::keys::Usage;
+use crate::group::crypto::new_key::Slots;
+use crate::keys::{Usage, Wanted};
 use crate::platform::Platform;
 use casemate_crypto::encoding::{Ed25519Key, EncodingError, X25519Key};
 use casemate_crypto::{Driver, Ed25519Mode, Error as CryptoError, Secret};
@@ -15,7 +15,7 @@ use casemate_protocol::message::public_key::{
     Ed25519KeyGenerationRequest, Ed25519SignRequest, Ed25519VerifyRequest, Ed25519VerifyResponse,
     SignatureResponse, X25519KeyGenerationRequest, X25519Request, ed25519_mode, option,
 };
-use casemate_protocol::{Flags, Layout, Status};
+use casemate_protocol::{Flags, KeyId, Layout, Status};
 use zeroize::Zeroizing;
 
 /// Room for every encoding of a key of this family, attributes included.
@@ -47,8 +47,8 @@ pub(super) fn x25519_generate<P: Platform>(
     let mut encoded = Secret::<{ X25519Key::MAX_ENCODING }>::zero();
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
-    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, |out| key.encode_public(out))
+    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
+    deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, &|out| key.encode_public(out))
 }
 
 /// The public half of a key that a peer or the server itself holds.
@@ -90,7 +90,8 @@ pub(super) fn x25519_agree<P: Platform>(
         if endianness == BIG_ENDIAN {
             secret.reverse();
         }
-        deliver_secret(context, operation.out, &Wanted { flags, key, label }, secret.as_mut_slice())
+        let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
+        deliver_secret(context, operation.out, &wanted, secret.as_mut_slice())
     })();
     keys.evict_after(context, result.ok().map(|(_, cached)| cached));
     result.map(|(length, _)| length)
@@ -112,8 +113,8 @@ pub(super) fn ed25519_generate<P: Platform>(
     let mut encoded = Secret::<{ Ed25519Key::MAX_ENCODING }>::zero();
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
-    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, |out| key.encode_public(out))
+    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
+    deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, &|out| key.encode_public(out))
 }
 
 /// The public half of a key, computed if only the seed is stored.

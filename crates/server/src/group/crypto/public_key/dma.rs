@@ -1,7 +1,7 @@
 //! Public-key messages whose data lies in client memory (document 05, §6.4, §7.5, §8 and §10). The data is copied as a
 //! whole before it is used: a signature over a message that changes while it is computed can give the key away.
 
-use super::common::{Slots, Wanted, evict_after, label, wants};
+use super::common::{evict_after, label, wants};
 #[cfg(feature = "curve25519")]
 use super::curve25519;
 #[cfg(feature = "ml-dsa")]
@@ -11,7 +11,9 @@ use super::ml_kem;
 #[cfg(feature = "hash-signatures")]
 use super::stateful;
 use crate::context::Context;
+use crate::group::crypto::new_key::Slots;
 use crate::group::crypto::{Operation, append};
+use crate::keys::Wanted;
 use crate::memory::{Access, Dma};
 use crate::platform::Platform;
 use casemate_crypto::Secret;
@@ -152,16 +154,16 @@ fn ed25519_verify<'c, P: Platform>(
 // ----- generated keys -----
 
 /// A generated key for client memory.
-struct Delivery {
+struct Delivery<'a> {
     output: DmaBuffer,
-    wanted: Wanted,
+    wanted: Wanted<'a>,
     /// What a buffer gets that is too small for a private key.
     private_does_not_fit: Status,
     /// What a buffer gets that is too small for the public half of a cached key.
     public_does_not_fit: Status,
 }
 
-impl Delivery {
+impl Delivery<'_> {
     /// Writes the private key to client memory, or caches it and writes the public half. A key whose public half cannot
     /// be delivered is not cached.
     fn deliver<P: Platform>(
@@ -220,9 +222,10 @@ fn ml_dsa_generate<P: Platform>(
     let (request, _) = MlDsaKeyGenerationDmaRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
     let MlDsaKeyGenerationDmaRequest { output, level, flags, key, .. } = request;
+    let label = label(request.label, request.label_length)?;
     let delivery = Delivery {
         output,
-        wanted: Wanted { flags, key, label: label(request.label, request.label_length)? },
+        wanted: Wanted { id: KeyId::from_u32(key), flags, label: &label },
         private_does_not_fit: Status::CRYPTO_ARGUMENT,
         public_does_not_fit: Status::BUFFER,
     };
@@ -308,9 +311,10 @@ fn ml_kem_generate<P: Platform>(
     let (request, _) = MlKemKeyGenerationDmaRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
     let MlKemKeyGenerationDmaRequest { output, level, flags, key, .. } = request;
+    let label = label(request.label, request.label_length)?;
     let delivery = Delivery {
         output,
-        wanted: Wanted { flags, key, label: label(request.label, request.label_length)? },
+        wanted: Wanted { id: KeyId::from_u32(key), flags, label: &label },
         private_does_not_fit: Status::BUFFER,
         public_does_not_fit: Status::ABORTED,
     };

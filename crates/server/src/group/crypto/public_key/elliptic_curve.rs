@@ -1,13 +1,13 @@
 //! Elliptic curves: key generation, ECDSA, ECDH, public points (document 05, §4).
 
 use super::common::{
-    ANY_USAGE, AgreementKeys, Slots, Wanted, deliver_key, deliver_secret, encoding_status, evict_after, load,
-    wants,
+    ANY_USAGE, AgreementKeys, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
 };
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
-use crate::keys::Usage;
+use crate::group::crypto::new_key::Slots;
+use crate::keys::{Usage, Wanted};
 use crate::platform::Platform;
 use casemate_crypto::encoding::{
     EcKey, EncodingError, decode_ecdsa_signature, encode_ecdsa_signature, encode_point,
@@ -18,7 +18,7 @@ use casemate_protocol::message::public_key::{
     EcMakePublicResponse, EcdhRequest, EcdsaSignRequest, EcdsaVerifyRequest, EcdsaVerifyResponse,
     SignatureResponse, curve, option,
 };
-use casemate_protocol::{Flags, Layout, Status};
+use casemate_protocol::{Flags, KeyId, Layout, Status};
 
 /// Room for every encoding of an elliptic-curve key, attributes of a PKCS#8 key included.
 pub(super) const KEY_ROOM: usize = 384;
@@ -75,8 +75,8 @@ pub(super) fn generate<P: Platform>(
     let mut encoded = Secret::<{ EcKey::MAX_ENCODING }>::zero();
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
-    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, encoded, Slots::BigFirst, |out| key.encode_public(out))
+    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
+    deliver_key(context, operation.out, &wanted, encoded, Slots::BigFirst, &|out| key.encode_public(out))
 }
 
 fn check_digest(digest: &[u8]) -> Result<(), Status> {
@@ -200,7 +200,8 @@ pub(super) fn agree<P: Platform>(
         let mut secret = Secret::<{ Curve::MAX_POINT }>::zero();
         let secret = secret.get_mut(..own.curve.field_size()).ok_or(Status::ABORTED)?;
         driver.ecdh(own.curve, private, public, secret).map_err(private_key_status)?;
-        deliver_secret(context, operation.out, &Wanted { flags, key, label }, secret)
+        let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
+        deliver_secret(context, operation.out, &wanted, secret)
     })();
     keys.evict_after(context, result.ok().map(|(_, cached)| cached));
     result.map(|(length, _)| length)

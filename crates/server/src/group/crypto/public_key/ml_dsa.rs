@@ -1,10 +1,11 @@
 //! ML-DSA (document 05, §7). The stored key says which parameter set it is of; the level in a message does not count.
 
-use super::common::{Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use super::common::{deliver_key, encoding_status, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
-use crate::keys::Usage;
+use crate::group::crypto::new_key::Slots;
+use crate::keys::{Usage, Wanted};
 use crate::platform::Platform;
 use casemate_crypto::encoding::{EncodingError, MlDsaKey};
 use casemate_crypto::{Driver, Error as CryptoError, HashAlgorithm, MlDsaMessage, MlDsaSet, Secret};
@@ -13,7 +14,7 @@ use casemate_protocol::message::public_key::{
     MlDsaKeyGenerationRequest, MlDsaSignRequest, MlDsaSignResponse, MlDsaVerifyRequest, MlDsaVerifyResponse,
     option,
 };
-use casemate_protocol::{Flags, Layout, Status};
+use casemate_protocol::{Flags, KeyId, Layout, Status};
 
 /// Room for every encoding of an ML-DSA key.
 pub(super) const KEY_ROOM: usize = 7680;
@@ -43,9 +44,9 @@ pub(super) fn generate<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, _) = MlDsaKeyGenerationRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
-    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
     generate_key(context, operation.driver, request.level, |context, private, key| {
-        deliver_key(context, operation.out, &wanted, private, Slots::OfSize, |out| key.encode_public(out))
+        deliver_key(context, operation.out, &wanted, private, Slots::OfSize, &|out| key.encode_public(out))
     })
 }
 
@@ -149,9 +150,8 @@ pub(super) fn sign<P: Platform>(
         let (head, room) =
             operation.out.split_at_mut_checked(MlDsaSignResponse::SIZE).ok_or(Status::BUFFER)?;
         let variant = (request.prehash, tails.context);
-        let signature = sign_message(context, operation.driver, request.key, variant, |_, _| {
-            Ok((tails.message, room))
-        })?;
+        let signature =
+            sign_message(context, operation.driver, request.key, variant, |_, _| Ok((tails.message, room)))?;
         let length = signature.len();
         let response = MlDsaSignResponse { length: u32::try_from(length).unwrap_or(0) };
         Ok(context.put(&response, head).saturating_add(length))

@@ -1,10 +1,11 @@
 //! ML-KEM (document 05, §8). Keys are stored raw; the level in a message must be the key's.
 
-use super::common::{Slots, Wanted, deliver_key, evict_after, load, wants};
+use super::common::{deliver_key, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
-use crate::keys::Usage;
+use crate::group::crypto::new_key::Slots;
+use crate::keys::{Usage, Wanted};
 use crate::platform::Platform;
 use casemate_crypto::encoding::{EncodingError, MlKemKey};
 use casemate_crypto::{Driver, Error as CryptoError, MlKemSet, Secret};
@@ -12,7 +13,7 @@ use casemate_protocol::message::public_key::{
     MlKemDecapsulateRequest, MlKemDecapsulateResponse, MlKemEncapsulateRequest, MlKemEncapsulateResponse,
     MlKemKeyGenerationRequest, option,
 };
-use casemate_protocol::{Flags, Layout, Status};
+use casemate_protocol::{Flags, KeyId, Layout, Status};
 
 /// Room for the largest key.
 pub(super) const KEY_ROOM: usize = MlKemKey::MAX_ENCODING;
@@ -33,9 +34,11 @@ pub(super) fn generate<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, _) = MlKemKeyGenerationRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
-    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
+    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
     generate_key(context, operation.driver, request.level, |context, private, public| {
-        deliver_key(context, operation.out, &wanted, private, Slots::OfSize, |out| encode_public(public, out))
+        deliver_key(context, operation.out, &wanted, private, Slots::OfSize, &|out| {
+            encode_public(public, out)
+        })
     })
 }
 

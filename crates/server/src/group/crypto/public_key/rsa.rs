@@ -1,17 +1,18 @@
 //! RSA: key generation and the raw operations (document 05, §3). Padding is the client's affair.
 
-use super::common::{ANY_USAGE, Slots, Wanted, deliver_key, encoding_status, evict_after, load, wants};
+use super::common::{ANY_USAGE, deliver_key, encoding_status, evict_after, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
-use crate::keys::Usage;
+use crate::group::crypto::new_key::Slots;
+use crate::keys::{Usage, Wanted};
 use crate::platform::Platform;
 use casemate_crypto::encoding::{EncodingError, RsaKey, encode_rsa_private, encode_rsa_public};
 use casemate_crypto::{RSA_MAX_BITS, RSA_MAX_BYTES, RSA_MIN_BITS, RsaComponents, Secret};
 use casemate_protocol::message::public_key::{
     RsaKeyGenerationRequest, RsaRequest, RsaResponse, RsaSizeRequest, RsaSizeResponse, option, rsa_operation,
 };
-use casemate_protocol::{Flags, Layout, Status};
+use casemate_protocol::{Flags, KeyId, Layout, Status};
 
 /// Room for every encoding of an RSA key, a PKCS#8 wrapping with attributes included.
 pub(super) const KEY_ROOM: usize = 2560;
@@ -48,8 +49,8 @@ pub(super) fn generate<P: Platform>(
     let length =
         encode_rsa_private(&key.private_key(), encoded.as_mut_slice()).map_err(rsa_encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
-    let wanted = Wanted { flags: request.flags, key: request.key, label: request.label };
-    deliver_key(context, operation.out, &wanted, encoded, Slots::BigFirst, |out| {
+    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
+    deliver_key(context, operation.out, &wanted, encoded, Slots::BigFirst, &|out| {
         encode_rsa_public(&key.public_key(), out)
     })
 }
