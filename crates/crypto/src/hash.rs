@@ -391,6 +391,16 @@ impl<'a, D: Hash + ?Sized> Hasher<'a, D> {
     /// # Errors
     /// [`Error::OutputLength`], or what the driver answers.
     pub fn finish(self, output: &mut [u8]) -> Result<(), Error> {
+        self.digest(output)
+    }
+
+    /// Ends the message with `parts` and writes its digest.
+    pub(crate) fn complete(&mut self, parts: &[&[u8]], output: &mut [u8]) -> Result<(), Error> {
+        parts.iter().try_for_each(|part| self.update(part)).and_then(|()| self.digest(output))
+    }
+
+    /// [`finish`](Self::finish) without a move: a hasher is not small.
+    fn digest(&self, output: &mut [u8]) -> Result<(), Error> {
         let tail = self.pending.get(..self.pending_length).ok_or(Error::State)?;
         self.driver.finish(&self.state, tail, output)
     }
@@ -424,14 +434,9 @@ pub fn hash<D: Hash + ?Sized>(
     output: &mut [u8],
 ) -> Result<(), Error> {
     match driver.digest(algorithm, parts, output) {
-        Err(Error::Unsupported) => {}
-        answer => return answer,
+        Err(Error::Unsupported) => Hasher::new(driver, algorithm).complete(parts, output),
+        answer => answer,
     }
-    let mut hasher = Hasher::new(driver, algorithm);
-    for part in parts {
-        hasher.update(part)?;
-    }
-    hasher.finish(output)
 }
 
 #[cfg(test)]

@@ -149,10 +149,11 @@ pub fn hmac_from_hash<D: Hash + ?Sized>(
     }
     let block_size = algorithm.block_size();
     let mut padded = Secret::<MAX_BLOCK>::zero();
-    let mut digest = Secret::<MAX_DIGEST>::zero();
+    let (mut inner, mut outer) = (Secret::<MAX_DIGEST>::zero(), Secret::<MAX_DIGEST>::zero());
     // A build without the longer hashes has no room for them.
     let padded = padded.get_mut(..block_size).ok_or(Error::Unsupported)?;
-    let digest = digest.get_mut(..digest_size).ok_or(Error::Unsupported)?;
+    let inner = inner.get_mut(..digest_size).ok_or(Error::Unsupported)?;
+    let outer = outer.get_mut(..digest_size).ok_or(Error::Unsupported)?;
 
     if key.len() > block_size {
         let shortened = padded.get_mut(..digest_size).ok_or(Error::State)?;
@@ -162,18 +163,23 @@ pub fn hmac_from_hash<D: Hash + ?Sized>(
     }
 
     padded.iter_mut().for_each(|byte| *byte ^= 0x36);
-    let mut inner = Hasher::new(driver, algorithm);
-    inner.update(padded)?;
-    for part in parts {
-        inner.update(part)?;
-    }
-    inner.finish(digest)?;
-
+    keyed_hash(driver, algorithm, padded, parts, inner)?;
     padded.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
-    let mut outer = Hasher::new(driver, algorithm);
-    outer.update(padded)?;
-    outer.update(digest)?;
-    outer.finish(digest)?;
-    output.copy_from_slice(digest.get(..output.len()).ok_or(Error::State)?);
+    keyed_hash(driver, algorithm, padded, &[inner], outer)?;
+    output.copy_from_slice(outer.get(..output.len()).ok_or(Error::State)?);
     Ok(())
+}
+
+/// Not inlined: the two hashers of an HMAC would share a stack frame otherwise.
+#[inline(never)]
+fn keyed_hash<D: Hash + ?Sized>(
+    driver: &D,
+    algorithm: HashAlgorithm,
+    padded_key: &[u8],
+    parts: &[&[u8]],
+    output: &mut [u8],
+) -> Result<(), Error> {
+    let mut hasher = Hasher::new(driver, algorithm);
+    hasher.update(padded_key)?;
+    hasher.complete(parts, output)
 }

@@ -26,18 +26,19 @@ fn check(iv: &[u8], data_length: usize, tag_length: usize) -> Result<(), Error> 
     Ok(())
 }
 
-/// GHASH of both strings, each padded with zeros, and their lengths (§7.1, steps 4 and 5, and with the IV as the second
-/// string step 2).
+/// Adds to `sum` GHASH of both strings, each padded with zeros, and their lengths (§7.1, steps 4 and 5, and with the IV as
+/// the second string step 2).
 ///
 /// Not inlined: what it needs of the stack is given back before a block is encrypted.
 #[inline(never)]
-fn hash(hash_key: &[u8; AES_BLOCK], aad: &[u8], data: &[u8]) -> Result<[u8; AES_BLOCK], Error> {
+fn hash(hash_key: &[u8; AES_BLOCK], aad: &[u8], data: &[u8], sum: &mut [u8; AES_BLOCK]) -> Result<(), Error> {
     let lengths = (u128::from(bits(aad.len())?) << 64) | u128::from(bits(data.len())?);
     let mut hash = GHash::new(&(*hash_key).into());
     for part in [aad, data, &lengths.to_be_bytes()] {
         hash.update_padded(part);
     }
-    Ok(hash.finalize().into())
+    xor(sum, &hash.finalize());
+    Ok(())
 }
 
 /// The AES that a message is computed with, under its key.
@@ -94,14 +95,14 @@ pub(super) fn gcm(
     let [hash_key, mask] = blocks else { return Err(Error::State) };
     check(iv, data.len(), tag_length)?;
     if iv.len() != 12 {
-        initial = hash(hash_key, &[], iv)?;
+        hash(hash_key, &[], iv, &mut initial)?;
         *mask = initial;
         aes.encrypt(core::slice::from_mut(mask))?;
     }
     if let Task::Seal(_) = task {
         aes.count(&initial, data)?;
     }
-    xor(mask, &hash(hash_key, aad, data)?);
+    hash(hash_key, aad, data, mask)?;
     match task {
         Task::Seal(tag) => {
             tag.iter_mut().zip(mask).for_each(|(target, byte)| *target = *byte);
