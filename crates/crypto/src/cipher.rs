@@ -2,6 +2,7 @@
 
 use crate::AES_BLOCK;
 use crate::Error;
+use crate::secret::wipe;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Which way data goes through a cipher.
@@ -34,8 +35,8 @@ impl CtrState {
 
 impl Zeroize for CtrState {
     fn zeroize(&mut self) {
-        self.counter.zeroize();
-        self.keystream.zeroize();
+        wipe(&mut self.counter);
+        wipe(&mut self.keystream);
         self.unused.zeroize();
     }
 }

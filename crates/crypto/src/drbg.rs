@@ -208,14 +208,14 @@ fn condense(parts: &[&[u8]], intermediate: &mut Secret<SEED>) -> Result<(), Erro
     let length = u32::try_from(length).map_err(|_| Error::DataLength)?;
     let encryptor = Encryptor::new(&COUNTING_KEY);
     let encryptor = in_place(&encryptor)?;
+    // The BCC function is a CBC-MAC; the padding of S with zeros is that of the MAC.
+    let mut mac = CbcMac::new(encryptor);
     for (block, number) in intermediate.as_chunks_mut().0.iter_mut().zip(0_u128..) {
-        // The BCC function is a CBC-MAC; the padding of S with zeros is that of the MAC.
-        let mut mac = CbcMac::new(encryptor);
         // The first block is the number in four bytes, then zeros. S begins with both lengths.
-        mac.update(&(number << 96).to_be_bytes());
-        mac.update(&(u64::from(length) << 32 | 48).to_be_bytes());
-        parts.iter().for_each(|part| mac.update(part));
-        mac.update(&[0x80]);
+        mac.update(&(number << 96).to_be_bytes())?;
+        mac.update(&(u64::from(length) << 32 | 48).to_be_bytes())?;
+        parts.iter().try_for_each(|part| mac.update(part))?;
+        mac.update(&[0x80])?;
         *block = mac.finish();
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The message authentication family: CMAC with a resumable state, and HMAC.
 
 use crate::hash::{MAX_BLOCK, MAX_DIGEST};
-use crate::secret::Secret;
+use crate::secret::{Secret, wipe};
 use crate::{AES_BLOCK, Error, Hash, HashAlgorithm, Hasher, hash};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -25,8 +25,8 @@ pub struct CmacState {
 
 impl Zeroize for CmacState {
     fn zeroize(&mut self) {
-        self.pending.zeroize();
-        self.chain.zeroize();
+        wipe(&mut self.pending);
+        wipe(&mut self.chain);
         self.pending_length.zeroize();
         self.absorbed.zeroize();
     }

@@ -71,22 +71,22 @@ impl<'a> Ccm<'a> {
         let length = u128::try_from(self.data_length).map_err(|_| Error::DataLength)?;
 
         let mut mac = CbcMac::new(self.encryptor);
-        mac.update(&self.format(flags, length));
+        mac.update(&self.format(flags, length))?;
         if !aad.is_empty() {
             if let Some(length) = u16::try_from(aad.len()).ok().filter(|length| *length < 0xff00) {
-                mac.update(&length.to_be_bytes());
+                mac.update(&length.to_be_bytes())?;
             } else if let Ok(length) = u32::try_from(aad.len()) {
-                mac.update(&[0xff, 0xfe]);
-                mac.update(&length.to_be_bytes());
+                mac.update(&[0xff, 0xfe])?;
+                mac.update(&length.to_be_bytes())?;
             } else {
                 let length = u64::try_from(aad.len()).map_err(|_| Error::DataLength)?;
-                mac.update(&[0xff, 0xff]);
-                mac.update(&length.to_be_bytes());
+                mac.update(&[0xff, 0xff])?;
+                mac.update(&length.to_be_bytes())?;
             }
-            mac.update(aad);
+            mac.update(aad)?;
             mac.pad();
         }
-        mac.update(plaintext);
+        mac.update(plaintext)?;
         let mut tag = mac.finish();
         let mut mask = Secret::new(self.format(self.length_flags(), 0));
         self.encryptor.block(&mut mask);

@@ -15,7 +15,7 @@ fn double(block: [u8; AES_BLOCK]) -> [u8; AES_BLOCK] {
 
 /// Absorbs `data` into `state`.
 #[cfg_attr(aes_backend_soft = "compact", inline(never))]
-fn update(encryptor: &Encryptor, state: &mut CmacState, data: &[u8]) -> Result<(), Error> {
+pub(super) fn update(encryptor: &Encryptor, state: &mut CmacState, data: &[u8]) -> Result<(), Error> {
     let free = state.pending.get_mut(state.pending_length..).ok_or(Error::State)?;
     if data.is_empty() {
         return Ok(());
