@@ -11,40 +11,37 @@ fn whole_blocks(data: &mut [u8]) -> Result<&mut [[u8; AES_BLOCK]], Error> {
     }
 }
 
-type Blocks<'a> = Result<&'a mut [[u8; AES_BLOCK]], Error>;
-
 // One function for each direction, not inlined: the two key schedules would share a stack frame otherwise.
 
 #[inline(never)]
-fn encrypt_ecb(key: &[u8], blocks: Blocks<'_>) -> Result<(), Error> {
-    in_place(&Encryptor::new(key))?.blocks(blocks?);
+fn encrypt_ecb(key: &[u8], data: &mut [u8]) -> Result<(), Error> {
+    in_place(&Encryptor::new(key))?.blocks(whole_blocks(data)?);
     Ok(())
 }
 
 #[inline(never)]
-fn decrypt_ecb(key: &[u8], blocks: Blocks<'_>) -> Result<(), Error> {
-    in_place(&Decryptor::new(key))?.blocks(blocks?);
+fn decrypt_ecb(key: &[u8], data: &mut [u8]) -> Result<(), Error> {
+    in_place(&Decryptor::new(key))?.blocks(whole_blocks(data)?);
     Ok(())
 }
 
 #[inline(never)]
-fn encrypt_cbc(key: &[u8], iv: &mut [u8; AES_BLOCK], blocks: Blocks<'_>) -> Result<(), Error> {
-    in_place(&Encryptor::new(key))?.cbc(iv, blocks?);
+fn encrypt_cbc(key: &[u8], iv: &mut [u8; AES_BLOCK], data: &mut [u8]) -> Result<(), Error> {
+    in_place(&Encryptor::new(key))?.cbc(iv, whole_blocks(data)?);
     Ok(())
 }
 
 #[inline(never)]
-fn decrypt_cbc(key: &[u8], iv: &mut [u8; AES_BLOCK], blocks: Blocks<'_>) -> Result<(), Error> {
-    in_place(&Decryptor::new(key))?.cbc(iv, blocks?);
+fn decrypt_cbc(key: &[u8], iv: &mut [u8; AES_BLOCK], data: &mut [u8]) -> Result<(), Error> {
+    in_place(&Decryptor::new(key))?.cbc(iv, whole_blocks(data)?);
     Ok(())
 }
 
 impl<R> Cipher for Software<R> {
     fn ecb(&self, direction: Direction, key: &[u8], data: &mut [u8]) -> Result<(), Error> {
-        let blocks = whole_blocks(data);
         match direction {
-            Direction::Encrypt => encrypt_ecb(key, blocks),
-            Direction::Decrypt => decrypt_ecb(key, blocks),
+            Direction::Encrypt => encrypt_ecb(key, data),
+            Direction::Decrypt => decrypt_ecb(key, data),
         }
     }
 
@@ -55,10 +52,9 @@ impl<R> Cipher for Software<R> {
         iv: &mut [u8; AES_BLOCK],
         data: &mut [u8],
     ) -> Result<(), Error> {
-        let blocks = whole_blocks(data);
         match direction {
-            Direction::Encrypt => encrypt_cbc(key, iv, blocks),
-            Direction::Decrypt => decrypt_cbc(key, iv, blocks),
+            Direction::Encrypt => encrypt_cbc(key, iv, data),
+            Direction::Decrypt => decrypt_cbc(key, iv, data),
         }
     }
 
