@@ -60,14 +60,12 @@ fn decrypt_with(cipher: &impl BlockCipherDecrypt<BlockSize = U16>, mode: &mut Mo
 
 /// Blocks that are turned in place, each on its own.
 fn each<'a>(blocks: &'a mut [[u8; AES_BLOCK]]) -> impl FnMut(&mut [Block]) -> bool + 'a {
-    let mut chunk = Array::cast_slice_from_core_mut(blocks);
+    let mut blocks = Array::cast_slice_from_core_mut(blocks).iter_mut();
     let mut taken = 0;
     move |batch| {
-        let (done, rest) = core::mem::take(&mut chunk).split_at_mut_checked(taken).unwrap_or_default();
-        done.iter_mut().zip(batch.iter()).for_each(|(block, turned)| *block = *turned);
-        batch.iter_mut().zip(rest.iter()).for_each(|(place, block)| *place = *block);
-        taken = rest.len().min(batch.len());
-        chunk = rest;
+        batch.iter().take(taken).zip(&mut blocks).for_each(|(turned, block)| *block = *turned);
+        batch.iter_mut().zip(blocks.as_slice()).for_each(|(place, block)| *place = *block);
+        taken = blocks.len().min(batch.len());
         taken > 0
     }
 }
@@ -82,6 +80,7 @@ impl Encryptor {
     }
 
     /// Encrypts blocks in place, each on its own.
+    #[inline(never)]
     pub(crate) fn blocks(&self, blocks: &mut [[u8; AES_BLOCK]]) {
         self.run(&mut each(blocks));
     }
@@ -105,6 +104,7 @@ impl Encryptor {
     }
 
     /// Chains `blocks` into `chain` without keeping the ciphertext (CBC-MAC).
+    #[inline(never)]
     pub(crate) fn absorb(&self, chain: &mut [u8; AES_BLOCK], blocks: &[[u8; AES_BLOCK]]) {
         let mut blocks = blocks.iter();
         let mut begun = false;
@@ -125,30 +125,26 @@ impl Encryptor {
 
     /// XORs the keystream of `counter` onto `data`. If the data ends within a block, that block's keystream is
     /// left in `last`.
+    #[inline(never)]
     pub(crate) fn counter_mode(
         &self,
         counter: &mut dyn Counter,
         data: &mut [u8],
         last: Option<&mut [u8; AES_BLOCK]>,
     ) {
-        let (mut data, mut last) = (data, last);
+        let (mut chunks, mut last) = (data.chunks_mut(AES_BLOCK), last);
         let mut taken = 0;
         self.run(&mut |batch| {
-            let (done, rest) = core::mem::take(&mut data).split_at_mut_checked(taken).unwrap_or_default();
-            for (bytes, key) in done.chunks_mut(AES_BLOCK).zip(batch.iter()) {
+            for (key, bytes) in batch.iter().take(taken).zip(&mut chunks) {
                 xor(bytes, key);
                 if bytes.len() < AES_BLOCK
                     && let Some(last) = &mut last
                 {
-                    **last = (*key).into();
+                    last.copy_from_slice(key);
                 }
             }
-            taken = 0;
-            for (bytes, place) in rest.chunks(AES_BLOCK).zip(batch.iter_mut()) {
-                *place = counter.next().into();
-                taken = taken.saturating_add(bytes.len());
-            }
-            data = rest;
+            taken = chunks.len().min(batch.len());
+            batch.iter_mut().take(taken).for_each(|place| *place = counter.next().into());
             taken > 0
         });
     }
@@ -170,18 +166,16 @@ impl Decryptor {
 
     /// Decrypts blocks in place, chained to `iv`, which becomes the last ciphertext block.
     pub(crate) fn cbc(&self, iv: &mut [u8; AES_BLOCK], blocks: &mut [[u8; AES_BLOCK]]) {
-        let mut chunk: &mut [Block] = Array::cast_slice_from_core_mut(blocks);
+        let mut blocks = Array::cast_slice_from_core_mut(blocks).iter_mut();
         let mut taken = 0;
         self.run(&mut |batch| {
-            let (done, rest) = core::mem::take(&mut chunk).split_at_mut_checked(taken).unwrap_or_default();
-            for (block, plain) in done.iter_mut().zip(batch.iter_mut()) {
+            for (plain, block) in batch.iter_mut().take(taken).zip(&mut blocks) {
                 xor(plain, iv);
                 iv.copy_from_slice(block);
                 *block = *plain;
             }
-            batch.iter_mut().zip(rest.iter()).for_each(|(place, block)| *place = *block);
-            taken = rest.len().min(batch.len());
-            chunk = rest;
+            batch.iter_mut().zip(blocks.as_slice()).for_each(|(place, block)| *place = *block);
+            taken = blocks.len().min(batch.len());
             taken > 0
         });
     }
