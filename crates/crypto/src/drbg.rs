@@ -3,7 +3,7 @@
 
 use crate::secret::Secret;
 use crate::software::CbcMac;
-use crate::software::aes::{Counter, Encryptor, WideCounter, in_place};
+use crate::software::aes::{Encryptor, WideCounter, in_place};
 use crate::{AES_BLOCK, Entropy, Error, Random};
 use core::cell::RefCell;
 
@@ -173,8 +173,7 @@ impl State {
 
     /// XORs E(V + 1), E(V + 2), ... onto `data` and moves V to the last of them.
     fn keystream(&mut self, encryptor: &Encryptor, data: &mut [u8]) {
-        let mut counter = WideCounter(u128::from_be_bytes(*self.v));
-        counter.next();
+        let mut counter = WideCounter(u128::from_be_bytes(*self.v).wrapping_add(1));
         encryptor.counter_mode(&mut counter, data, None);
         *self.v = counter.0.wrapping_sub(1).to_be_bytes();
     }

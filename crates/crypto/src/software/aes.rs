@@ -69,8 +69,8 @@ impl Decryptor {
 
 /// A run of counter blocks.
 pub(crate) trait Counter {
-    /// The next counter block.
-    fn next(&mut self) -> [u8; AES_BLOCK];
+    /// Writes the next counter block.
+    fn next(&mut self, block: &mut Block);
 }
 
 /// A counter over the whole block (NIST SP 800-38A, B.1, with m = 128).
@@ -78,10 +78,9 @@ pub(crate) struct WideCounter(pub(crate) u128);
 
 impl Counter for WideCounter {
     #[inline(always)]
-    fn next(&mut self) -> [u8; AES_BLOCK] {
-        let block = self.0.to_be_bytes();
+    fn next(&mut self, block: &mut Block) {
+        *block = self.0.to_be_bytes().into();
         self.0 = self.0.wrapping_add(1);
-        block
     }
 }
 
@@ -105,10 +104,9 @@ impl NarrowCounter {
 #[cfg(feature = "gcm")]
 impl Counter for NarrowCounter {
     #[inline(always)]
-    fn next(&mut self) -> [u8; AES_BLOCK] {
-        let block = (self.prefix | u128::from(self.low)).to_be_bytes();
+    fn next(&mut self, block: &mut Block) {
+        *block = (self.prefix | u128::from(self.low)).to_be_bytes().into();
         self.low = self.low.wrapping_add(1);
-        block
     }
 }
 

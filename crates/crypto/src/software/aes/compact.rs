@@ -144,7 +144,7 @@ impl Encryptor {
                 }
             }
             taken = chunks.len().min(batch.len());
-            batch.iter_mut().take(taken).for_each(|place| *place = counter.next().into());
+            batch.iter_mut().take(taken).for_each(|place| counter.next(place));
             taken > 0
         });
     }

@@ -213,7 +213,7 @@ impl<C: Counter> BlockCipherEncClosure for CounterMode<'_, C> {
         let (batches, rest) = Array::<Block, B::ParBlocksSize>::slice_as_chunks_mut(blocks);
         let mut keystream = ParBlocks::<B>::default();
         for batch in batches {
-            keystream.iter_mut().for_each(|block| *block = self.counter.next().into());
+            keystream.iter_mut().for_each(|block| self.counter.next(block));
             backend.encrypt_par_blocks_inplace(&mut keystream);
             batch.iter_mut().zip(keystream.iter()).for_each(|(block, key)| xor(block, key));
         }
@@ -223,7 +223,7 @@ impl<C: Counter> BlockCipherEncClosure for CounterMode<'_, C> {
         if count > 0 {
             let together = count > 1 && pad_to_batch(count, B::ParBlocksSize::USIZE);
             let counters = keystream.iter_mut().take(count);
-            counters.for_each(|block| *block = self.counter.next().into());
+            counters.for_each(|block| self.counter.next(block));
             if together {
                 backend.encrypt_par_blocks_inplace(&mut keystream);
             } else {
