@@ -79,6 +79,8 @@ impl Encryptor {
         }
     }
 
+    // Not inlined what several modes use.
+
     /// Encrypts blocks in place, each on its own.
     #[inline(never)]
     pub(crate) fn blocks(&self, blocks: &mut [[u8; AES_BLOCK]]) {
