@@ -115,10 +115,6 @@ fn write_metadata(metadata: Metadata, out: &mut [u8]) -> Result<(), Status> {
     metadata.put(&mut Writer::new(out, ByteOrder::Little)).map_err(|_| Status::BUFFER_SIZE)
 }
 
-fn read_metadata(text: &[u8]) -> Result<Metadata, Status> {
-    Metadata::get(&mut Reader::new(text, ByteOrder::Little)).map_err(|_| Status::BAD_ARGUMENTS)
-}
-
 /// The room for `size` bytes behind a response's fixed part.
 fn room(out: &mut [u8], contents: Contents, size: usize) -> Result<&mut [u8], Status> {
     let rest = out.get_mut(contents.offset()..).unwrap_or_default();
@@ -262,10 +258,8 @@ fn run<P: Platform>(
     match action {
         action::WRAP => wrap(context, request, out),
         action::WRAP_EXPORT => wrap_export(context, request, out),
-        action::UNWRAP_EXPORT => unwrap_export(context, request, &mut answer.metadata, out),
-        action::UNWRAP_CACHE => {
-            answer.id = unwrap_cache(context, request, out)?;
-            Ok(0)
+        action::UNWRAP_EXPORT | action::UNWRAP_CACHE => {
+            unwrap(context, request, action == action::UNWRAP_EXPORT, answer, out)
         }
         action::DATA_WRAP => {
             if request.length > context.server.config().wrap_data_limit {
@@ -389,67 +383,33 @@ fn open<'o, P: Platform>(
     Ok(text)
 }
 
-fn unwrap_export<P: Platform>(
+/// UNWRAP_EXPORT and UNWRAP_CACHE, for which the KEK must be trusted.
+fn unwrap<P: Platform>(
     context: &mut Context<'_, P>,
     request: &Request<'_>,
-    unwrapped: &mut Metadata,
+    is_export: bool,
+    answer: &mut Answer,
     out: &mut [u8],
 ) -> Result<usize, Status> {
-    let text = open(context, request, Contents::Key, false, out)?;
-    let metadata = read_metadata(text)?;
-    check_unwrapped(&metadata)?;
-    if metadata.flags.contains(Flags::NONEXPORTABLE) {
-        return Err(Status::ACCESS);
-    }
-    check_owner(context, &metadata)?;
-    context.record(Event::KeyUnwrapped { key: metadata.id, kek: context.key_id(request.kek) });
-    *unwrapped = metadata;
-    Ok(text.len().saturating_sub(Metadata::SIZE))
-}
-
-fn check_unwrapped(metadata: &Metadata) -> Result<(), Status> {
-    if metadata.id.is_unassigned() {
-        return Err(Status::BAD_ARGUMENTS);
-    }
-    if metadata.id.object_type() != ObjectType::WRAPPED {
-        return Err(Status::ABORTED);
-    }
-    Ok(())
-}
-
-/// A wrapped key opens for its owner, and for everyone if it is global and the server has global keys.
-fn check_owner<P: Platform>(context: &Context<'_, P>, metadata: &Metadata) -> Result<(), Status> {
-    let owner = metadata.id.owner();
-    let is_global = owner == ClientId::NONE && context.server.config().features.global_keys;
-    if owner == context.client() || is_global { Ok(()) } else { Err(Status::ACCESS) }
-}
-
-fn unwrap_cache<P: Platform>(
-    context: &mut Context<'_, P>,
-    request: &Request<'_>,
-    out: &mut [u8],
-) -> Result<KeyId, Status> {
-    let text = open(context, request, Contents::Key, true, out)?;
-    let id = cache_unwrapped(context, request.kek, text);
-    wipe(text);
-    id
-}
-
-/// Caches the key of an unwrapped blob, whose metadata must know its length. A key in the cache that lies nowhere else is
-/// in the way; a copy of a stored one, which only SHE keys have, is not (document 06, §9).
-fn cache_unwrapped<P: Platform>(
-    context: &mut Context<'_, P>,
-    kek: KeyId,
-    text: &[u8],
-) -> Result<KeyId, Status> {
-    let metadata = read_metadata(text)?;
+    let text = open(context, request, Contents::Key, !is_export, out)?;
+    let metadata = Metadata::get(&mut Reader::new(text, ByteOrder::Little));
+    let metadata = metadata.map_err(|_| Status::BAD_ARGUMENTS)?;
     let key = text.get(Metadata::SIZE..).unwrap_or_default();
-    if usize::from(metadata.length) != key.len() {
+    if !is_export && usize::from(metadata.length) != key.len() {
         return Err(Status::BAD_ARGUMENTS);
     }
-    let kek = context.key_id(kek);
-    let id = unwrapped_id(context, &metadata)?;
-    context.locked(|keys| {
+    let id = unwrapped_id(context, &metadata, is_export)?;
+    let kek = context.key_id(request.kek);
+    if is_export {
+        if metadata.flags.contains(Flags::NONEXPORTABLE) {
+            return Err(Status::ACCESS);
+        }
+        context.record(Event::KeyUnwrapped { key: id, kek });
+        answer.metadata = metadata;
+        return Ok(key.len());
+    }
+    answer.id = context.locked(|keys| {
+        // A key that lies nowhere else is in the way; a copy of a stored one, which only SHE keys have, is not.
         if keys.cached(id).is_some_and(|cached| !cached.committed) {
             return Err(Status::ABORTED);
         }
@@ -461,25 +421,36 @@ fn cache_unwrapped<P: Platform>(
         let flags = metadata.flags.without(Flags::SERVER_ONLY);
         keys.insert(id, flags, &metadata.label, &Source::Client(key))?;
         Ok(id.to_key(keys.features))
-    })
+    })?;
+    wipe(text);
+    Ok(0)
 }
 
-/// Under which identifier an unwrapped key is cached: its own, or the slot of a SHE key.
+/// The identifier of an unwrapped key: its own, or for the cache the slot of a SHE key (document 06, §9). A key opens for
+/// its owner, and for everyone if it is global and the server has global keys of this kind.
 ///
 /// # Errors
-/// BAD_ARGUMENTS, ABORTED, ACCESS if its owner is another.
-fn unwrapped_id<P: Platform>(context: &Context<'_, P>, metadata: &Metadata) -> Result<ObjectId, Status> {
+/// BAD_ARGUMENTS or ABORTED for an identifier of no wrapped key, ACCESS if its owner is another.
+#[cfg_attr(not(feature = "she"), expect(unused_variables, reason = "there are no slots"))]
+fn unwrapped_id<P: Platform>(
+    context: &Context<'_, P>,
+    metadata: &Metadata,
+    is_export: bool,
+) -> Result<ObjectId, Status> {
+    let (id, client) = (metadata.id, context.client());
+    let config = context.server.config();
+    let is_global = id.owner() == ClientId::NONE;
     #[cfg(feature = "she")]
-    if metadata.id.object_type() == ObjectType::SHE {
-        let options = &context.server.config().she;
-        let owner = metadata.id.owner();
-        let is_own = owner == context.client() && owner != ClientId::NONE;
-        if !(is_own || options.global_keys && owner == ClientId::NONE) {
-            return Err(Status::ACCESS);
-        }
-        return Ok(slot_id(options, context.client(), metadata.id.number()));
+    if id.object_type() == ObjectType::SHE && !is_export {
+        let may_open = if is_global { config.she.global_keys } else { id.owner() == client };
+        return if may_open { Ok(slot_id(&config.she, client, id.number())) } else { Err(Status::ACCESS) };
     }
-    check_unwrapped(metadata)?;
-    check_owner(context, metadata)?;
-    Ok(metadata.id)
+    if id.is_unassigned() {
+        return Err(Status::BAD_ARGUMENTS);
+    }
+    if id.object_type() != ObjectType::WRAPPED {
+        return Err(Status::ABORTED);
+    }
+    let may_open = id.owner() == client || is_global && config.features.global_keys;
+    if may_open { Ok(id) } else { Err(Status::ACCESS) }
 }
