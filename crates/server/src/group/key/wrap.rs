@@ -293,6 +293,7 @@ fn seal_text<P: Platform>(
     Ok(blob.len())
 }
 
+#[inline(never)]
 fn wrap<P: Platform>(
     context: &mut Context<'_, P>,
     request: &Request<'_>,
@@ -323,6 +324,7 @@ fn wrap<P: Platform>(
     Ok(size)
 }
 
+#[inline(never)]
 fn wrap_export<P: Platform>(
     context: &mut Context<'_, P>,
     request: &Request<'_>,
@@ -384,6 +386,7 @@ fn open<'o, P: Platform>(
 }
 
 /// UNWRAP_EXPORT and UNWRAP_CACHE, for which the KEK must be trusted.
+#[inline(never)]
 fn unwrap<P: Platform>(
     context: &mut Context<'_, P>,
     request: &Request<'_>,
