@@ -187,41 +187,52 @@ impl<P: Platform> KeyStore<'_, P> {
         self.shared.store.read(id, offset, out).map_err(|error| error.status())
     }
 
-    /// Identifier, flags and length of a stored object, if there is a store. Wrapped and hardware keys are never stored.
-    fn find_stored_attributes(&self, id: ObjectId) -> Result<Option<Attributes>, Status> {
-        if matches!(id.object_type(), ObjectType::WRAPPED | ObjectType::HARDWARE) {
-            return Ok(None);
-        }
-        match self.shared.store.attributes(id) {
-            Ok(attributes) => Ok(Some(attributes)),
-            Err(StoreError::NotFound | StoreError::NoStore) => Ok(None),
-            Err(error) => Err(error.status()),
-        }
-    }
-
-    /// Whether an object is stored, if there is a store. Wrapped and hardware keys never are.
+    /// Identifier, flags and length of a stored key. Wrapped and hardware keys are never stored, and none without a store.
     ///
     /// # Errors
-    /// What the store answers.
-    pub(crate) fn is_stored(&self, id: ObjectId) -> Result<bool, Status> {
-        Ok(self.find_stored_attributes(id)?.is_some())
+    /// NOT_FOUND, or what the store answers.
+    fn stored_key_attributes(&self, id: ObjectId) -> Result<Attributes, Status> {
+        if matches!(id.object_type(), ObjectType::WRAPPED | ObjectType::HARDWARE) {
+            return Err(Status::NOT_FOUND);
+        }
+        self.shared.store.attributes(id).map_err(|error| match error {
+            StoreError::NoStore => Status::NOT_FOUND,
+            error => error.status(),
+        })
     }
 
     /// The metadata of a stored key.
     ///
     /// # Errors
-    /// NOT_FOUND unless it [is stored](Self::is_stored), or what the store answers.
+    /// As [`stored_key_attributes`](Self::stored_key_attributes).
     fn stored_key(&mut self, id: ObjectId) -> Result<Metadata, Status> {
-        if self.is_stored(id)? { self.stored(id) } else { Err(Status::NOT_FOUND) }
+        self.stored_key_attributes(id)?;
+        self.stored(id)
     }
 
-    /// The metadata of a stored object, if it [is stored](Self::is_stored).
+    /// Whether a key is stored, if there is a store. Wrapped and hardware keys never are.
+    ///
+    /// # Errors
+    /// What the store answers.
+    fn is_stored(&self, id: ObjectId) -> Result<bool, Status> {
+        match self.stored_key_attributes(id) {
+            Ok(_) => Ok(true),
+            Err(Status::NOT_FOUND) => Ok(false),
+            Err(status) => Err(status),
+        }
+    }
+
+    /// The metadata of a key, if it is stored.
     ///
     /// # Errors
     /// What the store answers.
     #[cfg(any(feature = "she", feature = "hash-signatures"))]
     pub(crate) fn find_stored(&mut self, id: ObjectId) -> Result<Option<Metadata>, Status> {
-        if self.is_stored(id)? { self.stored(id).map(Some) } else { Ok(None) }
+        match self.stored_key(id) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(Status::NOT_FOUND) => Ok(None),
+            Err(status) => Err(status),
+        }
     }
 
     /// Stores an object, with no check of what it replaces, after a compaction if that is needed.
@@ -258,7 +269,7 @@ impl<P: Platform> KeyStore<'_, P> {
     /// Takes note that a stored key is about to be replaced or destroyed, so that other sessions drop their copies.
     fn changing(&mut self, id: ObjectId) {
         let is_key = matches!(id.object_type(), ObjectType::CRYPTO | ObjectType::SHE);
-        if is_key && !matches!(self.is_stored(id), Ok(false)) {
+        if is_key && self.stored_key_attributes(id) != Err(Status::NOT_FOUND) {
             self.shared.key_changes = self.shared.key_changes.wrapping_add(1);
         }
     }
@@ -270,7 +281,7 @@ impl<P: Platform> KeyStore<'_, P> {
         if let Some(cached) = self.cached(id) {
             return Ok((cached.metadata.into(), cached.committed));
         }
-        self.find_stored_attributes(id)?.map(|attributes| (attributes, false)).ok_or(Status::NOT_FOUND)
+        Ok((self.stored_key_attributes(id)?, false))
     }
 
     /// Identifier, flags and length of a key, cached or stored.

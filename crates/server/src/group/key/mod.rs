@@ -58,6 +58,7 @@ fn request<'p, L: Layout, P: Platform>(
 }
 
 /// The requests that name a key and carry nothing else.
+#[inline(never)]
 fn on_key<P: Platform>(context: &mut Context<'_, P>, action: u8, payload: &[u8]) -> Result<(), Status> {
     // All four look alike.
     let (EvictRequest { id }, _) = request(context, payload)?;
