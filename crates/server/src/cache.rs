@@ -329,12 +329,20 @@ impl<S: CacheStorage> KeyCache<S> {
         }
     }
 
-    /// The slot among `class` for the key `id`.
+    /// The slot among `class` for the key `id`: the first that is free or has it, else the first with a copy of a stored key.
+    #[inline(never)]
     fn place(&self, class: Range<usize>, id: ObjectId) -> Option<usize> {
-        let first = |wanted: &dyn Fn(&Slot) -> bool| {
-            class.clone().find(|&index| self.storage.slot(index).is_some_and(|(slot, _)| wanted(slot)))
-        };
-        first(&|slot| slot.is_free() || slot.metadata.id == id).or_else(|| first(&|slot| slot.committed))
+        let mut committed = None;
+        for index in class {
+            let Some((slot, _)) = self.storage.slot(index) else { continue };
+            if slot.is_free() || slot.metadata.id == id {
+                return Some(index);
+            }
+            if slot.committed {
+                committed = committed.or(Some(index));
+            }
+        }
+        committed
     }
 
     fn occupy(&mut self, index: usize, metadata: &Metadata, committed: bool) -> Result<&mut [u8], Status> {

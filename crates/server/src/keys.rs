@@ -294,6 +294,7 @@ impl<P: Platform> KeyStore<'_, P> {
     }
 
     /// Checks that an identifier names a key that key messages may touch at all.
+    #[inline(never)]
     fn named(&mut self, id: ObjectId) -> Result<(), Status> {
         *self.subject = id;
         if id.is_unassigned() {
