@@ -50,6 +50,10 @@ impl<'a> Reader<'a> {
         Self { rest: bytes, order }
     }
 
+    pub(crate) const fn order(&self) -> ByteOrder {
+        self.order
+    }
+
     /// The bytes not taken yet.
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
@@ -112,6 +116,10 @@ impl<'a> Writer<'a> {
     /// Writes to `out` with scalars in `order`.
     pub const fn new(out: &'a mut [u8], order: ByteOrder) -> Self {
         Self { rest: out, order, written: 0 }
+    }
+
+    pub(crate) const fn order(&self) -> ByteOrder {
+        self.order
     }
 
     /// How many bytes were written.

@@ -95,6 +95,8 @@ impl Metadata {
 impl Field for Metadata {
     const SIZE: usize = 32;
     fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        // Taken as a whole, so that there is one check of the length.
+        let reader = &mut Reader::new(reader.take(Self::SIZE)?, reader.order());
         Ok(Self {
             id: reader.get()?,
             access: reader.get()?,
@@ -104,6 +106,8 @@ impl Field for Metadata {
         })
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
+        let order = writer.order();
+        let writer = &mut Writer::new(writer.reserve(Self::SIZE)?, order);
         writer.put(self.id)?;
         writer.put(self.access)?;
         writer.put(self.flags)?;
