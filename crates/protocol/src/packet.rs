@@ -134,15 +134,15 @@ impl Header {
     /// # Errors
     /// [`Malformed`] if the magic is neither `01 A5` nor `A5 01`.
     pub fn decode(bytes: &[u8; 8]) -> Result<Self, Malformed> {
-        let [m0, m1, k0, k1, s0, s1, a0, a1] = *bytes;
-        let (order, kind, sequence) = match [m0, m1] {
-            Self::MAGIC_LITTLE => {
-                (ByteOrder::Little, u16::from_le_bytes([k0, k1]), u16::from_le_bytes([s0, s1]))
-            }
-            Self::MAGIC_BIG => (ByteOrder::Big, u16::from_be_bytes([k0, k1]), u16::from_be_bytes([s0, s1])),
+        let [m0, m1, rest @ ..] = bytes;
+        let order = match [*m0, *m1] {
+            Self::MAGIC_LITTLE => ByteOrder::Little,
+            Self::MAGIC_BIG => ByteOrder::Big,
             _ => return Err(Malformed),
         };
-        Ok(Self { order, kind: Kind::from_u16(kind), sequence, auxiliary: [a0, a1] })
+        let mut reader = Reader::new(rest, order);
+        let kind = Kind::from_u16(reader.get()?);
+        Ok(Self { order, kind, sequence: reader.get()?, auxiliary: reader.get()? })
     }
 }
 

@@ -48,10 +48,8 @@ pub struct Refusal {
 /// The shape of a refusal of `kind`, if responses of that kind can carry a status at all (document 01, §5.1; the
 /// sizes are those that existing clients demand, so that they see the status and not a size error).
 pub const fn refusal(kind: Kind) -> Option<Refusal> {
-    let size = match (kind.group, kind.action) {
-        (Group::CRYPTO | Group::CRYPTO_DMA, _) => {
-            return Some(Refusal { size: 12, status_offset: 4, echoes_algorithm: true });
-        }
+    let size: u16 = match (kind.group, kind.action) {
+        (Group::CRYPTO | Group::CRYPTO_DMA, _) => 12,
         (Group::NVM, nvm::action::INIT) => 12,
         (Group::NVM, nvm::action::AVAILABLE) => 16,
         (Group::NVM, nvm::action::LIST) => 8,
@@ -74,15 +72,9 @@ pub const fn refusal(kind: Kind) -> Option<Refusal> {
         ) => 8,
         (Group::KEY, key::action::UNWRAP_EXPORT) => 40,
         (Group::KEY, key::action::DATA_WRAP | key::action::DATA_UNWRAP) => 12,
-        (Group::KEY, key::action::CACHE_DMA) => {
-            return Some(Refusal { size: 24, status_offset: 16, echoes_algorithm: false });
-        }
-        (Group::KEY, key::action::EXPORT_DMA | key::action::EXPORT_PUBLIC_DMA) => {
-            return Some(Refusal { size: 48, status_offset: 16, echoes_algorithm: false });
-        }
-        (Group::CUSTOM, _) => {
-            return Some(Refusal { size: 272, status_offset: 12, echoes_algorithm: false });
-        }
+        (Group::KEY, key::action::CACHE_DMA) => 24,
+        (Group::KEY, key::action::EXPORT_DMA | key::action::EXPORT_PUBLIC_DMA) => 48,
+        (Group::CUSTOM, _) => 272,
         (Group::COUNTER, 0..=3) => 8,
         (Group::SHE, she::action::LOAD_PLAIN_KEY) => 4,
         (Group::SHE, she::action::GET_STATUS | she::action::VERIFY_MAC) => 12,
@@ -96,5 +88,12 @@ pub const fn refusal(kind: Kind) -> Option<Refusal> {
         (Group::AUTH, _) => 4,
         _ => return None,
     };
-    Some(Refusal { size, status_offset: 0, echoes_algorithm: false })
+    let status_offset = match (kind.group, kind.action) {
+        (Group::CRYPTO | Group::CRYPTO_DMA, _) => 4,
+        (Group::CUSTOM, _) => 12,
+        (Group::KEY, key::action::CACHE_DMA | key::action::EXPORT_DMA | key::action::EXPORT_PUBLIC_DMA) => 16,
+        _ => 0,
+    };
+    let echoes_algorithm = matches!(kind.group, Group::CRYPTO | Group::CRYPTO_DMA);
+    Some(Refusal { size: size as usize, status_offset, echoes_algorithm })
 }
