@@ -299,9 +299,7 @@ impl<S: CacheStorage> KeyCache<S> {
     /// # Errors
     /// BAD_ARGUMENTS if the key is larger than every slot, NO_SPACE if all slots of its class are taken.
     pub(crate) fn insert(&mut self, metadata: &Metadata, committed: bool) -> Result<&mut [u8], Status> {
-        let class = self.class(metadata.length)?;
-        let index = self.place(class, metadata.id).ok_or(Status::NO_SPACE)?;
-        self.occupy(index, metadata, committed)
+        self.insert_in(metadata, committed, false)
     }
 
     /// Like [`insert`](Self::insert), but in a big slot as long as there is one: there the original puts elliptic-curve
@@ -312,11 +310,24 @@ impl<S: CacheStorage> KeyCache<S> {
     /// As [`insert`](Self::insert).
     #[cfg(any(test, feature = "certificates", feature = "elliptic-curves", feature = "rsa"))]
     pub(crate) fn insert_big_first(&mut self, metadata: &Metadata) -> Result<&mut [u8], Status> {
+        self.insert_in(metadata, false, true)
+    }
+
+    fn insert_in(
+        &mut self,
+        metadata: &Metadata,
+        committed: bool,
+        big_first: bool,
+    ) -> Result<&mut [u8], Status> {
         let class = self.class(metadata.length)?;
-        let big = self.shape().small_slots..self.indices().end;
-        let id = metadata.id;
-        let index = self.place(big, id).or_else(|| self.place(class, id)).ok_or(Status::NO_SPACE)?;
-        self.occupy(index, metadata, false)
+        let mut index = None;
+        if big_first {
+            index = self.place(self.shape().small_slots..self.indices().end, metadata.id);
+        }
+        if index.is_none() {
+            index = self.place(class, metadata.id);
+        }
+        self.occupy(index.ok_or(Status::NO_SPACE)?, metadata, committed)
     }
 
     /// The slots for keys of `length` bytes.

@@ -452,14 +452,17 @@ impl<P: Platform> KeyStore<'_, P> {
         self.replaceable(id)?;
         let metadata = Metadata { id, access: Metadata::ACCESS_ANY, flags, length, label: *label };
         let cache = self.cache(id);
-        match *source {
-            Source::Client(key) | Source::Server(key) => {
-                cache.insert(&metadata, false)?.copy_from_slice(key);
-            }
+        let slot = match source {
             #[cfg(any(feature = "certificates", feature = "elliptic-curves", feature = "rsa"))]
-            Source::ServerBig(key) => cache.insert_big_first(&metadata)?.copy_from_slice(key),
+            Source::ServerBig(_) => cache.insert_big_first(&metadata),
+            _ => cache.insert(&metadata, false),
+        }?;
+        match *source {
+            Source::Client(key) | Source::Server(key) => slot.copy_from_slice(key),
+            #[cfg(any(feature = "certificates", feature = "elliptic-curves", feature = "rsa"))]
+            Source::ServerBig(key) => slot.copy_from_slice(key),
             Source::Random(driver, _) => {
-                if let Err(error) = driver.fill(cache.insert(&metadata, false)?) {
+                if let Err(error) = driver.fill(slot) {
                     cache.remove(id);
                     return Err(crypto_status(error));
                 }
