@@ -57,27 +57,17 @@ fn is_stored<S: ObjectStore>(store: &mut S, metadata: &Metadata, key: &[u8]) -> 
 #[inline(never)]
 fn release<P: Platform>(_: Result<KeyStore<'_, P>, Status>) {}
 
-impl<'a, P: Platform> Caller<'a, P> {
+#[cfg(feature = "she")]
+impl<P: Platform> Caller<'_, P> {
     /// Works with the object store and the keys while no other session does.
     ///
     /// # Errors
     /// What `work` answers, or ABORTED if the lock cannot be had.
-    #[cfg(feature = "she")]
     pub(crate) fn locked<R>(
         &mut self,
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
-        let Self { server, client, ref mut cache, ref mut subject, kind, .. } = *self;
-        let caller = Caller {
-            server,
-            client,
-            cache,
-            subject,
-            kind,
-            #[cfg(feature = "authentication")]
-            keys: self.keys,
-        };
-        let mut locked = caller.lock();
+        let mut locked = self.lock();
         let result = match &mut locked {
             Ok(keys) => work(keys),
             Err(status) => return Err(*status),
@@ -86,9 +76,27 @@ impl<'a, P: Platform> Caller<'a, P> {
         result
     }
 
+    /// As [`into_keys`](Self::into_keys), of a caller that goes on afterwards.
+    #[inline(never)]
+    fn lock(&mut self) -> Result<KeyStore<'_, P>, Status> {
+        let Self { server, client, cache, subject, kind, .. } = self;
+        Caller {
+            server,
+            client: *client,
+            cache,
+            subject,
+            kind: *kind,
+            #[cfg(feature = "authentication")]
+            keys: self.keys,
+        }
+        .into_keys()
+    }
+}
+
+impl<'a, P: Platform> Caller<'a, P> {
     /// The object store and the keys, for as long as no other session gets at them. Not inlined: every message would carry it.
     #[inline(never)]
-    fn lock(self) -> Result<KeyStore<'a, P>, Status> {
+    fn into_keys(self) -> Result<KeyStore<'a, P>, Status> {
         let Self { server, client, cache, subject, kind, .. } = self;
         let mut shared = server.lock_shared().ok_or(Status::ABORTED)?;
         catch_up(cache, &mut shared);
@@ -155,7 +163,7 @@ impl<'a, P: Platform> Context<'a, P> {
         result
     }
 
-    /// As [`Caller::lock`].
+    /// As [`Caller::into_keys`].
     #[inline(never)]
     fn lock(&mut self) -> Result<KeyStore<'_, P>, Status> {
         let Session { client, cache, subject, .. } = &mut *self.session;
@@ -168,7 +176,7 @@ impl<'a, P: Platform> Context<'a, P> {
             #[cfg(feature = "authentication")]
             keys: self.keys,
         }
-        .lock()
+        .into_keys()
     }
 
     /// The drivers that the server prefers.
