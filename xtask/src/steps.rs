@@ -37,7 +37,7 @@ const DEVICE_FEATURES: &[(&str, &str)] = &[
     ("crypto", "ml-dsa,ml-kem,rsa"),
     (
         "server",
-        "authentication,certificates,curve25519,custom,dma,elliptic-curves,hash-signatures,images,key-derivation,\
+        "authentication,certificates,cmac-derivation,curve25519,custom,dma,elliptic-curves,hash-signatures,hkdf,images,\
          key-wrap,ml-dsa,ml-kem,rsa,sha3,sha512,she",
     ),
 ];

@@ -180,6 +180,7 @@ impl<'a, P: Platform> Context<'a, P> {
     }
 
     /// The drivers that the server prefers.
+    #[inline(never)]
     pub(crate) fn crypto(&self, affinity: Affinity) -> &'a dyn Driver {
         self.server.platform().crypto(affinity)
     }

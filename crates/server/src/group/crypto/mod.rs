@@ -10,19 +10,22 @@ use crate::context::Context;
 use crate::keys::Usage;
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::Driver;
-#[cfg(feature = "key-derivation")]
+#[cfg(any(feature = "cmac-derivation", feature = "hkdf"))]
 use casemate_protocol::message::crypto::kdf;
 use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher};
 use casemate_protocol::{KeyId, Layout, Status};
 
 mod aes;
 mod cmac;
-#[cfg(feature = "key-derivation")]
+#[cfg(any(feature = "cmac-derivation", feature = "hkdf"))]
 mod derive;
 #[cfg(feature = "dma")]
 mod dma;
 mod hash;
-#[cfg_attr(not(feature = "key-derivation"), allow(dead_code, reason = "public-key families may be off too"))]
+#[cfg_attr(
+    not(any(feature = "cmac-derivation", feature = "hkdf")),
+    allow(dead_code, reason = "public-key families may be off too")
+)]
 mod new_key;
 pub(crate) mod public_key;
 mod random;
@@ -94,9 +97,9 @@ fn inline<P: Platform>(
         (action::CIPHER, cipher::AES_GCM, _) => aes::gcm(context, operation),
         (action::HASH, _, _) => hash::hash(context, operation),
         (action::CMAC, _, _) => cmac::cmac(context, operation),
-        #[cfg(feature = "key-derivation")]
+        #[cfg(feature = "hkdf")]
         (action::KDF, _, kdf::HKDF) => derive::hkdf(context, operation),
-        #[cfg(feature = "key-derivation")]
+        #[cfg(feature = "cmac-derivation")]
         (action::KDF, _, kdf::TWO_STEP_CMAC) => derive::cmac_kdf(context, operation),
         (action::PUBLIC_KEY, _, sub) => public_key::public_key(context, operation, sub),
         _ => Err(Status::NOT_COMPILED_IN),

@@ -211,6 +211,7 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     driver.ed25519_verify(&public, mode, message, signature).map_err(ed25519_status)
 }
 
+#[inline(never)]
 pub(super) fn ed25519_sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -234,6 +235,7 @@ pub(super) fn ed25519_sign<P: Platform>(
 }
 
 /// A wrong signature is an error here, unlike in the other families (document 05, §6.3).
+#[inline(never)]
 pub(super) fn ed25519_verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
