@@ -38,7 +38,8 @@ impl IssuedStates {
         key: &[u8],
         state: &CmacState,
     ) -> Result<(), Error> {
-        let fingerprint = fingerprint(driver, key, state)?;
+        let mut fingerprint = [0; FINGERPRINT];
+        self::fingerprint(driver, key, state, &mut fingerprint)?;
         if let Some(slot) = self.fingerprints.get_mut(usize::from(self.next)) {
             *slot = fingerprint;
         }
@@ -58,22 +59,27 @@ impl IssuedStates {
         if state.digest == [0; 16] && state.buffered == 0 {
             return Ok(true);
         }
-        let fingerprint = fingerprint(driver, key, state)?;
+        let mut fingerprint = [0; FINGERPRINT];
+        self::fingerprint(driver, key, state, &mut fingerprint)?;
         let mut given_out = self.fingerprints.iter().take(usize::from(self.count));
         Ok(given_out.any(|known| constant_time_equal(known, &fingerprint)))
     }
 }
 
 /// What identifies a state: the key, so that a state of one key is none of another, and the parts that have meaning.
-fn fingerprint(driver: &dyn Driver, key: &[u8], state: &CmacState) -> Result<[u8; FINGERPRINT], Error> {
+fn fingerprint(
+    driver: &dyn Driver,
+    key: &[u8],
+    state: &CmacState,
+    fingerprint: &mut [u8; FINGERPRINT],
+) -> Result<(), Error> {
     let buffered = usize::try_from(state.buffered).unwrap_or(usize::MAX);
     let pending = state.buffer.get(..buffered).unwrap_or(&state.buffer);
     let mut digest = [0; 32];
     let parts = [b"CMAC state", &state.digest[..], &state.buffered.to_le_bytes(), pending, key];
     hash(driver, HashAlgorithm::Sha256, &parts, &mut digest)?;
-    let mut fingerprint = [0; FINGERPRINT];
     for (to, from) in fingerprint.iter_mut().zip(digest) {
         *to = from;
     }
-    Ok(fingerprint)
+    Ok(())
 }

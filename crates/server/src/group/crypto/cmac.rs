@@ -53,47 +53,50 @@ pub(super) fn keyed<'k, P: Platform>(
     Ok(Keyed { key, must_be_known })
 }
 
-/// The state to go on from.
+/// Checks a state to go on from.
 ///
 /// # Errors
 /// BAD_ARGUMENTS for a state that no CMAC has, or that was not given to this session.
-pub(super) fn resume<P: Platform>(
+pub(super) fn check_state<P: Platform>(
     context: &Context<'_, P>,
     driver: &dyn Driver,
     keyed: &Keyed<'_>,
     state: &CmacState,
-) -> Result<casemate_crypto::CmacState, Status> {
+) -> Result<(), Status> {
     let states = &context.session.cmac_states;
     if keyed.must_be_known && !states.knows(driver, keyed.key, state).map_err(crypto_status)? {
         return Err(Status::BAD_ARGUMENTS);
     }
-    let pending_length = usize::try_from(state.buffered).ok().filter(|&length| length <= 16);
-    Ok(casemate_crypto::CmacState {
-        pending: state.buffer,
-        chain: state.digest,
-        pending_length: pending_length.ok_or(Status::BAD_ARGUMENTS)?,
-        absorbed: state.total,
-    })
+    if state.buffered > 16 { Err(Status::BAD_ARGUMENTS) } else { Ok(()) }
 }
 
-/// The state for the client to keep.
+/// A state that [`check_state`] has found good, for the driver.
+pub(super) fn resume(state: &CmacState) -> casemate_crypto::CmacState {
+    casemate_crypto::CmacState {
+        pending: state.buffer,
+        chain: state.digest,
+        pending_length: usize::try_from(state.buffered).unwrap_or(usize::MAX),
+        absorbed: state.total,
+    }
+}
+
+/// The state for the client to keep, in `state`.
 pub(super) fn suspend<P: Platform>(
     context: &mut Context<'_, P>,
     driver: &dyn Driver,
     keyed: &Keyed<'_>,
-    state: &casemate_crypto::CmacState,
-) -> Result<CmacState, Status> {
-    let state = CmacState {
-        buffer: state.pending,
-        digest: state.chain,
-        buffered: u32::try_from(state.pending_length).unwrap_or(0),
-        total: state.absorbed,
-    };
+    suspended: &casemate_crypto::CmacState,
+    state: &mut CmacState,
+) -> Result<(), Status> {
+    state.buffer = suspended.pending;
+    state.digest = suspended.chain;
+    state.buffered = u32::try_from(suspended.pending_length).unwrap_or(0);
+    state.total = suspended.absorbed;
     if keyed.must_be_known {
         let states = &mut context.session.cmac_states;
-        states.remember(driver, keyed.key, &state).map_err(crypto_status)?;
+        states.remember(driver, keyed.key, state).map_err(crypto_status)?;
     }
-    Ok(state)
+    Ok(())
 }
 
 /// Data and a MAC length: one shot. No MAC length: absorb. A MAC length alone: finish.
@@ -134,13 +137,13 @@ fn step<P: Platform>(
     input: &[u8],
     mac: &mut [u8],
 ) -> Result<(), Status> {
-    let mut resumed = resume(context, driver, keyed, state)?;
+    check_state(context, driver, keyed, state)?;
+    let mut resumed = resume(state);
     if mac.is_empty() {
         driver.cmac_update(keyed.key, &mut resumed, input).map_err(crypto_status)?;
-        *state = suspend(context, driver, keyed, &resumed)?;
+        suspend(context, driver, keyed, &resumed, state)
     } else {
-        driver.cmac_finish(keyed.key, &resumed, mac).map_err(crypto_status)?;
         *state = CmacState::INITIAL;
+        driver.cmac_finish(keyed.key, &resumed, mac).map_err(crypto_status)
     }
-    Ok(())
 }

@@ -267,11 +267,12 @@ fn absorb<P: Platform>(
         return Err(Status::BAD_ARGUMENTS);
     }
     let region = context.dma.open(blocks.input, Access::Read)?;
-    let digest = advance(driver, state, blocks.last, blocks.length, blocks.tail)?;
+    let mut digest = [0; 64];
+    advance(driver, state, blocks.last, blocks.length, blocks.tail, &mut digest)?;
     context.dma.read_parts(region, whole_blocks(space, block), |_, _, part| {
         driver.compress(state, part).map_err(crypto_status)
     })?;
-    Ok(digest)
+    Ok(blocks.last.then_some(digest))
 }
 
 fn digest_response(digest: [u8; 64], variant: u32) -> Sha2DmaDigestResponse {
@@ -364,7 +365,8 @@ fn compute_cmac<P: Platform>(
     let mut state = if is_whole {
         casemate_crypto::CmacState::default()
     } else {
-        cmac::resume(context, driver, &keyed, &request.state())?
+        cmac::check_state(context, driver, &keyed, &request.state())?;
+        cmac::resume(&request.state())
     };
     let region = match opened {
         Some(region) => region,
@@ -377,12 +379,15 @@ fn compute_cmac<P: Platform>(
     let mut mac = [0; 16];
     let length = usize::try_from(mac_length).map_err(|_| Status::BUFFER)?;
     let mac = mac.get_mut(..length).ok_or(Status::BUFFER)?;
-    let (CmacState { buffer, digest, buffered, total }, key) = if mac.is_empty() {
-        (cmac::suspend(context, driver, &keyed, &state)?, request.key)
+    let mut kept = CmacState::INITIAL;
+    let key = if mac.is_empty() {
+        cmac::suspend(context, driver, &keyed, &state, &mut kept)?;
+        request.key
     } else {
         driver.cmac_finish(keyed.key, &state, mac).map_err(crypto_status)?;
-        (CmacState::INITIAL, KeyId::NONE)
+        KeyId::NONE
     };
+    let CmacState { buffer, digest, buffered, total } = kept;
     let refused = DmaBuffer::NONE;
     let response = CmacDmaResponse { buffer, digest, buffered, total, refused, mac_length, key };
     let fixed = context.put(&response, operation.out);

@@ -12,34 +12,91 @@ use casemate_protocol::message::crypto::{Sha3Request, Sha3Response};
 use casemate_protocol::message::crypto::{Sha512Request, Sha512StateResponse};
 use casemate_protocol::{Layout, Status};
 
-pub(super) fn hash<P: Platform>(context: &Context<'_, P>, operation: Operation<'_>) -> Result<usize, Status> {
-    match operation.algorithm {
-        hash::SHA224 => sha256(context, operation, HashAlgorithm::Sha224),
-        hash::SHA256 => sha256(context, operation, HashAlgorithm::Sha256),
+fn named(number: u32) -> Option<HashAlgorithm> {
+    Some(match number {
+        hash::SHA224 => HashAlgorithm::Sha224,
+        hash::SHA256 => HashAlgorithm::Sha256,
         #[cfg(feature = "sha512")]
-        hash::SHA384 => sha512(context, operation, HashAlgorithm::Sha384),
+        hash::SHA384 => HashAlgorithm::Sha384,
         #[cfg(feature = "sha512")]
-        hash::SHA512 => sha512(context, operation, HashAlgorithm::Sha512),
+        hash::SHA512 => HashAlgorithm::Sha512,
         #[cfg(feature = "sha3")]
-        hash::SHA3_224 => sha3(context, operation, HashAlgorithm::Sha3_224),
+        hash::SHA3_224 => HashAlgorithm::Sha3_224,
         #[cfg(feature = "sha3")]
-        hash::SHA3_256 => sha3(context, operation, HashAlgorithm::Sha3_256),
+        hash::SHA3_256 => HashAlgorithm::Sha3_256,
         #[cfg(feature = "sha3")]
-        hash::SHA3_384 => sha3(context, operation, HashAlgorithm::Sha3_384),
+        hash::SHA3_384 => HashAlgorithm::Sha3_384,
         #[cfg(feature = "sha3")]
-        hash::SHA3_512 => sha3(context, operation, HashAlgorithm::Sha3_512),
-        _ => Err(Status::NOT_COMPILED_IN),
-    }
+        hash::SHA3_512 => HashAlgorithm::Sha3_512,
+        _ => return None,
+    })
 }
 
-/// Compresses whole blocks, or finishes with a partial one and returns the digest, padded with zeros.
+#[inline(never)]
+pub(super) fn hash<P: Platform>(context: &Context<'_, P>, operation: Operation<'_>) -> Result<usize, Status> {
+    let Operation { algorithm: number, driver, body, out } = operation;
+    let algorithm = named(number).ok_or(Status::NOT_COMPILED_IN)?;
+    let (mut state, variant, last, length, tail);
+    match algorithm {
+        HashAlgorithm::Sha224 | HashAlgorithm::Sha256 => {
+            let request;
+            (request, tail) =
+                Sha256Request::decode(body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+            let count = join(request.length_high, request.length_low);
+            state = sha256_state(algorithm, request.state, count)?;
+            (variant, last, length) = (number, request.last, request.length);
+        }
+        #[cfg(feature = "sha512")]
+        HashAlgorithm::Sha384 | HashAlgorithm::Sha512 => {
+            let (request, executed);
+            (request, tail) =
+                Sha512Request::decode(body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+            (executed, variant) = sha512_variant(algorithm, number, request.variant);
+            let count = join(request.length_high, request.length_low);
+            state = sha512_state(executed, request.state, count)?;
+            (last, length) = (request.last, request.length);
+        }
+        #[cfg(feature = "sha3")]
+        _ => {
+            let request;
+            (request, tail) = Sha3Request::decode(body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+            state = HashState::from_chain(algorithm, Chain::Lanes(request.state)).map_err(crypto_status)?;
+            (variant, last, length) = (number, request.last, request.length);
+        }
+        #[cfg(not(feature = "sha3"))]
+        _ => return Err(Status::NOT_COMPILED_IN),
+    }
+    let last = last != 0;
+    let mut digest = [0; 64];
+    advance(driver, &mut state, last, length, tail, &mut digest)?;
+    Ok(match state.chain() {
+        #[cfg(feature = "sha3")]
+        Chain::Lanes(lanes) => {
+            let state = if last { [0; 25] } else { *lanes };
+            context.put(&Sha3Response { state, digest }, out)
+        }
+        _ if last => context.put(&Sha2DigestResponse { length_high: 0, length_low: 0, digest, variant }, out),
+        #[cfg(feature = "sha512")]
+        Chain::Words64 { .. } => {
+            let (state, (length_high, length_low)) = sha512_words(&state)?;
+            context.put(&Sha512StateResponse { length_high, length_low, state, variant }, out)
+        }
+        _ => {
+            let (state, (length_high, length_low)) = sha256_words(&state)?;
+            context.put(&Sha256StateResponse { length_high, length_low, state, variant }, out)
+        }
+    })
+}
+
+/// Compresses whole blocks, or finishes with a partial one and writes the digest to the front of `digest`.
 pub(super) fn advance(
     driver: &(impl Hash + ?Sized),
     state: &mut HashState,
     last: bool,
     length: u32,
     tail: &[u8],
-) -> Result<Option<[u8; 64]>, Status> {
+    digest: &mut [u8; 64],
+) -> Result<(), Status> {
     let length = usize::try_from(length).map_err(|_| Status::BAD_ARGUMENTS)?;
     let data = tail.get(..length).ok_or(Status::BAD_ARGUMENTS)?;
     let algorithm = state.algorithm();
@@ -47,17 +104,14 @@ pub(super) fn advance(
         if data.len() >= algorithm.block_size() {
             return Err(Status::BAD_ARGUMENTS);
         }
-        let mut digest = [0; 64];
         let size = algorithm.digest_size().unwrap_or(0);
         let out = digest.get_mut(..size).ok_or(Status::BAD_ARGUMENTS)?;
-        driver.finish(state, data, out).map_err(crypto_status)?;
-        Ok(Some(digest))
+        driver.finish(state, data, out).map_err(crypto_status)
     } else {
         if !data.len().is_multiple_of(algorithm.block_size()) {
             return Err(Status::BAD_ARGUMENTS);
         }
-        driver.compress(state, data).map_err(crypto_status)?;
-        Ok(None)
+        driver.compress(state, data).map_err(crypto_status)
     }
 }
 
@@ -115,66 +169,4 @@ pub(super) const fn sha512_variant(
         (HashAlgorithm::Sha512, hash::SHA512_256) => (HashAlgorithm::Sha512_256, hash::SHA512_256),
         _ => (algorithm, number),
     }
-}
-
-fn digest_response(digest: [u8; 64], variant: u32) -> Sha2DigestResponse {
-    Sha2DigestResponse { length_high: 0, length_low: 0, digest, variant }
-}
-
-#[inline(never)]
-fn sha256<P: Platform>(
-    context: &Context<'_, P>,
-    operation: Operation<'_>,
-    algorithm: HashAlgorithm,
-) -> Result<usize, Status> {
-    let (request, tail) =
-        Sha256Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let mut state = sha256_state(algorithm, request.state, join(request.length_high, request.length_low))?;
-    let driver = operation.driver;
-    let variant = operation.algorithm;
-    if let Some(digest) = advance(driver, &mut state, request.last != 0, request.length, tail)? {
-        return Ok(context.put(&digest_response(digest, variant), operation.out));
-    }
-    let (words, (length_high, length_low)) = sha256_words(&state)?;
-    Ok(context.put(&Sha256StateResponse { length_high, length_low, state: words, variant }, operation.out))
-}
-
-#[cfg(feature = "sha512")]
-#[inline(never)]
-fn sha512<P: Platform>(
-    context: &Context<'_, P>,
-    operation: Operation<'_>,
-    algorithm: HashAlgorithm,
-) -> Result<usize, Status> {
-    let (request, tail) =
-        Sha512Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let (algorithm, variant) = sha512_variant(algorithm, operation.algorithm, request.variant);
-    let mut state = sha512_state(algorithm, request.state, join(request.length_high, request.length_low))?;
-    let driver = operation.driver;
-    if let Some(digest) = advance(driver, &mut state, request.last != 0, request.length, tail)? {
-        return Ok(context.put(&digest_response(digest, variant), operation.out));
-    }
-    let (words, (length_high, length_low)) = sha512_words(&state)?;
-    Ok(context.put(&Sha512StateResponse { length_high, length_low, state: words, variant }, operation.out))
-}
-
-#[cfg(feature = "sha3")]
-#[inline(never)]
-fn sha3<P: Platform>(
-    context: &Context<'_, P>,
-    operation: Operation<'_>,
-    algorithm: HashAlgorithm,
-) -> Result<usize, Status> {
-    let (request, tail) =
-        Sha3Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let mut state = HashState::from_chain(algorithm, Chain::Lanes(request.state)).map_err(crypto_status)?;
-    let driver = operation.driver;
-    let response = match advance(driver, &mut state, request.last != 0, request.length, tail)? {
-        Some(digest) => Sha3Response { state: [0; 25], digest },
-        None => {
-            let &Chain::Lanes(lanes) = state.chain() else { return Err(Status::ABORTED) };
-            Sha3Response { state: lanes, digest: [0; 64] }
-        }
-    };
-    Ok(context.put(&response, operation.out))
 }

@@ -113,10 +113,11 @@ pub(super) fn export_public<P: Platform>(
         let staged = dma.largest_space(out);
         let id = context.key_id(request.id);
         let algorithm = KeyAlgorithm(request.algorithm);
-        let (metadata, length) = public_key::export_public(context, id, algorithm, staged)?;
+        let mut label = Label::EMPTY;
+        let length = public_key::export_public(context, id, algorithm, staged, &mut label)?;
         refused = request.out;
         deliver(dma, request.out, staged, length)?;
-        Ok((metadata.label, length))
+        Ok((label, length))
     });
     exported(context, refused, result, out)
 }

@@ -9,7 +9,7 @@ use casemate_protocol::message::key::{
     CacheRandomRequest, CacheRequest, CacheResponse, EvictRequest, ExportPublicRequest, ExportResponse,
     KeyAlgorithm, action,
 };
-use casemate_protocol::{Layout, Metadata, Status};
+use casemate_protocol::{Label, Layout, Status};
 
 #[cfg(feature = "dma")]
 mod dma;
@@ -108,14 +108,16 @@ fn export<P: Platform>(
     let (ExportPublicRequest { id, algorithm }, _) = request(context, payload)?;
     let key = out.get_mut(ExportResponse::SIZE..).unwrap_or_default();
     let id = context.key_id(id);
-    let (Metadata { label, .. }, size) = if action == action::EXPORT {
+    let mut label = Label::EMPTY;
+    let size = if action == action::EXPORT {
         context.locked(|keys| {
             let metadata = keys.export(id, key)?;
             keys.recorder.record(Event::KeyExported { key: id });
-            Ok((metadata, usize::from(metadata.length)))
+            label = metadata.label;
+            Ok(usize::from(metadata.length))
         })
     } else {
-        public_key::export_public(context, id, KeyAlgorithm(algorithm), key)
+        public_key::export_public(context, id, KeyAlgorithm(algorithm), key, &mut label)
     }?;
     let length = u32::try_from(size).unwrap_or(0);
     let fixed = context.put(&ExportResponse { status: Status::OK, length, label }, out);

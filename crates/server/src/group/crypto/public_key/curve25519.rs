@@ -51,17 +51,13 @@ pub(super) fn x25519_generate<P: Platform>(
     deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, &|out| key.encode_public(out))
 }
 
-/// The public half of a key that a peer or the server itself holds.
-pub(super) fn x25519_public(driver: &dyn Driver, key: &X25519Key) -> Result<[u8; 32], Status> {
-    match (&key.public, &key.private) {
-        (Some(public), _) => Ok(*public),
-        (None, Some(private)) => {
-            let mut public = [0; 32];
-            driver.x25519_public(private, &mut public).map_err(crypto_status)?;
-            Ok(public)
-        }
-        (None, None) => Err(Status::ECC_ARGUMENT),
+/// The public half of a key that a peer or the server itself holds, computed if only the private one is stored.
+pub(super) fn x25519_public<'k>(driver: &dyn Driver, key: &'k mut X25519Key) -> Result<&'k [u8; 32], Status> {
+    if let (None, Some(private)) = (&key.public, &key.private) {
+        let public = key.public.insert([0; 32]);
+        driver.x25519_public(private, public).map_err(crypto_status)?;
     }
+    key.public.as_ref().ok_or(Status::ECC_ARGUMENT)
 }
 
 #[inline(never)]
@@ -74,16 +70,18 @@ pub(super) fn x25519_agree<P: Platform>(
     let X25519Request { options, private_key, public_key, endianness, flags, key, label } = request;
     let keys = AgreementKeys { options, private_key, public_key };
     let result = (|| {
-        let own = load_x25519(context, private_key, Usage::All(Flags::USAGE_DERIVE))?;
-        let peer = load_x25519(context, public_key, ANY_USAGE)?;
+        let mut own = X25519Key { private: None, public: None };
+        load_x25519(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own)?;
+        let mut peer = X25519Key { private: None, public: None };
+        load_x25519(context, public_key, ANY_USAGE, &mut peer)?;
         let driver = operation.driver;
         let private = own.private.as_ref().ok_or(Status::ECC_ARGUMENT)?;
-        let public = x25519_public(driver, &peer)?;
+        let public = x25519_public(driver, &mut peer)?;
         if public[31] >= 0x80 {
             return Err(Status::ECC_ARGUMENT);
         }
         let mut secret = Secret::<32>::zero();
-        driver.x25519(private, &public, &mut secret).map_err(|error| match error {
+        driver.x25519(private, public, &mut secret).map_err(|error| match error {
             CryptoError::Key => Status::ECC_OUT_OF_RANGE,
             error => crypto_status(error),
         })?;
@@ -117,17 +115,17 @@ pub(super) fn ed25519_generate<P: Platform>(
     deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, &|out| key.encode_public(out))
 }
 
-/// The public half of a key, computed if only the seed is stored.
-pub(super) fn ed25519_public(driver: &dyn Driver, key: &Ed25519Key) -> Result<[u8; 32], Status> {
-    match (&key.public, &key.seed) {
-        (Some(public), _) => Ok(*public),
-        (None, Some(seed)) => {
-            let mut public = [0; 32];
-            driver.ed25519_public(seed, &mut public).map_err(crypto_status)?;
-            Ok(public)
-        }
-        (None, None) => Err(Status::CRYPTO_ARGUMENT),
+/// The public half of a key, computed if only the seed is stored; and the seed, if there is one.
+pub(super) fn ed25519_halves<'k>(
+    driver: &dyn Driver,
+    key: &'k mut Ed25519Key,
+) -> Result<(&'k [u8; 32], Option<&'k [u8; 32]>), Status> {
+    let seed = key.seed.as_deref();
+    if let (None, Some(seed)) = (&key.public, seed) {
+        let public = key.public.insert([0; 32]);
+        driver.ed25519_public(seed, public).map_err(crypto_status)?;
     }
+    Ok((key.public.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?, seed))
 }
 
 /// The variant that a message names. A context belongs to no message of the pure variant.
@@ -152,15 +150,19 @@ const fn ed25519_status(error: CryptoError) -> Status {
     }
 }
 
-/// The key that a message names. Not inlined: the room for its encoding is given back before the curve is computed with.
+/// Loads the key that a message names. Not inlined: the room for its encoding is given back before the curve is computed
+/// with.
 #[inline(never)]
 fn load_x25519<P: Platform>(
     context: &mut Context<'_, P>,
     key: u32,
     usage: Usage,
-) -> Result<X25519Key, Status> {
+    loaded: &mut X25519Key,
+) -> Result<(), Status> {
     let mut room = Secret::<KEY_ROOM>::zero();
-    X25519Key::decode(load(context, key, usage, room.as_mut_slice())?).map_err(encoding_status)
+    let bytes = load(context, key, usage, room.as_mut_slice())?;
+    *loaded = X25519Key::decode(bytes).map_err(encoding_status)?;
+    Ok(())
 }
 
 /// As [`load_x25519`].
@@ -169,12 +171,15 @@ fn load_ed25519<P: Platform>(
     context: &mut Context<'_, P>,
     key: u32,
     usage: Usage,
-) -> Result<Ed25519Key, Status> {
+    loaded: &mut Ed25519Key,
+) -> Result<(), Status> {
     let mut room = Secret::<KEY_ROOM>::zero();
-    Ed25519Key::decode(load(context, key, usage, room.as_mut_slice())?).map_err(|error| match error {
+    let bytes = load(context, key, usage, room.as_mut_slice())?;
+    *loaded = Ed25519Key::decode(bytes).map_err(|error| match error {
         EncodingError::Missing => Status::CRYPTO_ARGUMENT,
         error => encoding_status(error),
-    })
+    })?;
+    Ok(())
 }
 
 /// The signature of the message that `obtain` gets once the key is there.
@@ -185,14 +190,14 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     key: u32,
     mode: Ed25519Mode<'_>,
     obtain: impl FnOnce(&mut Context<'c, P>) -> Result<&'m [u8], Status>,
-) -> Result<[u8; 64], Status> {
-    let key = load_ed25519(context, key, Usage::All(Flags::USAGE_SIGN))?;
+    signature: &mut [u8; 64],
+) -> Result<(), Status> {
+    let mut stored = Ed25519Key { seed: None, public: None };
+    load_ed25519(context, key, Usage::All(Flags::USAGE_SIGN), &mut stored)?;
     let message = obtain(context)?;
-    let seed = key.seed.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?;
-    let public = ed25519_public(driver, &key)?;
-    let mut signature = [0; 64];
-    driver.ed25519_sign(seed, &public, mode, message, &mut signature).map_err(ed25519_status)?;
-    Ok(signature)
+    let (public, seed) = ed25519_halves(driver, &mut stored)?;
+    let seed = seed.ok_or(Status::CRYPTO_ARGUMENT)?;
+    driver.ed25519_sign(seed, public, mode, message, signature).map_err(ed25519_status)
 }
 
 /// Checks the signature of the message that `obtain` gets, in this order, once the key is there.
@@ -204,11 +209,12 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     mode: Ed25519Mode<'_>,
     obtain: impl FnOnce(&mut Context<'c, P>) -> Result<(&'m [u8], &'m [u8]), Status>,
 ) -> Result<(), Status> {
-    let key = load_ed25519(context, key, Usage::All(Flags::USAGE_VERIFY))?;
+    let mut stored = Ed25519Key { seed: None, public: None };
+    load_ed25519(context, key, Usage::All(Flags::USAGE_VERIFY), &mut stored)?;
     let (signature, message) = obtain(context)?;
     let signature: &[u8; 64] = signature.try_into().map_err(|_| Status::CRYPTO_ARGUMENT)?;
-    let public = ed25519_public(driver, &key)?;
-    driver.ed25519_verify(&public, mode, message, signature).map_err(ed25519_status)
+    let (public, _) = ed25519_halves(driver, &mut stored)?;
+    driver.ed25519_verify(public, mode, message, signature).map_err(ed25519_status)
 }
 
 #[inline(never)]
@@ -224,7 +230,9 @@ pub(super) fn ed25519_sign<P: Platform>(
         return Err(Status::BAD_ARGUMENTS);
     }
     let result = (|| {
-        let signature = sign_message(context, operation.driver, request.key, mode, |_| Ok(tails.message))?;
+        let mut signature = [0; 64];
+        let message = |_: &mut _| Ok(tails.message);
+        sign_message(context, operation.driver, request.key, mode, message, &mut signature)?;
         let (head, rest) =
             operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
         rest.get_mut(..signature.len()).ok_or(Status::BUFFER)?.copy_from_slice(&signature);

@@ -102,7 +102,8 @@ fn ed25519_sign<'c, P: Platform>(
         let mode = curve25519::mode(request.mode, request.context(tail).map_err(|_| Status::BAD_ARGUMENTS)?)?;
         let mut output = None;
         let space = &mut *operation.out;
-        let signature = curve25519::sign_message(
+        let mut signature = [0; 64];
+        curve25519::sign_message(
             context,
             operation.driver,
             request.key,
@@ -116,6 +117,7 @@ fn ed25519_sign<'c, P: Platform>(
                 let space = context.dma.larger_space(space, message.length());
                 Ok(&*context.dma.copy_in(message, space)?)
             },
+            &mut signature,
         )?;
         context.dma.write(output.ok_or(Status::ABORTED)?, 0, &signature)?;
         Ok(context.put(&SignatureDmaResponse { refused: DmaBuffer::NONE, length: 64 }, operation.out))

@@ -18,13 +18,10 @@ use casemate_crypto::encoding::{
 };
 use casemate_crypto::{Curve, MlDsaSet, Secret};
 use casemate_protocol::message::key::KeyAlgorithm;
-use casemate_protocol::{Metadata, ObjectId, Status};
+use casemate_protocol::{Label, ObjectId, Status};
 
-/// What became of an export: the key's metadata, and how many bytes were written.
-type Exported = Result<(Metadata, usize), Status>;
-
-/// Writes the public half of a key as SubjectPublicKeyInfo, or in its family's raw form, and returns its length and the
-/// key's metadata.
+/// Writes the public half of a key as SubjectPublicKeyInfo, or in its family's raw form, and returns its length. `label`
+/// becomes the key's.
 ///
 /// The families are not inlined: a key on a curve does not take the stack of an ML-DSA key.
 ///
@@ -36,22 +33,23 @@ pub(crate) fn export_public<P: Platform>(
     id: ObjectId,
     algorithm: KeyAlgorithm,
     out: &mut [u8],
-) -> Exported {
+    label: &mut Label,
+) -> Result<usize, Status> {
     match algorithm {
         #[cfg(feature = "elliptic-curves")]
-        KeyAlgorithm::ECC => export_elliptic_curve(context, id, out),
+        KeyAlgorithm::ECC => export_elliptic_curve(context, id, out, label),
         #[cfg(feature = "curve25519")]
-        KeyAlgorithm::X25519 => export_x25519(context, id, out),
+        KeyAlgorithm::X25519 => export_x25519(context, id, out, label),
         #[cfg(feature = "curve25519")]
-        KeyAlgorithm::ED25519 => export_ed25519(context, id, out),
+        KeyAlgorithm::ED25519 => export_ed25519(context, id, out, label),
         #[cfg(feature = "rsa")]
-        KeyAlgorithm::RSA => export_rsa(context, id, out),
+        KeyAlgorithm::RSA => export_rsa(context, id, out, label),
         #[cfg(feature = "ml-dsa")]
-        KeyAlgorithm::ML_DSA => export_ml_dsa(context, id, out),
+        KeyAlgorithm::ML_DSA => export_ml_dsa(context, id, out, label),
         #[cfg(feature = "ml-kem")]
-        KeyAlgorithm::ML_KEM => export_ml_kem(context, id, out),
+        KeyAlgorithm::ML_KEM => export_ml_kem(context, id, out, label),
         #[cfg(feature = "hash-signatures")]
-        KeyAlgorithm::LMS | KeyAlgorithm::XMSS => export_stateful(context, id, algorithm, out),
+        KeyAlgorithm::LMS | KeyAlgorithm::XMSS => export_stateful(context, id, algorithm, out, label),
         _ => {
             context.locked(|keys| keys.for_public_export(id).map(|_| ()))?;
             Err(Status::BAD_ARGUMENTS)
@@ -65,75 +63,99 @@ fn export_elliptic_curve<P: Platform>(
     context: &mut Context<'_, P>,
     id: ObjectId,
     out: &mut [u8],
-) -> Exported {
+    label: &mut Label,
+) -> Result<usize, Status> {
     let mut room = Secret::<{ elliptic_curve::KEY_ROOM }>::zero();
-    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
+    let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
     let key = EcKey::decode(bytes).map_err(encoding_status)?;
     let driver = context.crypto(Affinity::Accelerated);
     let mut buffer = [0; Curve::MAX_POINT];
     let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
     let key = EcKey { curve: key.curve, private: None, public: Some(public) };
-    Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+    key.encode_public(out).map_err(encoding_status)
 }
 
 #[cfg(feature = "curve25519")]
 #[inline(never)]
-fn export_x25519<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+fn export_x25519<P: Platform>(
+    context: &mut Context<'_, P>,
+    id: ObjectId,
+    out: &mut [u8],
+    label: &mut Label,
+) -> Result<usize, Status> {
     let mut room = Secret::<{ curve25519::KEY_ROOM }>::zero();
-    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
-    let key = X25519Key::decode(bytes).map_err(encoding_status)?;
-    let public = curve25519::x25519_public(context.crypto(Affinity::Accelerated), &key)?;
-    let key = X25519Key { private: None, public: Some(public) };
-    Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+    let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
+    let mut key = X25519Key::decode(bytes).map_err(encoding_status)?;
+    curve25519::x25519_public(context.crypto(Affinity::Accelerated), &mut key)?;
+    key.encode_public(out).map_err(encoding_status)
 }
 
 #[cfg(feature = "curve25519")]
 #[inline(never)]
-fn export_ed25519<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+fn export_ed25519<P: Platform>(
+    context: &mut Context<'_, P>,
+    id: ObjectId,
+    out: &mut [u8],
+    label: &mut Label,
+) -> Result<usize, Status> {
     let mut room = Secret::<{ curve25519::KEY_ROOM }>::zero();
-    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
-    let key = Ed25519Key::decode(bytes).map_err(encoding_status)?;
+    let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
+    let mut key = Ed25519Key::decode(bytes).map_err(encoding_status)?;
     let driver = context.crypto(Affinity::Accelerated);
     key.check(driver).map_err(|error| match error {
         EncodingError::Mismatch => Status::ASN_PARSE,
         error => encoding_status(error),
     })?;
-    let public = curve25519::ed25519_public(driver, &key)?;
-    let key = Ed25519Key { seed: None, public: Some(public) };
-    Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+    curve25519::ed25519_halves(driver, &mut key)?;
+    key.encode_public(out).map_err(encoding_status)
 }
 
 #[cfg(feature = "rsa")]
 #[inline(never)]
-fn export_rsa<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+fn export_rsa<P: Platform>(
+    context: &mut Context<'_, P>,
+    id: ObjectId,
+    out: &mut [u8],
+    label: &mut Label,
+) -> Result<usize, Status> {
     let mut room = Secret::<{ rsa::KEY_ROOM }>::zero();
-    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
+    let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
     let key = RsaKey::decode(bytes).map_err(rsa::rsa_encoding_status)?;
-    Ok((metadata, encode_rsa_public(&key.public(), out).map_err(encoding_status)?))
+    encode_rsa_public(&key.public(), out).map_err(encoding_status)
 }
 
 #[cfg(feature = "ml-dsa")]
 #[inline(never)]
-fn export_ml_dsa<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+fn export_ml_dsa<P: Platform>(
+    context: &mut Context<'_, P>,
+    id: ObjectId,
+    out: &mut [u8],
+    label: &mut Label,
+) -> Result<usize, Status> {
     let mut room = Secret::<{ ml_dsa::KEY_ROOM }>::zero();
-    let (metadata, bytes) = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice())?;
+    let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
     let key = MlDsaKey::decode(bytes).map_err(ml_dsa::ml_dsa_encoding_status)?;
     let mut buffer = [0; MlDsaSet::MlDsa87.public_size()];
     let public = ml_dsa::public(context.crypto(Affinity::Accelerated), &key, &mut buffer)?;
     let key = MlDsaKey { set: key.set, private: None, seed: None, public: Some(public) };
-    Ok((metadata, key.encode_public(out).map_err(encoding_status)?))
+    key.encode_public(out).map_err(encoding_status)
 }
 
 #[cfg(feature = "ml-kem")]
 #[inline(never)]
-fn export_ml_kem<P: Platform>(context: &mut Context<'_, P>, id: ObjectId, out: &mut [u8]) -> Exported {
+fn export_ml_kem<P: Platform>(
+    context: &mut Context<'_, P>,
+    id: ObjectId,
+    out: &mut [u8],
+    label: &mut Label,
+) -> Result<usize, Status> {
     let mut room = Secret::<{ ml_kem::KEY_ROOM }>::zero();
-    let (metadata, bytes) = copy_key(context, id, Status::BUFFER, room.as_mut_slice())?;
+    let bytes = copy_key(context, id, Status::BUFFER, room.as_mut_slice(), label)?;
     let key = MlKemKey::decode(bytes).map_err(|_| Status::BUFFER)?;
     let driver = context.crypto(Affinity::Accelerated);
     driver.ml_kem_check(key.set, bytes).map_err(|_| Status::BUFFER)?;
     out.get_mut(..key.public.len()).ok_or(Status::BUFFER)?.copy_from_slice(key.public);
-    Ok((metadata, key.public.len()))
+    Ok(key.public.len())
 }
 
 #[cfg(feature = "hash-signatures")]
@@ -143,15 +165,16 @@ fn export_stateful<P: Platform>(
     id: ObjectId,
     algorithm: KeyAlgorithm,
     out: &mut [u8],
-) -> Exported {
+    label: &mut Label,
+) -> Result<usize, Status> {
     let mut room = Secret::<{ super::stateful::KEY_ROOM }>::zero();
-    let (metadata, bytes) = copy_key(context, id, Status::BAD_ARGUMENTS, room.as_mut_slice())?;
+    let bytes = copy_key(context, id, Status::BAD_ARGUMENTS, room.as_mut_slice(), label)?;
     let public = super::stateful::public(bytes, algorithm == KeyAlgorithm::LMS)?;
     out.get_mut(..public.len()).ok_or(Status::BUFFER)?.copy_from_slice(public);
-    Ok((metadata, public.len()))
+    Ok(public.len())
 }
 
-/// Copies a key in its encoded form to `room`.
+/// Copies a key in its encoded form to `room`, and its label.
 ///
 /// # Errors
 /// What the policy says; `too_long` for a key that the room does not hold.
@@ -161,11 +184,13 @@ fn copy_key<'r, P: Platform>(
     id: ObjectId,
     too_long: Status,
     room: &'r mut [u8],
-) -> Result<(Metadata, &'r [u8]), Status> {
+    label: &mut Label,
+) -> Result<&'r [u8], Status> {
     context.locked(|keys| {
         let cached = keys.for_public_export(id)?;
         let copy = room.get_mut(..cached.key.len()).ok_or(too_long)?;
         copy.copy_from_slice(cached.key);
-        Ok((*cached.metadata, &*copy))
+        *label = cached.metadata.label;
+        Ok(&*copy)
     })
 }
