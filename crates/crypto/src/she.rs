@@ -65,7 +65,7 @@ pub fn miyaguchi_preneel<D: Cipher + ?Sized>(
 
 /// [`miyaguchi_preneel`] in place: `chain` is zero at first.
 fn compress<D: Cipher + ?Sized>(driver: &D, blocks: &[&Block], chain: &mut Block) -> Result<(), Error> {
-    let mut next = Zeroizing::new([0; AES_BLOCK]);
+    let mut next = Secret::<AES_BLOCK>::zero();
     for &block in blocks {
         next.copy_from_slice(block);
         driver.ecb(Direction::Encrypt, chain, next.as_mut_slice())?;
@@ -114,19 +114,32 @@ pub fn derive<D: Cipher + ?Sized>(
     miyaguchi_preneel(driver, &[key, &purpose.constant()])
 }
 
-/// Runs `work` with the key that is derived from `key`.
+/// En- or decrypts `blocks` by CBC from zero, which is ECB for a single one, under a key that is derived from `key`.
 ///
-/// Not inlined, as its callers: each step of an update gives its key and its stack back before the next one begins.
+/// Not inlined, as [`authenticate`]: each step of an update gives its keys and its stack back before the next one begins.
 #[inline(never)]
-fn with_derived<D: Cipher + ?Sized>(
+fn crypt<D: Cipher + ?Sized>(
+    driver: &D,
+    direction: Direction,
+    (key, purpose): (&Block, Purpose),
+    blocks: &mut [Block],
+) -> Result<(), Error> {
+    let mut derived = Secret::zero();
+    compress(driver, &[key, &purpose.constant()], &mut derived)?;
+    driver.cbc(direction, derived.as_slice(), &mut [0; AES_BLOCK], blocks.as_flattened_mut())
+}
+
+/// The MAC of M3 and M5 over what stands before them.
+#[inline(never)]
+fn authenticate<D: Cipher + Mac + ?Sized>(
     driver: &D,
     key: &Block,
-    purpose: Purpose,
-    work: &mut dyn FnMut(&Block) -> Result<(), Error>,
+    blocks: &[Block],
+    tag: &mut Block,
 ) -> Result<(), Error> {
-    let mut derived = Zeroizing::new([0; AES_BLOCK]);
-    compress(driver, &[key, &purpose.constant()], &mut derived)?;
-    work(&derived)
+    let mut derived = Secret::zero();
+    compress(driver, &[key, &Purpose::UpdateMac.constant()], &mut derived)?;
+    cmac(driver, derived.as_slice(), &[blocks.as_flattened()], tag)
 }
 
 /// The number of a key in an update: 0 to 15.
@@ -246,6 +259,11 @@ pub struct KeyUpdate {
     pub flags: UpdateFlags,
 }
 
+/// M1, both halves of M2, and M3, as they travel.
+pub type UpdateBlocks = [Block; 4];
+/// Both halves of M4, and M5, as they travel.
+pub type ProofBlocks = [Block; 3];
+
 /// The messages that carry a key to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpdateMessages {
@@ -297,13 +315,12 @@ impl KeyUpdate {
         authorizing_key: &Block,
         new_key: &Block,
     ) -> Result<UpdateMessages, Error> {
-        let mut messages = UpdateMessages { m1: [0; 16], m2: [0; 32], m3: [0; 16] };
-        let UpdateMessages { m1, m2, m3 } = &mut messages;
-        self.seal_into(driver, authorizing_key, new_key, (m1, m2, m3))?;
-        Ok(messages)
+        let mut blocks = UpdateBlocks::default();
+        self.seal_into(driver, authorizing_key, new_key, &mut blocks)?;
+        Ok(UpdateMessages::from_blocks(&blocks))
     }
 
-    /// As [`seal`](Self::seal), into M1, M2 and M3 where they are. After an error their contents mean nothing.
+    /// As [`seal`](Self::seal), into the messages where they are. After an error their contents mean nothing.
     ///
     /// # Errors
     /// As for [`seal`](Self::seal).
@@ -312,37 +329,36 @@ impl KeyUpdate {
         driver: &D,
         authorizing_key: &Block,
         new_key: &Block,
-        (m1, m2, m3): (&mut [u8; 16], &mut [u8; 32], &mut [u8; 16]),
+        messages: &mut UpdateBlocks,
     ) -> Result<(), Error> {
+        let [authenticated @ .., m3] = messages;
+        let [m1, m2 @ ..] = authenticated;
         *m1 = self.address(&self.uid);
-        let (attributes, key) = m2.split_at_mut(AES_BLOCK);
-        attributes.copy_from_slice(&self.attributes());
-        key.copy_from_slice(new_key);
-        let encrypted = with_derived(driver, authorizing_key, Purpose::UpdateEncryption, &mut |encryption| {
-            driver.cbc(Direction::Encrypt, encryption, &mut [0; AES_BLOCK], m2)
-        });
-        if let Err(error) = encrypted {
+        *m2 = [self.attributes(), *new_key];
+        if let Err(error) =
+            crypt(driver, Direction::Encrypt, (authorizing_key, Purpose::UpdateEncryption), m2)
+        {
             m2.zeroize();
             return Err(error);
         }
-        authenticate(driver, authorizing_key, &[m1, m2], m3)
+        authenticate(driver, authorizing_key, authenticated, m3)
     }
 
     /// Makes M4 and M5, with which the device whose identifier is `uid` proves that it took `new_key`. They carry the
     /// device's own UID also after an update for the [`WILDCARD_UID`].
     ///
     /// # Errors
-    /// Those of the driver's ECB and CMAC.
+    /// Those of the driver's ECB, CBC and CMAC.
     pub fn prove<D: Cipher + Mac + ?Sized>(
         &self,
         driver: &D,
         uid: &Uid,
         new_key: &Block,
     ) -> Result<UpdateProof, Error> {
-        let mut proof = UpdateProof { m4: [0; 32], m5: [0; 16] };
-        let UpdateProof { m4, m5 } = &mut proof;
-        self.prove_into(driver, uid, new_key, (m4, m5))?;
-        Ok(proof)
+        let mut blocks = ProofBlocks::default();
+        self.prove_into(driver, uid, new_key, &mut blocks)?;
+        let [m4 @ .., m5] = blocks;
+        Ok(UpdateProof { m4: joined(&m4), m5 })
     }
 
     /// As [`prove`](Self::prove), into M4 and M5 where they are. After an error their contents mean nothing.
@@ -354,49 +370,99 @@ impl KeyUpdate {
         driver: &D,
         uid: &Uid,
         new_key: &Block,
-        (m4, m5): (&mut [u8; 32], &mut [u8; 16]),
+        proof: &mut ProofBlocks,
     ) -> Result<(), Error> {
-        let (address, receipt) = m4.split_at_mut(AES_BLOCK);
-        address.copy_from_slice(&self.address(uid));
-        receipt.copy_from_slice(&self.receipt());
-        with_derived(driver, new_key, Purpose::UpdateEncryption, &mut |encryption| {
-            driver.ecb(Direction::Encrypt, encryption, receipt)
-        })?;
-        authenticate(driver, new_key, &[m4], m5)
+        let [m4 @ .., m5] = proof;
+        let [address, receipt] = m4;
+        *address = self.address(uid);
+        *receipt = self.receipt();
+        let to_encrypt = core::slice::from_mut(receipt);
+        crypt(driver, Direction::Encrypt, (new_key, Purpose::UpdateEncryption), to_encrypt)?;
+        authenticate(driver, new_key, m4, m5)
+    }
+
+    /// The key to be replaced and the key that authorizes it, as M1 names them.
+    #[must_use]
+    pub const fn keys(m1: &Block) -> (KeyNumber, KeyNumber) {
+        let [.., numbers] = *m1;
+        (KeyNumber(numbers >> 4), KeyNumber(numbers & 0xF))
+    }
+
+    /// Checks M3 and decrypts M2, as [`UpdateMessages::open`]; the new key is put where it is to be.
+    ///
+    /// # Errors
+    /// As for [`UpdateMessages::open`].
+    pub fn open_into<D: Cipher + Mac + ?Sized>(
+        driver: &D,
+        authorizing_key: &Block,
+        messages: &UpdateBlocks,
+        new_key: &mut Block,
+    ) -> Result<Self, Error> {
+        let [authenticated @ .., m3] = messages;
+        let mut expected = [0; AES_BLOCK];
+        authenticate(driver, authorizing_key, authenticated, &mut expected)?;
+        if !constant_time_equal(&expected, m3) {
+            return Err(Error::Authentication);
+        }
+        let [m1, m2 @ ..] = authenticated;
+        let mut plain = Secret::new(joined(m2));
+        let (halves, _) = plain.as_chunks_mut();
+        crypt(driver, Direction::Decrypt, (authorizing_key, Purpose::UpdateEncryption), halves)?;
+        let [[a, b, c, d, last, ..], key] = halves else { return Err(Error::State) };
+        *new_key = *key;
+        let [uid @ .., _] = *m1;
+        let (key, authorizing_key) = Self::keys(m1);
+        let word = u32::from_be_bytes([*a, *b, *c, *d]);
+        Ok(Self {
+            uid,
+            key,
+            authorizing_key,
+            counter: Counter(word >> 4),
+            flags: UpdateFlags(((*d & 0xF) << 1) | (*last >> 7)),
+        })
     }
 }
 
-/// The MAC of M3 and M5 over `parts`.
-fn authenticate<D: Cipher + Mac + ?Sized>(
-    driver: &D,
-    key: &Block,
-    parts: &[&[u8]],
-    tag: &mut [u8; 16],
-) -> Result<(), Error> {
-    with_derived(driver, key, Purpose::UpdateMac, &mut |authentication| {
-        cmac(driver, authentication, parts, tag)
-    })
+/// Both halves of M2 or M4.
+fn joined(halves: &[Block; 2]) -> [u8; 32] {
+    let mut message = [0; 32];
+    message.copy_from_slice(halves.as_flattened());
+    message
 }
 
 impl UpdateMessages {
+    /// As they arrived.
+    #[must_use]
+    pub fn from_blocks([m1, m2 @ .., m3]: &UpdateBlocks) -> Self {
+        Self { m1: *m1, m2: joined(m2), m3: *m3 }
+    }
+
     /// The UID in M1.
     #[must_use]
-    pub fn uid(&self) -> Uid {
-        let mut uid = [0; UID_SIZE];
-        uid.iter_mut().zip(self.m1).for_each(|(to, from)| *to = from);
+    pub const fn uid(&self) -> Uid {
+        let [uid @ .., _] = self.m1;
         uid
     }
 
     /// The key to be replaced, from M1.
     #[must_use]
     pub const fn key(&self) -> KeyNumber {
-        KeyNumber(self.m1[15] >> 4)
+        KeyUpdate::keys(&self.m1).0
     }
 
     /// The key that authorizes it, from M1.
     #[must_use]
     pub const fn authorizing_key(&self) -> KeyNumber {
-        KeyNumber(self.m1[15] & 0xF)
+        KeyUpdate::keys(&self.m1).1
+    }
+
+    /// As they travel.
+    #[must_use]
+    pub fn to_blocks(&self) -> UpdateBlocks {
+        let mut blocks = [self.m1, [0; AES_BLOCK], [0; AES_BLOCK], self.m3];
+        let [_, m2 @ .., _] = &mut blocks;
+        m2.as_flattened_mut().copy_from_slice(&self.m2);
+        blocks
     }
 
     /// Checks M3 and decrypts M2: what the update says, and the new key.
@@ -411,43 +477,8 @@ impl UpdateMessages {
         authorizing_key: &Block,
     ) -> Result<(KeyUpdate, Zeroizing<Block>), Error> {
         let mut key = Zeroizing::new([0; AES_BLOCK]);
-        let update = self.open_into(driver, authorizing_key, &mut key)?;
+        let update = KeyUpdate::open_into(driver, authorizing_key, &self.to_blocks(), &mut key)?;
         Ok((update, key))
-    }
-
-    /// As [`open`](Self::open); the new key is put where it is to be.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open).
-    pub fn open_into<D: Cipher + Mac + ?Sized>(
-        &self,
-        driver: &D,
-        authorizing_key: &Block,
-        new_key: &mut Block,
-    ) -> Result<KeyUpdate, Error> {
-        self.check(driver, authorizing_key)?;
-        let mut plain = Secret::new(self.m2);
-        with_derived(driver, authorizing_key, Purpose::UpdateEncryption, &mut |encryption| {
-            driver.cbc(Direction::Decrypt, encryption, &mut [0; AES_BLOCK], plain.as_mut_slice())
-        })?;
-        let (&[a, b, c, d, last, ..], key) = plain.split_first_chunk::<AES_BLOCK>().ok_or(Error::State)?;
-        *new_key = key.try_into().map_err(|_| Error::State)?;
-        let word = u32::from_be_bytes([a, b, c, d]);
-        Ok(KeyUpdate {
-            uid: self.uid(),
-            key: self.key(),
-            authorizing_key: self.authorizing_key(),
-            counter: Counter(word >> 4),
-            flags: UpdateFlags(((d & 0xF) << 1) | (last >> 7)),
-        })
-    }
-
-    /// Checks M3. Not inlined: as [`with_derived`].
-    #[inline(never)]
-    fn check<D: Cipher + Mac + ?Sized>(&self, driver: &D, authorizing_key: &Block) -> Result<(), Error> {
-        let mut expected = [0; 16];
-        authenticate(driver, authorizing_key, &[&self.m1, &self.m2], &mut expected)?;
-        if constant_time_equal(&expected, &self.m3) { Ok(()) } else { Err(Error::Authentication) }
     }
 }
 
@@ -465,16 +496,17 @@ impl Prng {
     /// before any number is given out.
     ///
     /// # Errors
-    /// Those of the driver's ECB.
+    /// Those of the driver's ECB and CBC; `seed` then means nothing.
     pub fn start<D: Cipher + ?Sized>(
         driver: &D,
         secret_key: &Block,
         seed: &mut Block,
     ) -> Result<Self, Error> {
-        let seed_key = derive(driver, secret_key, Purpose::PrngSeed)?;
-        let key = derive(driver, secret_key, Purpose::Prng)?;
-        driver.ecb(Direction::Encrypt, seed_key.as_slice(), seed)?;
-        Ok(Self { key: *key, state: *seed })
+        let mut started = Self { key: [0; AES_BLOCK], state: [0; AES_BLOCK] };
+        crypt(driver, Direction::Encrypt, (secret_key, Purpose::PrngSeed), core::slice::from_mut(seed))?;
+        compress(driver, &[secret_key, &Purpose::Prng.constant()], &mut started.key)?;
+        started.state = *seed;
+        Ok(started)
     }
 
     /// The next number.
@@ -488,13 +520,12 @@ impl Prng {
         Ok(next)
     }
 
-    /// Mixes entropy into the state: its compression, [`extended_seed`].
+    /// Mixes entropy into the state: its compression, as [`extend_seed`].
     ///
     /// # Errors
     /// Those of the driver's ECB; the generator then stays where it was.
     pub fn extend<D: Cipher + ?Sized>(&mut self, driver: &D, entropy: &Block) -> Result<(), Error> {
-        self.state = *extended_seed(driver, &self.state, entropy)?;
-        Ok(())
+        extend_seed(driver, &mut self.state, entropy)
     }
 }
 
@@ -513,16 +544,15 @@ impl fmt::Debug for Prng {
     }
 }
 
-/// A seed with entropy mixed in.
+/// Mixes entropy into a seed.
 ///
 /// # Errors
-/// Those of the driver's ECB.
-pub fn extended_seed<D: Cipher + ?Sized>(
-    driver: &D,
-    seed: &Block,
-    entropy: &Block,
-) -> Result<Zeroizing<Block>, Error> {
-    miyaguchi_preneel(driver, &[seed, entropy])
+/// Those of the driver's ECB; the seed then stays what it was.
+pub fn extend_seed<D: Cipher + ?Sized>(driver: &D, seed: &mut Block, entropy: &Block) -> Result<(), Error> {
+    let mut extended = Secret::zero();
+    compress(driver, &[seed, entropy], &mut extended)?;
+    *seed = *extended;
+    Ok(())
 }
 
 /// What stands before the image under the boot MAC: zeros, then the image's length in bytes in four bytes, in the byte
@@ -728,8 +758,8 @@ mod tests {
         let entropy = array("ae2d8a571e03ac9c9eb76fac45af8e51");
         prng.extend(&driver, &entropy).unwrap();
         assert_eq!(prng.next(&driver), Ok(array("bcc82a8e253ee86d33162eb558639e9e")));
-        let extended = extended_seed(&driver, &seed, &entropy).unwrap();
-        assert_eq!(extended.as_slice(), bytes("0f66b510a2f31703675b67b3f6f9b005"));
+        extend_seed(&driver, &mut seed, &entropy).unwrap();
+        assert_eq!(seed, array("0f66b510a2f31703675b67b3f6f9b005"));
     }
 
     /// Document 06, §11.5.

@@ -3,7 +3,7 @@
 
 use super::requests;
 use crate::codec::layout;
-use crate::{ClientId, Group, Label, Malformed, Metadata, ObjectId, ObjectType, Status};
+use crate::{ClientId, Field, Group, Label, Malformed, Metadata, ObjectId, ObjectType, Overflow, Status};
 
 /// Actions of the group.
 pub mod action {
@@ -466,6 +466,45 @@ requests! { Group::SHE;
 pub fn whole_blocks(length: u32, tail: &[u8]) -> Result<&[u8], Malformed> {
     let length = usize::try_from(length).map_err(|_| Malformed)?;
     tail.get(..length.saturating_sub(length % BLOCK_SIZE)).ok_or(Malformed)
+}
+
+/// The blocks that `out` begins with, after a status.
+fn blocks_after_status(out: &mut [u8]) -> &mut [[u8; BLOCK_SIZE]] {
+    out.get_mut(Status::SIZE..).unwrap_or_default().as_chunks_mut().0
+}
+
+impl LoadKeyRequest {
+    /// M1, both halves of M2, and M3, where they are; surplus bytes are ignored.
+    ///
+    /// # Errors
+    /// [`Malformed`] if `payload` is shorter.
+    pub fn messages(payload: &[u8]) -> Result<&[[u8; BLOCK_SIZE]; 4], Malformed> {
+        payload.as_chunks().0.first_chunk().ok_or(Malformed)
+    }
+}
+
+impl LoadKeyResponse {
+    /// Both halves of M4, and M5, to be written where they are to be.
+    ///
+    /// # Errors
+    /// [`Overflow`] if `out` is shorter than a response.
+    pub fn messages(out: &mut [u8]) -> Result<&mut [[u8; BLOCK_SIZE]; 3], Overflow> {
+        blocks_after_status(out).first_chunk_mut().ok_or(Overflow)
+    }
+}
+
+impl ExportRamKeyResponse {
+    /// M1, both halves of M2, and M3, then both halves of M4, and M5, to be written where they are to be.
+    ///
+    /// # Errors
+    /// [`Overflow`] if `out` is shorter than a response.
+    #[expect(clippy::type_complexity, reason = "two arrays")]
+    pub fn messages(
+        out: &mut [u8],
+    ) -> Result<(&mut [[u8; BLOCK_SIZE]; 4], &mut [[u8; BLOCK_SIZE]; 3]), Overflow> {
+        let (update, rest) = blocks_after_status(out).split_first_chunk_mut().ok_or(Overflow)?;
+        Ok((update, rest.first_chunk_mut().ok_or(Overflow)?))
+    }
 }
 
 impl SecureBootUpdateRequest {

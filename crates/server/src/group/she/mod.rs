@@ -9,17 +9,16 @@
 
 use crate::config::{SheOptions, SheScope};
 use crate::context::{Caller, Context};
-use crate::keys::KeyStore;
 use crate::lock::Lock;
 use crate::platform::{Affinity, Platform};
 use crate::session::Session;
 use casemate_crypto::Driver;
+use casemate_crypto::she::Block;
 use casemate_protocol::message::she::{
-    ExportRamKeyResponse, GenerateMacResponse, GetStatusRequest, GetStatusResponse, LoadKeyResponse,
-    LoadPlainKeyResponse, OutcomeResponse, RandomResponse, SetUidRequest, SetUidResponse, VerifyMacResponse,
-    action,
+    GetStatusResponse, OutcomeResponse, SetUidRequest, VerifyMacResponse, action,
 };
-use casemate_protocol::{ByteOrder, ClientId, Layout, ObjectId, Status};
+use casemate_protocol::{ByteOrder, ClientId, Layout, Malformed, Metadata, ObjectId, Overflow, Status};
+use slots::Slot;
 
 mod boot;
 mod cipher;
@@ -34,19 +33,46 @@ pub(crate) use slots::slot_id;
 pub(crate) use slots::supersedes;
 pub(crate) use state::State;
 
-/// What a command works with while it holds the state.
-struct Surroundings<'a, P: Platform> {
+/// A command, and what it works with.
+struct Command<'a, P: Platform> {
     caller: Caller<'a, P>,
     order: ByteOrder,
+    action: u8,
+    payload: &'a [u8],
+    /// The response. It is that of a success, zeros, for the command to fill in.
+    out: &'a mut [u8],
+    /// Length of the response.
+    size: usize,
 }
 
-impl<'a, P: Platform> Surroundings<'a, P> {
+/// What a command does while no other session gets at the state.
+type Work<P> = fn(&mut State, &mut Command<'_, P>) -> Result<(), Status>;
+
+/// What a command came to: the outer error is the gate's, the inner one the command's.
+type Outcome = Result<Result<(), Status>, Status>;
+
+impl<'a, P: Platform> Command<'a, P> {
     const fn options(&self) -> &'a SheOptions {
         &self.caller.server.config().she
     }
 
     fn driver(&self) -> &'a dyn Driver {
         self.caller.server.platform().crypto(Affinity::Accelerated)
+    }
+
+    /// The fixed part of the request, and what follows.
+    fn request<L: Layout>(&self) -> Result<(L, &'a [u8]), Status> {
+        L::decode(self.payload, self.order).map_err(malformed)
+    }
+
+    /// Checks that the request is empty, for commands that have nothing to say.
+    const fn is_empty(&self) -> Result<(), Status> {
+        if self.payload.is_empty() { Ok(()) } else { Err(Status::SHE_GENERAL_ERROR) }
+    }
+
+    /// Writes the fixed part of the response.
+    fn respond<L: Layout>(&mut self, response: &L) -> Result<(), Status> {
+        response.encode(self.order, self.out).map(|_| ()).map_err(overflow)
     }
 
     /// The object of a slot of this client.
@@ -59,39 +85,56 @@ impl<'a, P: Platform> Surroundings<'a, P> {
         *self.caller.subject = id;
     }
 
-    /// Works with the key store while no other session does.
-    fn keys<R>(&mut self, work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>) -> Result<R, Status> {
-        self.caller.locked(work)
+    /// Reads a slot; the bytes of a key are put into `to`.
+    #[inline(never)]
+    fn read_slot(&mut self, number: u8, to: &mut Block) -> Result<Slot, Status> {
+        let id = self.slot(number);
+        self.caller.locked(|keys| keys.slot(id, to))
+    }
+
+    /// Reads a slot that must hold a key.
+    #[inline(never)]
+    fn read_key(&mut self, number: u8, to: &mut Block) -> Result<Metadata, Status> {
+        match self.read_slot(number, to)? {
+            Slot::Key(metadata) => Ok(metadata),
+            Slot::Absent | Slot::Short | Slot::Long => Err(Status::SHE_KEY_NOT_AVAILABLE),
+        }
+    }
+
+    /// Puts a key into its slot.
+    #[inline(never)]
+    fn store_key(&mut self, metadata: &Metadata, key: &Block) -> Result<(), Status> {
+        self.caller.locked(|keys| keys.set_slot(metadata, key))
+    }
+
+    /// Lets the command through the gate and does its work on the state while no other session gets at that; `own` is the
+    /// session's.
+    #[inline(never)]
+    fn with_state(
+        &mut self,
+        own: &mut State,
+        work: &mut dyn FnMut(&mut State, &mut Self) -> Result<(), Status>,
+    ) -> Outcome {
+        let options = self.options();
+        let mut shared;
+        let state = match options.scope {
+            SheScope::Session => own,
+            SheScope::Server => {
+                shared = self.caller.server.she_state().lock().ok_or(Status::SHE_GENERAL_ERROR)?;
+                &mut *shared
+            }
+        };
+        state.gate(options, self.action)?;
+        Ok(work(state, self))
     }
 }
 
-/// Lets `action` through the gate and runs `work` on the state while no other session does.
-fn with_state<P: Platform, R>(
-    context: &mut Context<'_, P>,
-    action: u8,
-    work: impl FnOnce(&mut State, &mut Surroundings<'_, P>) -> Result<R, Status>,
-) -> Result<R, Status> {
-    let server = context.server;
-    let Session { client, cache, subject, she, .. } = &mut *context.session;
-    let caller = Caller {
-        server,
-        client: *client,
-        cache,
-        subject,
-        kind: context.kind,
-        #[cfg(feature = "authentication")]
-        keys: context.keys,
-    };
-    let mut surroundings = Surroundings { caller, order: context.order };
-    let options = &server.config().she;
-    let command = |state: &mut State| {
-        state.gate(options, action)?;
-        work(state, &mut surroundings)
-    };
-    match options.scope {
-        SheScope::Session => command(she),
-        SheScope::Server => server.she_state().with(command).unwrap_or(Err(Status::SHE_GENERAL_ERROR)),
-    }
+const fn malformed(_: Malformed) -> Status {
+    Status::SHE_GENERAL_ERROR
+}
+
+const fn overflow(_: Overflow) -> Status {
+    Status::SHE_GENERAL_ERROR
 }
 
 /// The status of a command: what is no code of SHE becomes GENERAL_ERROR (document 06, §4.1).
@@ -102,28 +145,20 @@ const fn status_of(error: Status) -> Status {
     }
 }
 
-fn status<T>(result: &Result<T, Status>) -> Status {
-    match result {
-        Ok(_) => Status::OK,
-        Err(error) => status_of(*error),
-    }
-}
-
-/// What a command that answers two outcomes came to: the outer error is the gate's, the inner one the command's.
-type Outcome = Result<Result<(), Status>, Status>;
-
-/// The response with two outcomes; `coarse` says which second one a command's error brings. The gate brings none.
-fn outcome_response(outcome: Outcome, coarse: impl FnOnce(Status) -> Status) -> OutcomeResponse {
-    let coarse_status = match outcome {
-        Ok(Err(error)) => coarse(error),
-        Ok(Ok(())) | Err(_) => Status::OK,
-    };
-    OutcomeResponse { status: status(&outcome.flatten()), coarse_status }
-}
-
-/// A command without a payload: anything else is an error.
-fn empty(payload: &[u8]) -> Result<(), Status> {
-    if payload.is_empty() { Ok(()) } else { Err(Status::SHE_GENERAL_ERROR) }
+/// The work of a command that is done when it gives the state back.
+const fn work<P: Platform>(action: u8) -> Option<Work<P>> {
+    Some(match action {
+        action::SET_UID => set_uid,
+        action::SECURE_BOOT_INIT | action::SECURE_BOOT_UPDATE | action::SECURE_BOOT_FINISH => boot::handle,
+        action::GET_STATUS => get_status,
+        action::LOAD_KEY => update::load_key,
+        action::LOAD_PLAIN_KEY => update::load_plain_key,
+        action::EXPORT_RAM_KEY => update::export_ram_key,
+        action::INIT_RANDOM => random::init,
+        action::RANDOM => random::next,
+        action::EXTEND_SEED => random::extend,
+        _ => return None,
+    })
 }
 
 #[inline(never)]
@@ -133,123 +168,70 @@ pub(crate) fn handle<P: Platform>(
     payload: &[u8],
     out: &mut [u8],
 ) -> usize {
-    match action {
-        action::SET_UID => set_uid(context, payload, out),
-        action::SECURE_BOOT_INIT | action::SECURE_BOOT_UPDATE | action::SECURE_BOOT_FINISH => {
-            secure_boot(context, action, payload, out)
-        }
-        action::GET_STATUS => get_status(context, payload, out),
-        action::LOAD_KEY => load_key(context, payload, out),
-        action::LOAD_PLAIN_KEY => load_plain_key(context, payload, out),
-        action::EXPORT_RAM_KEY => export_ram_key(context, payload, out),
-        action::INIT_RANDOM => init_random(context, payload, out),
-        action::RANDOM => random(context, payload, out),
-        action::EXTEND_SEED => extend_seed(context, payload, out),
-        action::ENCRYPT_ECB | action::DECRYPT_ECB | action::ENCRYPT_CBC | action::DECRYPT_CBC => {
-            cipher::handle(context, action, payload, out)
-        }
-        action::GENERATE_MAC => generate_mac(context, payload, out),
-        action::VERIFY_MAC => verify_mac(context, payload, out),
-        _ => 0,
+    let size = context.answer(Ok(0), out);
+    if size == 0 {
+        return 0;
+    }
+    let Session { client, cache, subject, she, .. } = &mut *context.session;
+    let caller = Caller {
+        server: context.server,
+        client: *client,
+        cache,
+        subject,
+        kind: context.kind,
+        #[cfg(feature = "authentication")]
+        keys: context.keys,
+    };
+    let mut command = Command { caller, order: context.order, action, payload, out: &mut *out, size };
+    let outcome = match work(action) {
+        Some(mut work) => command.with_state(she, &mut work),
+        None => Ok(cipher::handle(she, &mut command)),
+    };
+    let size = command.size;
+    match outcome.flatten() {
+        Ok(()) => size,
+        Err(error) => refuse(context, action, (error, outcome.is_err()), out),
     }
 }
 
-// Not inlined, as the largest messages would take their room on the stack for every command.
-
+/// The response of a command that has failed; what it had written before goes.
 #[inline(never)]
-fn secure_boot<P: Platform>(
-    context: &mut Context<'_, P>,
+fn refuse<P: Platform>(
+    context: &Context<'_, P>,
     action: u8,
-    payload: &[u8],
+    (error, by_gate): (Status, bool),
     out: &mut [u8],
 ) -> usize {
-    let response = boot::handle(context, action, payload);
-    context.put(&response, out)
-}
-
-#[inline(never)]
-fn get_status<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let result = with_state(context, action::GET_STATUS, |state, surroundings| {
-        GetStatusRequest::decode_exact(payload, surroundings.order).map_err(|_| Status::SHE_GENERAL_ERROR)?;
-        Ok(state.register())
-    });
-    let register = result.unwrap_or_default().0;
-    context.put(&GetStatusResponse { status: status(&result), register }, out)
-}
-
-#[inline(never)]
-fn load_plain_key<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let result = update::load_plain_key(context, payload);
-    context.put(&LoadPlainKeyResponse { status: status(&result) }, out)
-}
-
-#[inline(never)]
-fn init_random<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let outcome = random::init(context, payload);
-    context.put(&outcome_response(outcome, |_| Status::SHE_GENERAL_ERROR), out)
-}
-
-#[inline(never)]
-fn random<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let result = random::next(context, payload);
-    let response = RandomResponse { status: status(&result), random: result.unwrap_or([0; 16]) };
-    context.put(&response, out)
-}
-
-#[inline(never)]
-fn extend_seed<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let outcome = random::extend(context, payload);
-    context.put(&outcome_response(outcome, |_| Status::SHE_RNG_SEED), out)
-}
-
-#[inline(never)]
-fn generate_mac<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let result = cipher::generate_mac(context, payload);
-    let response = GenerateMacResponse { status: status(&result), mac: result.unwrap_or([0; 16]) };
-    context.put(&response, out)
-}
-
-#[inline(never)]
-fn verify_mac<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let result = cipher::verify_mac(context, payload);
-    // Whoever looks at the second field only is never told that a MAC matches which was not checked.
-    let mismatch = u8::from(result != Ok(true));
-    context.put(&VerifyMacResponse { status: status(&result), mismatch }, out)
-}
-
-#[inline(never)]
-fn load_key<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let mut response = LoadKeyResponse { status: Status::OK, m4: [0; 32], m5: [0; 16] };
-    if let Err(error) = update::load_key(context, payload, (&mut response.m4, &mut response.m5)) {
-        response = LoadKeyResponse { status: status_of(error), m4: [0; 32], m5: [0; 16] };
-    }
-    context.put(&response, out)
-}
-
-#[inline(never)]
-fn export_ram_key<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    const NOTHING: ExportRamKeyResponse = ExportRamKeyResponse {
-        status: Status::OK,
-        m1: [0; 16],
-        m2: [0; 32],
-        m3: [0; 16],
-        m4: [0; 32],
-        m5: [0; 16],
+    let status = status_of(error);
+    let coarse_status = match action {
+        // The gate brings no second outcome.
+        _ if by_gate => Status::OK,
+        action::SECURE_BOOT_INIT | action::SECURE_BOOT_UPDATE | action::INIT_RANDOM => {
+            Status::SHE_GENERAL_ERROR
+        }
+        // At the end, the original says it twice only if the MAC is wrong.
+        action::SECURE_BOOT_FINISH if error == boot::MISMATCH => Status::SHE_GENERAL_ERROR,
+        action::EXTEND_SEED => Status::SHE_RNG_SEED,
+        _ => Status::OK,
     };
-    let mut response = NOTHING;
-    if let Err(error) = update::export_ram_key(context, payload, &mut response) {
-        response = ExportRamKeyResponse { status: status_of(error), ..NOTHING };
+    let size = context.answer(Err(status), out);
+    match action {
+        action::SECURE_BOOT_INIT..=action::SECURE_BOOT_FINISH | action::INIT_RANDOM | action::EXTEND_SEED => {
+            context.put(&OutcomeResponse { status, coarse_status }, out)
+        }
+        // Whoever looks at the second field only is never told that a MAC matches which was not checked.
+        action::VERIFY_MAC => context.put(&VerifyMacResponse { status, mismatch: 1 }, out),
+        _ => size,
     }
-    context.put(&response, out)
 }
 
-#[inline(never)]
-fn set_uid<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
-    let result = with_state(context, action::SET_UID, |state, surroundings| {
-        let (request, _) =
-            SetUidRequest::decode(payload, surroundings.order).map_err(|_| Status::SHE_GENERAL_ERROR)?;
-        state.uid = Some(request.uid);
-        Ok(())
-    });
-    context.put(&SetUidResponse { status: status(&result) }, out)
+fn get_status<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Result<(), Status> {
+    command.is_empty()?;
+    command.respond(&GetStatusResponse { status: Status::OK, register: state.register().0 })
+}
+
+fn set_uid<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Result<(), Status> {
+    let (request, _): (SetUidRequest, _) = command.request()?;
+    state.uid = Some(request.uid);
+    Ok(())
 }

@@ -5,7 +5,6 @@
 //! is stored and not looked at.
 
 use super::State;
-use super::slots::SlotKey;
 use crate::config::SheRules;
 use casemate_protocol::Status;
 use casemate_protocol::message::she::{SlotFlags, SlotLabel, action, slot};
@@ -16,17 +15,16 @@ const KEY_USAGE: SlotFlags = SlotFlags(0x10);
 const WILDCARD: SlotFlags = SlotFlags(0x01);
 
 /// Whether a key may never be replaced.
-pub(super) const fn is_write_protected(rules: SheRules, key: &SlotKey) -> bool {
+pub(super) const fn is_write_protected(rules: SheRules, label: SlotLabel) -> bool {
     let flag = match rules {
         SheRules::Original => SlotFlags::WRITE_PROTECT,
         SheRules::Standard => WRITE_PROTECTION,
     };
-    key.label().flags.contains(flag)
+    label.flags.contains(flag)
 }
 
-/// Whether the key in a slot may be replaced by an update for any UID.
-pub(super) fn takes_wildcard(rules: SheRules, key: Option<&SlotKey>) -> bool {
-    let flags = key.map(|key| key.label().flags).unwrap_or_default();
+/// Whether the key in a slot may be replaced by an update for any UID. An empty slot has an empty label.
+pub(super) const fn takes_wildcard(rules: SheRules, SlotLabel { flags, .. }: SlotLabel) -> bool {
     match rules {
         SheRules::Original => flags.contains(SlotFlags::WILDCARD),
         SheRules::Standard => !flags.contains(WILDCARD),
@@ -71,13 +69,19 @@ pub(super) fn check_authorization(
 ///
 /// # Errors
 /// KEY_INVALID; KEY_NOT_AVAILABLE for a key that waits for a verified boot.
-pub(super) fn check_use(rules: SheRules, state: &State, key: &SlotKey, action: u8) -> Result<(), Status> {
+pub(super) fn check_use(
+    rules: SheRules,
+    state: &State,
+    action: u8,
+    number: u8,
+    label: SlotLabel,
+) -> Result<(), Status> {
     if rules == SheRules::Original {
         return Ok(());
     }
-    let for_macs = key.label().flags.contains(KEY_USAGE);
+    let for_macs = label.flags.contains(KEY_USAGE);
     let is_mac = matches!(action, action::GENERATE_MAC | action::VERIFY_MAC);
-    let allowed = match key.metadata.id.number() {
+    let allowed = match number {
         slot::RAM_KEY => true,
         slot::KEY_1..=slot::KEY_10 => for_macs == is_mac,
         slot::BOOT_MAC_KEY => action == action::VERIFY_MAC,
@@ -86,7 +90,7 @@ pub(super) fn check_use(rules: SheRules, state: &State, key: &SlotKey, action: u
     if !allowed {
         return Err(Status::SHE_KEY_INVALID);
     }
-    check_boot_protection(state, key.label())
+    check_boot_protection(state, label)
 }
 
 fn check_boot_protection(state: &State, label: SlotLabel) -> Result<(), Status> {

@@ -6,10 +6,9 @@ use crate::platform::Platform;
 use casemate_crypto::she::Block;
 use casemate_nvm::{Error as StoreError, ObjectStore};
 #[cfg(feature = "key-wrap")]
-use casemate_protocol::message::she::SlotFlags;
-use casemate_protocol::message::she::{SlotLabel, object_id, slot};
+use casemate_protocol::message::she::{SlotFlags, SlotLabel};
+use casemate_protocol::message::she::{object_id, slot};
 use casemate_protocol::{ClientId, Metadata, ObjectId, Status};
-use zeroize::Zeroizing;
 
 /// Length of a key in bytes, as metadata has it.
 const KEY_LENGTH: u16 = 16;
@@ -22,39 +21,13 @@ pub(super) enum Slot {
     Short,
     /// An object of more than 16 bytes, which is no key.
     Long,
-    Key(SlotKey),
+    /// A key, whose bytes the reader has got.
+    Key(Metadata),
 }
 
-/// A key in its slot.
-#[derive(Debug)]
-pub(super) struct SlotKey {
-    pub(super) metadata: Metadata,
-    pub(super) bytes: Zeroizing<Block>,
-}
-
-impl SlotKey {
-    pub(super) const fn label(&self) -> SlotLabel {
-        SlotLabel::from_label(&self.metadata.label)
-    }
-}
-
-impl Slot {
-    /// The key, or `otherwise`.
-    pub(super) fn key_or(self, otherwise: Status) -> Result<SlotKey, Status> {
-        match self {
-            Self::Key(key) => Ok(key),
-            Self::Absent | Self::Short | Self::Long => Err(otherwise),
-        }
-    }
-
-    /// A key of these bytes, if there are 16.
-    fn of(metadata: Metadata, key: &[u8]) -> Self {
-        match key.try_into() {
-            Ok(bytes) => Self::Key(SlotKey { metadata, bytes: Zeroizing::new(bytes) }),
-            Err(_) if key.len() < usize::from(KEY_LENGTH) => Self::Short,
-            Err(_) => Self::Long,
-        }
-    }
+/// The metadata of a slot without a label.
+pub(super) fn unlabelled(id: ObjectId) -> Metadata {
+    Metadata { id, length: KEY_LENGTH, ..Metadata::default() }
 }
 
 /// The object under which a slot of `client` is stored.
@@ -74,30 +47,36 @@ pub(crate) const fn supersedes(new: &Metadata, stored: &Metadata) -> bool {
 
 impl<P: Platform> KeyStore<'_, P> {
     /// Reads a slot: a key that is nowhere but in the cache, else the stored one. MASTER_ECU_KEY is all zeros until it
-    /// is set.
+    /// is set. The bytes of a key are put into `to`.
     ///
     /// # Errors
     /// AUTH_PERMISSION if the session's user may not use it; what the store answers.
-    pub(super) fn slot(&mut self, id: ObjectId) -> Result<Slot, Status> {
+    pub(super) fn slot(&mut self, id: ObjectId, to: &mut Block) -> Result<Slot, Status> {
         self.permitted(id)?;
         if let Some(cached) = self.cached(id).filter(|cached| !cached.committed) {
-            return Ok(Slot::of(*cached.metadata, cached.key));
+            return Ok(match cached.key.first_chunk() {
+                Some(key) if key.len() == cached.key.len() => {
+                    *to = *key;
+                    Slot::Key(*cached.metadata)
+                }
+                Some(_) => Slot::Long,
+                None => Slot::Short,
+            });
         }
         let Some(metadata) = self.find_stored(id)? else {
             if id.number() == slot::MASTER_ECU_KEY {
-                let metadata = Metadata { id, length: KEY_LENGTH, ..Metadata::default() };
-                return Ok(Slot::Key(SlotKey { metadata, bytes: Zeroizing::default() }));
+                *to = Block::default();
+                return Ok(Slot::Key(unlabelled(id)));
             }
             return Ok(Slot::Absent);
         };
-        let mut bytes = Zeroizing::new([0; 16]);
         match metadata.length {
             0..KEY_LENGTH => return Ok(Slot::Short),
             KEY_LENGTH => {}
             _ => return Ok(Slot::Long),
         }
-        self.shared.store.read(id, 0, bytes.as_mut_slice()).map_err(|error| error.status())?;
-        Ok(Slot::Key(SlotKey { metadata, bytes }))
+        self.read_stored(id, 0, to)?;
+        Ok(Slot::Key(metadata))
     }
 
     /// Puts a key into its slot: the RAM key into the cache, every other into the store, or into the cache where there
@@ -105,13 +84,12 @@ impl<P: Platform> KeyStore<'_, P> {
     ///
     /// # Errors
     /// AUTH_PERMISSION, NO_SPACE, or what the store answers; the slot then holds what it held.
-    pub(super) fn set_slot(&mut self, metadata: Metadata, key: &Block) -> Result<(), Status> {
+    pub(super) fn set_slot(&mut self, metadata: &Metadata, key: &Block) -> Result<(), Status> {
         let id = metadata.id;
         self.permitted(id)?;
-        let metadata = Metadata { length: KEY_LENGTH, ..metadata };
         if id.number() != slot::RAM_KEY {
             self.drop_copies(id);
-            match self.shared.store.add_with_reclaim(&metadata, key) {
+            match self.shared.store.add_with_reclaim(metadata, key) {
                 Ok(()) => {
                     self.cache(id).remove(id);
                     return Ok(());
@@ -120,7 +98,7 @@ impl<P: Platform> KeyStore<'_, P> {
                 Err(error) => return Err(error.status()),
             }
         }
-        self.cache(id).insert(&metadata, false)?.copy_from_slice(key);
+        self.cache(id).insert(metadata, false)?.copy_from_slice(key);
         Ok(())
     }
 }

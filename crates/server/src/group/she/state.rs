@@ -1,11 +1,10 @@
 //! What SHE commands leave behind for each other.
 
 use crate::config::SheOptions;
-use casemate_crypto::CmacState;
-use casemate_crypto::she::{Block, Prng, Uid};
+use casemate_crypto::she::{Prng, Uid};
+use casemate_crypto::{CmacState, Secret};
 use casemate_protocol::Status;
 use casemate_protocol::message::she::{StatusRegister, action};
-use zeroize::Zeroizing;
 
 /// What the commands leave behind for each other: one record for the server, or one for each session.
 #[derive(Debug)]
@@ -54,10 +53,8 @@ impl State {
 pub(super) enum SecureBoot {
     /// Nothing was begun.
     Init,
-    /// The image arrives.
-    Update(Measurement),
-    /// The image is there.
-    Finish(Measurement),
+    /// The image arrives, or is there.
+    Measuring(Measurement),
     /// The gate is open: the MAC matched, or there is no boot MAC key.
     Success { verified: bool },
     /// The MAC did not match. Only where that is final.
@@ -68,7 +65,9 @@ pub(super) enum SecureBoot {
 pub(super) struct Measurement {
     pub(super) length: u32,
     pub(super) received: u32,
-    pub(super) key: Zeroizing<Block>,
+    /// Whether the part that made it whole has come; that of an empty image is to come, too.
+    pub(super) is_complete: bool,
+    pub(super) key: Secret<16>,
     pub(super) mac: CmacState,
 }
 
@@ -93,7 +92,7 @@ impl SecureBoot {
     pub(super) const fn register(&self) -> StatusRegister {
         match self {
             Self::Init => StatusRegister(0),
-            Self::Update(_) | Self::Finish(_) => StatusRegister::SECURE_BOOT,
+            Self::Measuring(_) => StatusRegister::SECURE_BOOT,
             Self::Success { verified } => {
                 let end = StatusRegister::BOOT_FINISHED.with(StatusRegister::BOOT_OK);
                 if *verified { end.with(StatusRegister::SECURE_BOOT) } else { end }
