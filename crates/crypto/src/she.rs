@@ -35,7 +35,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
-use crate::secret::Secret;
+use crate::secret::{Secret, wipe};
 use crate::{AES_BLOCK, Cipher, Direction, Error, Mac, cmac, constant_time_equal};
 use core::fmt;
 use core::ops::BitOr;
@@ -111,7 +111,20 @@ pub fn derive<D: Cipher + ?Sized>(
     key: &Block,
     purpose: Purpose,
 ) -> Result<Zeroizing<Block>, Error> {
-    miyaguchi_preneel(driver, &[key, &purpose.constant()])
+    let mut derived = Zeroizing::new([0; AES_BLOCK]);
+    derive_into(driver, key, purpose, &mut derived)?;
+    Ok(derived)
+}
+
+/// [`derive`] in place: `derived` is zero at first.
+#[inline(never)]
+fn derive_into<D: Cipher + ?Sized>(
+    driver: &D,
+    key: &Block,
+    purpose: Purpose,
+    derived: &mut Block,
+) -> Result<(), Error> {
+    compress(driver, &[key, &purpose.constant()], derived)
 }
 
 /// En- or decrypts `blocks` by CBC from zero, which is ECB for a single one, under a key that is derived from `key`.
@@ -125,7 +138,7 @@ fn crypt<D: Cipher + ?Sized>(
     blocks: &mut [Block],
 ) -> Result<(), Error> {
     let mut derived = Secret::zero();
-    compress(driver, &[key, &purpose.constant()], &mut derived)?;
+    derive_into(driver, key, purpose, &mut derived)?;
     driver.cbc(direction, derived.as_slice(), &mut [0; AES_BLOCK], blocks.as_flattened_mut())
 }
 
@@ -138,7 +151,7 @@ fn authenticate<D: Cipher + Mac + ?Sized>(
     tag: &mut Block,
 ) -> Result<(), Error> {
     let mut derived = Secret::zero();
-    compress(driver, &[key, &Purpose::UpdateMac.constant()], &mut derived)?;
+    derive_into(driver, key, Purpose::UpdateMac, &mut derived)?;
     cmac(driver, derived.as_slice(), &[blocks.as_flattened()], tag)
 }
 
@@ -504,7 +517,7 @@ impl Prng {
     ) -> Result<Self, Error> {
         let mut started = Self { key: [0; AES_BLOCK], state: [0; AES_BLOCK] };
         crypt(driver, Direction::Encrypt, (secret_key, Purpose::PrngSeed), core::slice::from_mut(seed))?;
-        compress(driver, &[secret_key, &Purpose::Prng.constant()], &mut started.key)?;
+        derive_into(driver, secret_key, Purpose::Prng, &mut started.key)?;
         started.state = *seed;
         Ok(started)
     }
@@ -531,8 +544,8 @@ impl Prng {
 
 impl Drop for Prng {
     fn drop(&mut self) {
-        self.key.zeroize();
-        self.state.zeroize();
+        wipe(&mut self.key);
+        wipe(&mut self.state);
     }
 }
 

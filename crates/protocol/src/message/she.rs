@@ -119,8 +119,10 @@ impl SlotLabel {
     #[must_use]
     pub fn into_label(self, label: &Label) -> Label {
         let mut label = *label;
-        let words = self.counter.to_be_bytes().into_iter().chain(self.flags.0.to_be_bytes());
-        label.0.iter_mut().zip(words).for_each(|(to, from)| *to = from);
+        if let [counter, flags, ..] = label.0.as_chunks_mut().0 {
+            *counter = self.counter.to_be_bytes();
+            *flags = self.flags.0.to_be_bytes();
+        }
         label
     }
 }

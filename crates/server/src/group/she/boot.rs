@@ -1,14 +1,14 @@
 //! Secure boot (document 06, §6): the CMAC of an image under BOOT_MAC_KEY is compared with BOOT_MAC. Success opens the
 //! gate for all other commands.
 
-use super::slots::Slot;
+use super::slots::{Slot, unlabelled};
 use super::state::{Measurement, SecureBoot, State};
 use super::{Command, malformed};
 use crate::config::SheBoot;
 use crate::error::crypto_status;
 use crate::platform::Platform;
 use casemate_crypto::she::boot_mac_header;
-use casemate_crypto::{CmacState, Secret, constant_time_equal};
+use casemate_crypto::{Driver, Secret, constant_time_equal};
 use casemate_protocol::Status;
 use casemate_protocol::message::she::{SecureBootInitRequest, SecureBootUpdateRequest, action, slot};
 
@@ -26,7 +26,7 @@ pub(super) fn handle<P: Platform>(state: &mut State, command: &mut Command<'_, P
     let is_over = matches!(state.boot, SecureBoot::Success { .. } | SecureBoot::Failure);
     let is_final = is_over && command.options().boot == SheBoot::Final;
     if result.is_err_and(|error| error != Status::SHE_NO_SECURE_BOOT) && !is_final {
-        state.boot = SecureBoot::Init;
+        state.end_boot(SecureBoot::Init);
     }
     result
 }
@@ -36,53 +36,56 @@ fn init<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Result<
     if !matches!(state.boot, SecureBoot::Init) {
         return Err(Status::SHE_SEQUENCE_ERROR);
     }
-    let mut key = Secret::zero();
+    let measurement = &mut state.measurement;
+    measurement.length = length;
+    let mut metadata = unlabelled(command.slot(slot::BOOT_MAC_KEY));
     // A store that cannot be read is no store without a key.
-    match (command.read_slot(slot::BOOT_MAC_KEY, &mut key)?, command.options().boot) {
-        (Slot::Key(_), _) => {}
+    match (command.read_slot(&mut metadata, &mut measurement.key)?, command.options().boot) {
+        (Slot::Key, _) => {}
         (Slot::Short | Slot::Long, SheBoot::Final) => {
-            state.boot = SecureBoot::Failure;
+            state.end_boot(SecureBoot::Failure);
             return Err(Status::SHE_KEY_INVALID);
         }
         (Slot::Absent | Slot::Short | Slot::Long, _) => {
-            state.boot = SecureBoot::Success { verified: false };
+            state.end_boot(SecureBoot::Success { verified: false });
             return Err(Status::SHE_NO_SECURE_BOOT);
         }
     }
-    let mut mac = CmacState::default();
     // The original hashes the length as its processor stores it (document 06, §6).
-    let header = boot_mac_header(length.to_ne_bytes());
-    command.driver().cmac_update(key.as_slice(), &mut mac, &header).map_err(crypto_status)?;
-    state.boot = SecureBoot::Measuring(Measurement { length, received: 0, is_complete: false, key, mac });
+    measurement.update(command.driver(), &boot_mac_header(length.to_ne_bytes()))?;
+    state.boot = SecureBoot::Update;
     Ok(())
 }
 
 fn update<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Result<(), Status> {
     let (request, tail): (SecureBootUpdateRequest, _) = command.request()?;
-    let SecureBoot::Measuring(measurement @ Measurement { is_complete: false, .. }) = &mut state.boot else {
+    if !matches!(state.boot, SecureBoot::Update) {
         return Err(Status::SHE_SEQUENCE_ERROR);
-    };
+    }
+    let measurement = &mut state.measurement;
     let part = request.part(tail).map_err(malformed)?;
     let received = measurement
         .received
         .checked_add(request.length)
         .filter(|&received| received <= measurement.length)
         .ok_or(Status::SHE_SEQUENCE_ERROR)?;
-    let Measurement { key, mac, .. } = measurement;
-    command.driver().cmac_update(key.as_slice(), mac, part).map_err(crypto_status)?;
+    measurement.update(command.driver(), part)?;
     measurement.received = received;
-    measurement.is_complete = received == measurement.length;
+    if received == measurement.length {
+        state.boot = SecureBoot::Finish;
+    }
     Ok(())
 }
 
 fn finish<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Result<(), Status> {
     command.is_empty()?;
-    let SecureBoot::Measuring(Measurement { is_complete: true, key, mac, .. }) = &state.boot else {
+    if !matches!(state.boot, SecureBoot::Finish) {
         return Err(Status::SHE_SEQUENCE_ERROR);
-    };
+    }
     let mut expected = Secret::<16>::zero();
     let outcome = match command.read_key(slot::BOOT_MAC, &mut expected) {
         Ok(_) => {
+            let Measurement { key, mac, .. } = &state.measurement;
             let mut computed = [0; 16];
             command.driver().cmac_finish(key.as_slice(), mac, &mut computed).map_err(crypto_status)?;
             if constant_time_equal(&computed, expected.as_slice()) { Ok(()) } else { Err(MISMATCH) }
@@ -90,9 +93,15 @@ fn finish<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Resul
         Err(_) => Err(Status::SHE_KEY_NOT_AVAILABLE),
     };
     match (outcome, command.options().boot) {
-        (Ok(()), _) => state.boot = SecureBoot::Success { verified: true },
-        (Err(_), SheBoot::Final) => state.boot = SecureBoot::Failure,
+        (Ok(()), _) => state.end_boot(SecureBoot::Success { verified: true }),
+        (Err(_), SheBoot::Final) => state.end_boot(SecureBoot::Failure),
         (Err(_), SheBoot::Repeatable) => {}
     }
     outcome
+}
+
+impl Measurement {
+    fn update(&mut self, driver: &dyn Driver, part: &[u8]) -> Result<(), Status> {
+        driver.cmac_update(self.key.as_slice(), &mut self.mac, part).map_err(crypto_status)
+    }
 }

@@ -1,6 +1,6 @@
 //! Ciphers and MACs with the key of a slot (document 06, §5).
 
-use super::slots::Slot;
+use super::slots::{Slot, unlabelled};
 use super::{Command, State, malformed, overflow, rules};
 use crate::error::crypto_status;
 use crate::platform::{Affinity, Platform};
@@ -18,8 +18,8 @@ const MIN_MAC: usize = 4;
 /// A request, taken apart.
 struct Request<'a> {
     slot: u8,
-    /// Of CBC only.
-    iv: Option<Block>,
+    /// Of CBC, else zeros.
+    iv: Block,
     /// What is to be turned, or the message of a MAC.
     data: &'a [u8],
     /// The MAC to be verified.
@@ -28,7 +28,7 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     fn decode<P: Platform>(command: &Command<'a, P>) -> Result<Self, Status> {
-        let mut iv = None;
+        let mut iv = Block::default();
         let mut claimed: &[u8] = &[];
         let (slot, data) = match command.action {
             // Both directions have the same layout.
@@ -38,7 +38,7 @@ impl<'a> Request<'a> {
             }
             action::ENCRYPT_CBC | action::DECRYPT_CBC => {
                 let (request, tail): (EncryptCbcRequest, _) = command.request()?;
-                iv = Some(request.iv);
+                iv = request.iv;
                 (request.slot, whole_blocks(request.length, tail))
             }
             action::GENERATE_MAC => {
@@ -66,8 +66,9 @@ fn key<P: Platform>(
     to: &mut Block,
 ) -> Result<(), Status> {
     let action = command.action;
-    match command.read_slot(number, to)? {
-        Slot::Key(metadata) => {
+    let mut metadata = unlabelled(command.slot(number));
+    match command.read_slot(&mut metadata, to)? {
+        Slot::Key => {
             let label = SlotLabel::from_label(&metadata.label);
             rules::check_use(command.options().rules, state, action, number, label)
         }
@@ -98,7 +99,7 @@ pub(super) fn handle<P: Platform>(own: &mut State, command: &mut Command<'_, P>)
 fn cipher<P: Platform>(
     command: &mut Command<'_, P>,
     key: &Block,
-    &Request { iv, data, .. }: &Request<'_>,
+    &Request { mut iv, data, .. }: &Request<'_>,
 ) -> Result<(), Status> {
     let length = u32::try_from(data.len()).map_err(|_| Status::SHE_GENERAL_ERROR)?;
     let response = CipherResponse { status: Status::OK, length };
@@ -111,9 +112,9 @@ fn cipher<P: Platform>(
         action::ENCRYPT_ECB | action::ENCRYPT_CBC => Direction::Encrypt,
         _ => Direction::Decrypt,
     };
-    match iv {
-        None => driver.ecb(direction, key, text),
-        Some(mut iv) => driver.cbc(direction, key, &mut iv, text),
+    match command.action {
+        action::ENCRYPT_ECB | action::DECRYPT_ECB => driver.ecb(direction, key, text),
+        _ => driver.cbc(direction, key, &mut iv, text),
     }
     .map_err(crypto_status)
 }

@@ -18,7 +18,7 @@ use casemate_protocol::message::she::{
     GetStatusResponse, OutcomeResponse, SetUidRequest, VerifyMacResponse, action,
 };
 use casemate_protocol::{ByteOrder, ClientId, Layout, Malformed, Metadata, ObjectId, Overflow, Status};
-use slots::Slot;
+use slots::{Slot, unlabelled};
 
 mod boot;
 mod cipher;
@@ -76,6 +76,7 @@ impl<'a, P: Platform> Command<'a, P> {
     }
 
     /// The object of a slot of this client.
+    #[inline(never)]
     fn slot(&self, slot: u8) -> ObjectId {
         slot_id(self.options(), self.caller.client.unwrap_or(ClientId::NONE), slot)
     }
@@ -85,18 +86,17 @@ impl<'a, P: Platform> Command<'a, P> {
         *self.caller.subject = id;
     }
 
-    /// Reads a slot; the bytes of a key are put into `to`.
-    #[inline(never)]
-    fn read_slot(&mut self, number: u8, to: &mut Block) -> Result<Slot, Status> {
-        let id = self.slot(number);
-        self.caller.locked(|keys| keys.slot(id, to))
+    /// Reads a slot, as [`KeyStore::slot`](crate::keys::KeyStore::slot).
+    fn read_slot(&mut self, metadata: &mut Metadata, to: &mut Block) -> Result<Slot, Status> {
+        self.caller.locked(|keys| keys.slot(metadata, to))
     }
 
     /// Reads a slot that must hold a key.
     #[inline(never)]
     fn read_key(&mut self, number: u8, to: &mut Block) -> Result<Metadata, Status> {
-        match self.read_slot(number, to)? {
-            Slot::Key(metadata) => Ok(metadata),
+        let mut metadata = unlabelled(self.slot(number));
+        match self.read_slot(&mut metadata, to)? {
+            Slot::Key => Ok(metadata),
             Slot::Absent | Slot::Short | Slot::Long => Err(Status::SHE_KEY_NOT_AVAILABLE),
         }
     }
@@ -203,6 +203,7 @@ fn refuse<P: Platform>(
     out: &mut [u8],
 ) -> usize {
     let status = status_of(error);
+    let size = context.answer(Err(status), out);
     let coarse_status = match action {
         // The gate brings no second outcome.
         _ if by_gate => Status::OK,
@@ -214,7 +215,6 @@ fn refuse<P: Platform>(
         action::EXTEND_SEED => Status::SHE_RNG_SEED,
         _ => Status::OK,
     };
-    let size = context.answer(Err(status), out);
     match action {
         action::SECURE_BOOT_INIT..=action::SECURE_BOOT_FINISH | action::INIT_RANDOM | action::EXTEND_SEED => {
             context.put(&OutcomeResponse { status, coarse_status }, out)

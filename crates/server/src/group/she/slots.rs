@@ -14,18 +14,17 @@ use casemate_protocol::{ClientId, Metadata, ObjectId, Status};
 const KEY_LENGTH: u16 = 16;
 
 /// What a slot holds.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     Absent,
     /// An object of fewer than 16 bytes, which is no key.
     Short,
     /// An object of more than 16 bytes, which is no key.
     Long,
-    /// A key, whose bytes the reader has got.
-    Key(Metadata),
+    Key,
 }
 
-/// The metadata of a slot without a label.
+/// The metadata of an empty slot.
 pub(super) fn unlabelled(id: ObjectId) -> Metadata {
     Metadata { id, length: KEY_LENGTH, ..Metadata::default() }
 }
@@ -47,36 +46,41 @@ pub(crate) const fn supersedes(new: &Metadata, stored: &Metadata) -> bool {
 
 impl<P: Platform> KeyStore<'_, P> {
     /// Reads a slot: a key that is nowhere but in the cache, else the stored one. MASTER_ECU_KEY is all zeros until it
-    /// is set. The bytes of a key are put into `to`.
+    /// is set.
+    ///
+    /// `metadata` are those of the [empty slot](unlabelled). Those of a key, and its bytes, are put where they are to be.
     ///
     /// # Errors
     /// AUTH_PERMISSION if the session's user may not use it; what the store answers.
-    pub(super) fn slot(&mut self, id: ObjectId, to: &mut Block) -> Result<Slot, Status> {
+    pub(super) fn slot(&mut self, metadata: &mut Metadata, to: &mut Block) -> Result<Slot, Status> {
+        let id = metadata.id;
         self.permitted(id)?;
         if let Some(cached) = self.cached(id).filter(|cached| !cached.committed) {
             return Ok(match cached.key.first_chunk() {
                 Some(key) if key.len() == cached.key.len() => {
                     *to = *key;
-                    Slot::Key(*cached.metadata)
+                    *metadata = *cached.metadata;
+                    Slot::Key
                 }
                 Some(_) => Slot::Long,
                 None => Slot::Short,
             });
         }
-        let Some(metadata) = self.find_stored(id)? else {
+        let Some(stored) = self.find_stored(id)? else {
             if id.number() == slot::MASTER_ECU_KEY {
                 *to = Block::default();
-                return Ok(Slot::Key(unlabelled(id)));
+                return Ok(Slot::Key);
             }
             return Ok(Slot::Absent);
         };
-        match metadata.length {
+        match stored.length {
             0..KEY_LENGTH => return Ok(Slot::Short),
             KEY_LENGTH => {}
             _ => return Ok(Slot::Long),
         }
         self.read_stored(id, 0, to)?;
-        Ok(Slot::Key(metadata))
+        *metadata = stored;
+        Ok(Slot::Key)
     }
 
     /// Puts a key into its slot: the RAM key into the cache, every other into the store, or into the cache where there

@@ -11,6 +11,8 @@ use casemate_protocol::message::she::{StatusRegister, action};
 pub(crate) struct State {
     pub(super) uid: Option<Uid>,
     pub(super) boot: SecureBoot,
+    /// Of the image; empty while none is measured.
+    pub(super) measurement: Measurement,
     /// Whether the RAM key may be exported: it entered as plain text, or the rules do not care.
     pub(super) ram_key_exportable: bool,
     pub(super) prng: Option<Prng>,
@@ -18,7 +20,13 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) const fn new() -> Self {
-        Self { uid: None, boot: SecureBoot::Init, ram_key_exportable: false, prng: None }
+        Self {
+            uid: None,
+            boot: SecureBoot::Init,
+            measurement: Measurement::new(),
+            ram_key_exportable: false,
+            prng: None,
+        }
     }
 
     pub(super) const fn uid<'a>(&'a self, options: &'a SheOptions) -> Option<&'a Uid> {
@@ -40,6 +48,13 @@ impl State {
         if passes { Ok(()) } else { Err(Status::SHE_SEQUENCE_ERROR) }
     }
 
+    /// Ends a measurement, whose key is wiped.
+    #[inline(never)]
+    pub(super) fn end_boot(&mut self, boot: SecureBoot) {
+        self.boot = boot;
+        self.measurement = Measurement::new();
+    }
+
     /// The status register (document 06, §4.2).
     pub(super) fn register(&self) -> StatusRegister {
         let random =
@@ -49,12 +64,14 @@ impl State {
 }
 
 /// How far secure boot has come.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum SecureBoot {
     /// Nothing was begun.
     Init,
-    /// The image arrives, or is there.
-    Measuring(Measurement),
+    /// The image arrives.
+    Update,
+    /// The image is there.
+    Finish,
     /// The gate is open: the MAC matched, or there is no boot MAC key.
     Success { verified: bool },
     /// The MAC did not match. Only where that is final.
@@ -65,10 +82,15 @@ pub(super) enum SecureBoot {
 pub(super) struct Measurement {
     pub(super) length: u32,
     pub(super) received: u32,
-    /// Whether the part that made it whole has come; that of an empty image is to come, too.
-    pub(super) is_complete: bool,
     pub(super) key: Secret<16>,
     pub(super) mac: CmacState,
+}
+
+impl Measurement {
+    const fn new() -> Self {
+        let mac = CmacState { pending: [0; 16], chain: [0; 16], pending_length: 0, absorbed: 0 };
+        Self { length: 0, received: 0, key: Secret::zero(), mac }
+    }
 }
 
 impl core::fmt::Debug for Measurement {
@@ -92,7 +114,7 @@ impl SecureBoot {
     pub(super) const fn register(&self) -> StatusRegister {
         match self {
             Self::Init => StatusRegister(0),
-            Self::Measuring(_) => StatusRegister::SECURE_BOOT,
+            Self::Update | Self::Finish => StatusRegister::SECURE_BOOT,
             Self::Success { verified } => {
                 let end = StatusRegister::BOOT_FINISHED.with(StatusRegister::BOOT_OK);
                 if *verified { end.with(StatusRegister::SECURE_BOOT) } else { end }

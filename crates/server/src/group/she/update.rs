@@ -58,8 +58,9 @@ fn authorizing_key<P: Platform>(
     id: ObjectId,
     to: &mut Block,
 ) -> Result<SlotLabel, Status> {
-    match keys.slot(id, to)? {
-        Slot::Key(metadata) => Ok(SlotLabel::from_label(&metadata.label)),
+    let mut metadata = unlabelled(id);
+    match keys.slot(&mut metadata, to)? {
+        Slot::Key => Ok(SlotLabel::from_label(&metadata.label)),
         Slot::Absent => Err(Status::SHE_GENERAL_ERROR),
         Slot::Short | Slot::Long => Err(Status::SHE_KEY_INVALID),
     }
@@ -74,11 +75,9 @@ fn admit<P: Platform>(
     update: &KeyUpdate,
     metadata: &mut Metadata,
 ) -> Result<(), Status> {
-    let slot = keys.slot(metadata.id, &mut Secret::zero())?;
-    match slot {
-        Slot::Key(present) => *metadata = present,
-        Slot::Absent => {}
-        Slot::Short | Slot::Long => return Err(Status::SHE_KEY_INVALID),
+    let slot = keys.slot(metadata, &mut Secret::zero())?;
+    if matches!(slot, Slot::Short | Slot::Long) {
+        return Err(Status::SHE_KEY_INVALID);
     }
     let label = SlotLabel::from_label(&metadata.label);
     if rules::is_write_protected(rules, label) {
@@ -87,7 +86,7 @@ fn admit<P: Platform>(
     let is_addressed =
         if update.uid == WILDCARD_UID { rules::takes_wildcard(rules, label) } else { update.uid == *uid };
     let counter = update.counter.get();
-    let counts = matches!(slot, Slot::Key(_)) && rules::counts(rules, update.key.get());
+    let counts = slot == Slot::Key && rules::counts(rules, update.key.get());
     if !is_addressed || (counts && counter <= label.counter) {
         return Err(Status::SHE_KEY_UPDATE_ERROR);
     }
