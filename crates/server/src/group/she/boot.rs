@@ -78,7 +78,7 @@ fn update<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Resul
 }
 
 fn finish<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Result<(), Status> {
-    command.is_empty()?;
+    command.expect_empty()?;
     if !matches!(state.boot, SecureBoot::Finish) {
         return Err(Status::SHE_SEQUENCE_ERROR);
     }

@@ -3,14 +3,14 @@
 use super::slots::{Slot, unlabelled};
 use super::{Command, State, malformed, overflow, rules};
 use crate::error::crypto_status;
-use crate::platform::{Affinity, Platform};
+use crate::platform::Platform;
 use casemate_crypto::she::Block;
 use casemate_crypto::{Direction, Secret, cmac, constant_time_equal};
 use casemate_protocol::message::she::{
     CipherResponse, EncryptCbcRequest, EncryptEcbRequest, GenerateMacRequest, GenerateMacResponse, SlotLabel,
     VerifyMacRequest, VerifyMacResponse, action, whole_blocks,
 };
-use casemate_protocol::{Layout, Status};
+use casemate_protocol::{Layout, Malformed, Status};
 
 /// The shortest MAC that is ever compared, in bytes.
 const MIN_MAC: usize = 4;
@@ -22,39 +22,43 @@ struct Request<'a> {
     iv: Block,
     /// What is to be turned, or the message of a MAC.
     data: &'a [u8],
-    /// The MAC to be verified.
+    /// The MAC to be verified; empty if there is none.
     claimed: &'a [u8],
 }
 
 impl<'a> Request<'a> {
     fn decode<P: Platform>(command: &Command<'a, P>) -> Result<Self, Status> {
-        let mut iv = Block::default();
-        let mut claimed: &[u8] = &[];
-        let (slot, data) = match command.action {
+        match command.action {
+            action::GENERATE_MAC => {
+                let (GenerateMacRequest { slot, length }, tail) = command.request()?;
+                Self::of_mac(&VerifyMacRequest { slot, length, mac_length: 0 }, tail)
+            }
+            action::VERIFY_MAC => {
+                let (request, tail) = command.request()?;
+                Self::of_mac(&request, tail)
+            }
             // Both directions have the same layout.
             action::ENCRYPT_ECB | action::DECRYPT_ECB => {
                 let (EncryptEcbRequest { length, slot }, tail) = command.request()?;
-                (slot, whole_blocks(length, tail))
-            }
-            action::ENCRYPT_CBC | action::DECRYPT_CBC => {
-                let (request, tail): (EncryptCbcRequest, _) = command.request()?;
-                iv = request.iv;
-                (request.slot, whole_blocks(request.length, tail))
-            }
-            action::GENERATE_MAC => {
-                let (request, tail): (GenerateMacRequest, _) = command.request()?;
-                let [.., slot] = request.slot.to_be_bytes();
-                (slot, request.message(tail))
+                Self::of_cipher(&EncryptCbcRequest { length, slot, iv: Block::default() }, tail)
             }
             _ => {
-                let (request, tail): (VerifyMacRequest, _) = command.request()?;
-                let [.., slot] = request.slot.to_be_bytes();
-                let tails = request.tails(tail);
-                claimed = tails.map(|(_, claimed)| claimed).unwrap_or_default();
-                (slot, tails.map(|(message, _)| message))
+                let (request, tail) = command.request()?;
+                Self::of_cipher(&request, tail)
             }
-        };
-        Ok(Self { slot, iv, data: data.map_err(malformed)?, claimed })
+        }
+        .map_err(malformed)
+    }
+
+    fn of_cipher(request: &EncryptCbcRequest, tail: &'a [u8]) -> Result<Self, Malformed> {
+        let &EncryptCbcRequest { length, slot, iv } = request;
+        Ok(Self { slot, iv, data: whole_blocks(length, tail)?, claimed: &[] })
+    }
+
+    fn of_mac(request: &VerifyMacRequest, tail: &'a [u8]) -> Result<Self, Malformed> {
+        let [.., slot] = request.slot.to_be_bytes();
+        let (data, claimed) = request.tails(tail)?;
+        Ok(Self { slot, iv: Block::default(), data, claimed })
     }
 }
 
@@ -101,13 +105,13 @@ fn cipher<P: Platform>(
     key: &Block,
     &Request { mut iv, data, .. }: &Request<'_>,
 ) -> Result<(), Status> {
+    let driver = command.driver();
     let length = u32::try_from(data.len()).map_err(|_| Status::SHE_GENERAL_ERROR)?;
     let response = CipherResponse { status: Status::OK, length };
     let rest = response.encode(command.order, command.out).map_err(overflow)?;
     let text = rest.get_mut(..data.len()).ok_or(Status::SHE_GENERAL_ERROR)?;
     text.copy_from_slice(data);
     command.size = command.size.saturating_add(data.len());
-    let driver = command.caller.server.platform().crypto(Affinity::Accelerated);
     let direction = match command.action {
         action::ENCRYPT_ECB | action::ENCRYPT_CBC => Direction::Encrypt,
         _ => Direction::Decrypt,

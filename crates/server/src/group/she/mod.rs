@@ -66,7 +66,7 @@ impl<'a, P: Platform> Command<'a, P> {
     }
 
     /// Checks that the request is empty, for commands that have nothing to say.
-    const fn is_empty(&self) -> Result<(), Status> {
+    const fn expect_empty(&self) -> Result<(), Status> {
         if self.payload.is_empty() { Ok(()) } else { Err(Status::SHE_GENERAL_ERROR) }
     }
 
@@ -226,7 +226,7 @@ fn refuse<P: Platform>(
 }
 
 fn get_status<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Result<(), Status> {
-    command.is_empty()?;
+    command.expect_empty()?;
     command.respond(&GetStatusResponse { status: Status::OK, register: state.register().0 })
 }
 

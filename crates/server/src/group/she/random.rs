@@ -23,7 +23,7 @@ impl<P: Platform> Command<'_, P> {
 
 /// INIT_RANDOM. The seed is renewed in the store before the first number is given out, so that no restart repeats one.
 pub(super) fn init<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Result<(), Status> {
-    command.is_empty()?;
+    command.expect_empty()?;
     if state.prng.is_some() {
         return Err(Status::SHE_SEQUENCE_ERROR);
     }
@@ -38,7 +38,7 @@ pub(super) fn init<P: Platform>(state: &mut State, command: &mut Command<'_, P>)
 
 /// RANDOM.
 pub(super) fn next<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Result<(), Status> {
-    command.is_empty()?;
+    command.expect_empty()?;
     let prng = state.prng.as_mut().ok_or(Status::SHE_RNG_SEED)?;
     let random = prng.next(command.driver()).map_err(crypto_status)?;
     command.respond(&RandomResponse { status: Status::OK, random })

@@ -113,7 +113,7 @@ pub(super) fn export_ram_key<P: Platform>(
     state: &mut State,
     command: &mut Command<'_, P>,
 ) -> Result<(), Status> {
-    command.is_empty()?;
+    command.expect_empty()?;
     if !state.ram_key_exportable {
         return Err(Status::SHE_KEY_INVALID);
     }
