@@ -5,7 +5,6 @@
 
 use crate::secret::Secret;
 use crate::{Curve, EllipticCurve, Error, HashAlgorithm, Mac, Random, Software};
-use primeorder::elliptic_curve::bigint::BitOps;
 use primeorder::elliptic_curve::group::Group;
 use primeorder::elliptic_curve::ops::{Invert, MulByGeneratorVartime, Reduce};
 use primeorder::elliptic_curve::point::{AffineCoordinates, AffinePoint, ProjectivePoint};
@@ -133,10 +132,12 @@ fn public_point<C: PrimeCurve + CurveArithmetic>(public: &[u8]) -> Result<Affine
 }
 
 /// The multiple of the base point, without the projective coordinates, which would tell about the scalar.
+#[inline(never)]
 fn multiple_of_base<C: PrimeCurve + CurveArithmetic>(scalar: &NonZeroScalar<C>) -> AffinePoint<C> {
     Zeroizing::new(ProjectivePoint::<C>::mul_by_generator(scalar)).to_affine()
 }
 
+#[inline(never)]
 fn write_pair(output: &mut [u8], first: &[u8], second: &[u8]) -> Result<(), Error> {
     let (left, right) = output.split_at_mut_checked(first.len()).ok_or(Error::OutputLength)?;
     if right.len() != second.len() {
@@ -148,7 +149,14 @@ fn write_pair(output: &mut [u8], first: &[u8], second: &[u8]) -> Result<(), Erro
 }
 
 fn public_key<C: PrimeCurve + CurveArithmetic>(private: &[u8], public: &mut [u8]) -> Result<(), Error> {
-    let point = multiple_of_base(&*private_scalar::<C>(private)?);
+    write_public(&*private_scalar::<C>(private)?, public)
+}
+
+fn write_public<C: PrimeCurve + CurveArithmetic>(
+    scalar: &NonZeroScalar<C>,
+    public: &mut [u8],
+) -> Result<(), Error> {
+    let point = multiple_of_base(scalar);
     write_pair(public, &point.x(), &point.y())
 }
 
@@ -163,7 +171,7 @@ fn leftmost_bits<C: PrimeCurve + CurveArithmetic>(bytes: &[u8]) -> FieldBytes<C>
     let used = bytes.get(..size).unwrap_or(bytes);
     output.iter_mut().rev().zip(used.iter().rev()).for_each(|(target, byte)| *target = *byte);
     // Only the order of P-521 is not a whole number of bytes.
-    let unused = C::ORDER.bits().wrapping_neg() % 8;
+    let unused = Scalar::<C>::NUM_BITS.wrapping_neg() % 8;
     if bytes.len() >= size && unused > 0 {
         let mut above = 0_u8;
         for byte in &mut output {
@@ -234,8 +242,7 @@ impl<R: Random> Software<R> {
             if let Some(scalar) = nonzero::<C>(&bytes) {
                 let scalar = Zeroizing::new(scalar);
                 private.copy_from_slice(&bytes);
-                let point = multiple_of_base(&*scalar);
-                return write_pair(public, &point.x(), &point.y());
+                return write_public(&*scalar, public);
             }
         }
         private.zeroize();
@@ -255,7 +262,6 @@ impl<R: Random> Software<R> {
     }
 
     /// Signs with a nonce of RFC 6979 over `algorithm`; `additional` is k' of §3.6.
-    #[allow(clippy::arithmetic_side_effects, reason = "arithmetic of a field or a group is total")]
     fn sign_with<C: PrimeCurve + CurveArithmetic>(
         &self,
         algorithm: HashAlgorithm,
@@ -268,22 +274,30 @@ impl<R: Random> Software<R> {
         let message = reduce::<C>(&leftmost_bits::<C>(digest));
         let mut nonces = Nonces::new(self, algorithm, &[private, &message.to_repr(), additional])?;
         for _ in 0..ATTEMPTS {
-            let Some(nonce) = nonces.next::<C>()? else { continue };
-            let nonce = Zeroizing::new(nonce);
-            let inverse = Zeroizing::new(nonce.invert());
-            let r = reduce::<C>(&multiple_of_base(&*nonce).x());
-            let mut masked = r * **scalar;
-            let mut sum = masked + message;
-            let s = sum * **inverse;
-            masked.zeroize();
-            sum.zeroize();
-            let (r, s) = (r.to_repr(), s.to_repr());
-            if nonzero::<C>(&r).is_some() && nonzero::<C>(&s).is_some() {
+            if let Some(nonce) = nonces.next::<C>()?
+                && let Some((r, s)) = sign_once(&scalar, &message, nonce)
+            {
                 return write_pair(signature, &r, &s);
             }
         }
         Err(Error::Entropy)
     }
+}
+
+/// The signature with this nonce, which is used up; nothing if one of its numbers is zero.
+#[allow(clippy::arithmetic_side_effects, reason = "arithmetic of a field or a group is total")]
+fn sign_once<C: PrimeCurve + CurveArithmetic>(
+    private: &NonZeroScalar<C>,
+    message: &Scalar<C>,
+    nonce: NonZeroScalar<C>,
+) -> Option<(FieldBytes<C>, FieldBytes<C>)> {
+    let nonce = Zeroizing::new(nonce);
+    let inverse = Zeroizing::new(nonce.invert());
+    let r = reduce::<C>(&multiple_of_base(&*nonce).x());
+    let masked = Zeroizing::new(r * **private);
+    let sum = Zeroizing::new(*masked + message);
+    let (r, s) = (r.to_repr(), (*sum * **inverse).to_repr());
+    (nonzero::<C>(&r).is_some() && nonzero::<C>(&s).is_some()).then_some((r, s))
 }
 
 /// The nonce generator of RFC 6979, §3.2.
