@@ -30,7 +30,8 @@ impl<R: Random> Curve25519 for Software<R> {
     }
 
     fn ed25519_public(&self, seed: &[u8; 32], public: &mut [u8; 32]) -> Result<(), Error> {
-        let expanded = self.expand(seed)?;
+        let mut expanded = Expanded::default();
+        self.expand(seed, &mut expanded)?;
         *public = EdwardsPoint::mul_base(&expanded.scalar).compress().to_bytes();
         Ok(())
     }
@@ -45,16 +46,18 @@ impl<R: Random> Curve25519 for Software<R> {
         signature: &mut [u8; 64],
     ) -> Result<(), Error> {
         let variant = Variant::new(mode, message)?;
-        let expanded = self.expand(seed)?;
-        let nonce =
-            Zeroizing::new(self.hash_to_scalar(&variant, &[expanded.prefix.as_slice(), &[], message])?);
+        let mut expanded = Expanded::default();
+        self.expand(seed, &mut expanded)?;
+        let mut nonce = Zeroizing::new(Scalar::ZERO);
+        self.hash_to_scalar(&variant, &[expanded.prefix.as_slice(), &[], message], &mut nonce)?;
         // The two points share the division that their encoding costs.
         let points = [EdwardsPoint::mul_base(&expanded.scalar), EdwardsPoint::mul_base(&nonce)];
         let [derived, commitment] = EdwardsPoint::compress_batch(&points).map(|point| point.to_bytes());
         if !constant_time_equal(&derived, public) {
             return Err(Error::Key);
         }
-        let challenge = self.hash_to_scalar(&variant, &[&commitment, public, message])?;
+        let mut challenge = Scalar::ZERO;
+        self.hash_to_scalar(&variant, &[&commitment, public, message], &mut challenge)?;
         let response = challenge * *expanded.scalar + *nonce;
         let (first, second) = signature.split_at_mut(32);
         first.copy_from_slice(&commitment);
@@ -75,7 +78,8 @@ impl<R: Random> Curve25519 for Software<R> {
         let response = response.first_chunk::<32>().ok_or(Error::Signature)?;
         let response = Scalar::from_canonical_bytes(*response).into_option().ok_or(Error::Signature)?;
         let point = decode_point(public).ok_or(Error::Key)?;
-        let challenge = self.hash_to_scalar(&variant, &[commitment, public, message])?;
+        let mut challenge = Scalar::ZERO;
+        self.hash_to_scalar(&variant, &[commitment, public, message], &mut challenge)?;
         // Comparing encodings also refuses a commitment that is not in canonical form.
         let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&challenge, &-point, &response);
         if expected.compress().as_bytes() == commitment { Ok(()) } else { Err(Error::Authentication) }
@@ -106,47 +110,58 @@ struct Expanded {
     prefix: Secret<32>,
 }
 
+impl Default for Expanded {
+    fn default() -> Self {
+        Self { scalar: Zeroizing::new(Scalar::ZERO), prefix: Secret::zero() }
+    }
+}
+
 /// What stands in front of the hashed octets: dom2 of RFC 8032, §2, or nothing.
 struct Variant<'a> {
     domain: &'static [u8],
-    /// The flag for a prehashed message and the size of the context.
-    flags: Option<[u8; 2]>,
+    /// The flag for a prehashed message and the size of the context, if there is a domain.
+    flags: [u8; 2],
     context: &'a [u8],
 }
 
 impl<'a> Variant<'a> {
     fn new(mode: Ed25519Mode<'a>, message: &[u8]) -> Result<Self, Error> {
         let (prehashed, context) = match mode {
-            Ed25519Mode::Pure => return Ok(Self { domain: &[], flags: None, context: &[] }),
+            Ed25519Mode::Pure => return Ok(Self { domain: &[], flags: [0; 2], context: &[] }),
             Ed25519Mode::Context(context) => (0, context),
             Ed25519Mode::Prehashed(_) if message.len() != DIGEST => return Err(Error::DataLength),
             Ed25519Mode::Prehashed(context) => (1, context),
         };
         let size = u8::try_from(context.len()).map_err(|_| Error::DataLength)?;
-        Ok(Self { domain: DOMAIN, flags: Some([prehashed, size]), context })
+        Ok(Self { domain: DOMAIN, flags: [prehashed, size], context })
     }
 }
 
 impl<R> Software<R> {
-    fn expand(&self, seed: &[u8; 32]) -> Result<Expanded, Error> {
+    // Both write to where the caller has room: results that can be an error would be moved once more, byte by byte.
+
+    fn expand(&self, seed: &[u8; 32], expanded: &mut Expanded) -> Result<(), Error> {
         let mut digest = Secret::<DIGEST>::zero();
         hash(self, HashAlgorithm::Sha512, &[seed], digest.as_mut_slice())?;
         let (scalar, prefix) = digest.split_first_chunk::<32>().ok_or(Error::State)?;
         let scalar = Zeroizing::new(clamp_integer(*scalar));
-        let mut expanded = Expanded {
-            scalar: Zeroizing::new(Scalar::from_bytes_mod_order(*scalar)),
-            prefix: Secret::zero(),
-        };
+        *expanded.scalar = Scalar::from_bytes_mod_order(*scalar);
         expanded.prefix.copy_from_slice(prefix);
-        Ok(expanded)
+        Ok(())
     }
 
-    fn hash_to_scalar(&self, variant: &Variant<'_>, parts: &[&[u8]; 3]) -> Result<Scalar, Error> {
+    fn hash_to_scalar(
+        &self,
+        variant: &Variant<'_>,
+        parts: &[&[u8]; 3],
+        scalar: &mut Scalar,
+    ) -> Result<(), Error> {
         let mut digest = Secret::<DIGEST>::zero();
-        let flags = variant.flags.as_ref().map_or(&[][..], <[u8; 2]>::as_slice);
+        let flags = if variant.domain.is_empty() { &[][..] } else { &variant.flags };
         let [first, second, third] = parts;
         let all = [variant.domain, flags, variant.context, first, second, third];
         hash(self, HashAlgorithm::Sha512, &all, digest.as_mut_slice())?;
-        Ok(Scalar::from_bytes_mod_order_wide(&digest))
+        *scalar = Scalar::from_bytes_mod_order_wide(&digest);
+        Ok(())
     }
 }
