@@ -209,9 +209,9 @@ fn condense(parts: &[&[u8]], intermediate: &mut Secret<SEED>) -> Result<(), Erro
     let encryptor = in_place(&encryptor)?;
     // The BCC function is a CBC-MAC; the padding of S with zeros is that of the MAC.
     let mut mac = CbcMac::new(encryptor);
-    for (block, number) in intermediate.as_chunks_mut().0.iter_mut().zip(0_u128..) {
+    for (block, number) in intermediate.as_chunks_mut().0.iter_mut().zip(0_u32..) {
         // The first block is the number in four bytes, then zeros. S begins with both lengths.
-        mac.update(&(number << 96).to_be_bytes())?;
+        mac.update(&(u128::from(number) << 96).to_be_bytes())?;
         mac.update(&(u64::from(length) << 32 | 48).to_be_bytes())?;
         parts.iter().try_for_each(|part| mac.update(part))?;
         mac.update(&[0x80])?;

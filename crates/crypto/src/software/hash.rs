@@ -1,9 +1,8 @@
 //! MD5, SHA-1, SHA-2, SHA-3 and SHAKE over the compression functions of the hash libraries.
 
 use crate::hash::{Chain, MAX_BLOCK};
-use crate::secret::Secret;
+use crate::secret::{Secret, wipe};
 use crate::{Error, Hash, HashAlgorithm, HashState, Software};
-use zeroize::Zeroize;
 
 /// Two blocks of the widest SHA-2, or one of the widest sponge.
 const MAX_PADDED: usize = if MAX_BLOCK > 64 { 256 } else { 128 };
@@ -147,7 +146,7 @@ fn pad(padding: &mut [u8], tail_length: usize, block_size: usize, bits: &[u8]) -
 fn emit<const N: usize>(output: &mut [u8], words: impl Iterator<Item = [u8; N]>) {
     for (target, mut word) in output.chunks_mut(N).zip(words) {
         target.iter_mut().zip(word).for_each(|(target, byte)| *target = byte);
-        word.zeroize();
+        wipe(&mut word);
     }
 }
 
