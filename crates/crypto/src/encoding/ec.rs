@@ -28,8 +28,8 @@ const fn name(curve: Curve) -> &'static [u8] {
     }
 }
 
-fn named(parameters: &[u8]) -> Result<Curve, EncodingError> {
-    Curve::ALL.into_iter().find(|curve| name(*curve) == parameters).ok_or(EncodingError::UnknownCurve)
+fn named(parameters: &[u8]) -> Option<Curve> {
+    Curve::ALL.into_iter().find(|curve| name(*curve) == parameters)
 }
 
 /// An elliptic-curve key: a private half, a public half or both. It borrows from the bytes that it was decoded from.
@@ -87,7 +87,10 @@ impl<'a> EcKey<'a> {
             return Err(EncodingError::Malformed);
         }
         let private = elements.take(tag::OCTET_STRING)?;
-        let stated = elements.optional(tag::CONTEXT_0).map(named).transpose()?;
+        let stated = match elements.optional(tag::CONTEXT_0) {
+            None => None,
+            Some(parameters) => Some(named(parameters).ok_or(EncodingError::UnknownCurve)?),
+        };
         let point = elements.optional(CONTEXT_1);
         elements.finish()?;
 
@@ -232,7 +235,7 @@ fn algorithm_curve(algorithm: &Algorithm<'_>) -> Result<Curve, EncodingError> {
     if algorithm.identifier != EC_PUBLIC_KEY {
         return Err(EncodingError::Malformed);
     }
-    named(algorithm.parameters)
+    named(algorithm.parameters).ok_or(EncodingError::UnknownCurve)
 }
 
 /// Turns a driver's verdict on a key into `verdict`, and leaves every other error.
