@@ -54,6 +54,7 @@ fn encode_public(
     super::encode_public_key_info(algorithm, &[public.ok_or(EncodingError::Missing)?], output)
 }
 
+#[inline(never)]
 fn reversed(octets: &[u8; 32]) -> [u8; 32] {
     let mut octets = *octets;
     octets.reverse();
