@@ -18,21 +18,18 @@ struct Octets<'a> {
 
 impl<'a> Octets<'a> {
     fn decode(algorithm: Algorithm<'_>, bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let key = |octets: &'a [u8]| octets.try_into().map_err(|_| Malformed);
         let (found, private, public) = if is_private(bytes)? {
             let info = PrivateKeyInfo::decode(bytes)?;
             let mut inner = Elements::new(info.private_key);
-            let private = inner.take(tag::OCTET_STRING)?;
+            let private = key(inner.take(tag::OCTET_STRING)?)?;
             inner.finish()?;
-            (info.algorithm, Some(private), info.public_key(32)?)
+            (info.algorithm, Some(private), info.public_key(32)?.map(key).transpose()?)
         } else {
             let info = PublicKeyInfo::decode(bytes)?;
-            (info.algorithm, None, Some(info.public_key))
+            (info.algorithm, None, Some(key(info.public_key)?))
         };
-        if found != algorithm {
-            return Err(Malformed);
-        }
-        let array = |octets: &'a [u8]| octets.try_into().map_err(|_| Malformed);
-        Ok(Self { private: private.map(array).transpose()?, public: public.map(array).transpose()? })
+        if found == algorithm { Ok(Self { private, public }) } else { Err(Malformed) }
     }
 }
 
