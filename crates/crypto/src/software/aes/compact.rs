@@ -91,7 +91,7 @@ impl Encryptor {
     pub(crate) fn cbc(&self, iv: &mut [u8; AES_BLOCK], blocks: &mut [[u8; AES_BLOCK]]) {
         let mut blocks = blocks.iter_mut();
         let mut last: Option<&mut [u8; AES_BLOCK]> = None;
-        self.run(&mut |batch| {
+        self.run(&mut move |batch| {
             let Some(first) = batch.first_mut() else { return false };
             if let Some(block) = last.take() {
                 *iv = (*first).into();
@@ -110,7 +110,7 @@ impl Encryptor {
     pub(crate) fn absorb(&self, chain: &mut [u8; AES_BLOCK], blocks: &[[u8; AES_BLOCK]]) {
         let mut blocks = blocks.iter();
         let mut begun = false;
-        self.run(&mut |batch| {
+        self.run(&mut move |batch| {
             let Some(first) = batch.first_mut() else { return false };
             if !begun {
                 *first = (*chain).into();
@@ -136,7 +136,7 @@ impl Encryptor {
     ) {
         let (mut chunks, mut last) = (data.chunks_mut(AES_BLOCK), last);
         let mut taken = 0;
-        self.run(&mut |batch| {
+        self.run(&mut move |batch| {
             for (key, bytes) in batch.iter().take(taken).zip(&mut chunks) {
                 xor(bytes, key);
                 if bytes.len() < AES_BLOCK
@@ -170,7 +170,7 @@ impl Decryptor {
     pub(crate) fn cbc(&self, iv: &mut [u8; AES_BLOCK], blocks: &mut [[u8; AES_BLOCK]]) {
         let mut blocks = Array::cast_slice_from_core_mut(blocks).iter_mut();
         let mut taken = 0;
-        self.run(&mut |batch| {
+        self.run(&mut move |batch| {
             for (plain, block) in batch.iter_mut().take(taken).zip(&mut blocks) {
                 xor(plain, iv);
                 iv.copy_from_slice(block);
