@@ -7,10 +7,13 @@ use crate::{AES_BLOCK, CmacState, Error, Mac, Software};
 use crate::{HashAlgorithm, hmac_from_hash};
 
 /// Doubles a field element (NIST SP 800-38B, §6.1) without a branch on its value.
-fn double(block: [u8; AES_BLOCK]) -> [u8; AES_BLOCK] {
-    let value = u128::from_be_bytes(block);
+///
+/// Not inlined: [`finish`] needs less of the stack when a block is encrypted.
+#[inline(never)]
+fn double(block: &mut [u8; AES_BLOCK]) {
+    let value = u128::from_be_bytes(*block);
     let mask = 0_u128.wrapping_sub(value >> 127);
-    ((value << 1) ^ (0x87 & mask)).to_be_bytes()
+    *block = ((value << 1) ^ (0x87 & mask)).to_be_bytes();
 }
 
 /// Absorbs `data` into `state`.
@@ -55,7 +58,7 @@ fn finish(encryptor: &Encryptor, state: &CmacState, output: &mut [u8]) -> Result
     encryptor.block(&mut block);
     let doublings = if pending.len() < AES_BLOCK { 2 } else { 1 };
     for _ in 0..doublings {
-        *block = double(*block);
+        double(&mut block);
     }
     xor(block.as_mut_slice(), pending);
     if let Some(end) = block.get_mut(pending.len()) {
