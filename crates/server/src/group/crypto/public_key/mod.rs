@@ -45,6 +45,8 @@ mod ml_dsa;
 mod ml_kem;
 #[cfg(feature = "rsa")]
 mod rsa;
+#[cfg(feature = "rsa-generation")]
+mod rsa_generation;
 #[cfg(feature = "hash-signatures")]
 mod stateful;
 
@@ -79,8 +81,8 @@ pub(super) fn public_key<P: Platform>(
         algorithm::ED25519_SIGN => curve25519::ed25519_sign(context, operation),
         #[cfg(feature = "curve25519")]
         algorithm::ED25519_VERIFY => curve25519::ed25519_verify(context, operation),
-        #[cfg(feature = "rsa")]
-        algorithm::RSA_KEY_GENERATION => rsa::generate(context, operation),
+        #[cfg(feature = "rsa-generation")]
+        algorithm::RSA_KEY_GENERATION => rsa_generation::generate(context, operation),
         #[cfg(feature = "rsa")]
         algorithm::RSA => rsa::operate(context, operation),
         #[cfg(feature = "rsa")]
