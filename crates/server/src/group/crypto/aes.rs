@@ -7,9 +7,10 @@ use crate::keys::Usage;
 use crate::platform::Platform;
 use casemate_crypto::{AES_BLOCK, CtrState, Direction, Secret};
 use casemate_protocol::message::crypto::{
-    CbcRequest, CbcResponse, CtrRequest, CtrResponse, EcbRequest, EcbResponse, GcmRequest, GcmResponse,
+    CbcRequest, CbcResponse, CbcTails, CtrRequest, CtrResponse, CtrTails, EcbRequest, EcbResponse, EcbTails,
+    GcmRequest, GcmResponse, GcmTails, cipher,
 };
-use casemate_protocol::{Flags, KeyId, Layout, Status};
+use casemate_protocol::{ByteOrder, Flags, KeyId, Layout, Malformed, Status};
 
 pub(super) const LONGEST_KEY: usize = 32;
 pub(super) type KeyRoom = Secret<LONGEST_KEY>;
@@ -47,79 +48,21 @@ pub(super) const fn check_ecb_length(length: usize) -> Result<(), Status> {
     if length.is_multiple_of(AES_BLOCK) { Ok(()) } else { Err(Status::BAD_LENGTH) }
 }
 
-#[inline(never)]
-pub(super) fn cbc<P: Platform>(
-    context: &mut Context<'_, P>,
-    operation: Operation<'_>,
-) -> Result<usize, Status> {
-    let (request, tail) =
-        CbcRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let mut room = KeyRoom::zero();
-    let key = aes_key(context, request.encrypt, request.key, tails.key, &mut room)?;
-    check_cbc_length(request.encrypt, tails.input.len())?;
-    let mut iv = tails.iv;
-    let (data, rest) = place(operation.out, CbcResponse::SIZE, tails.input)?;
-    let driver = operation.driver;
-    driver.cbc(direction(request.encrypt), key, &mut iv, data).map_err(crypto_status)?;
-    append(rest, &iv)?;
-    let fixed = context.put(&CbcResponse { length: request.length }, operation.out);
-    Ok(fixed.saturating_add(tails.input.len()).saturating_add(iv.len()))
-}
-
-#[inline(never)]
-pub(super) fn ecb<P: Platform>(
-    context: &mut Context<'_, P>,
-    operation: Operation<'_>,
-) -> Result<usize, Status> {
-    let (request, tail) =
-        EcbRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let mut room = KeyRoom::zero();
-    let key = aes_key(context, request.encrypt, request.key, tails.key, &mut room)?;
-    check_ecb_length(tails.input.len())?;
-    let (data, _) = place(operation.out, EcbResponse::SIZE, tails.input)?;
-    let driver = operation.driver;
-    driver.ecb(direction(request.encrypt), key, data).map_err(crypto_status)?;
-    let fixed = context.put(&EcbResponse { length: request.length }, operation.out);
-    Ok(fixed.saturating_add(tails.input.len()))
-}
-
-/// # Errors
-/// BAD_ARGUMENTS if there are more unused bytes than a block has.
-pub(super) fn ctr_state(
-    counter: [u8; AES_BLOCK],
-    keystream: [u8; AES_BLOCK],
+/// Puts into `state` what a request goes on from.
+pub(super) fn resume_ctr(
+    state: &mut CtrState,
+    counter: &[u8; AES_BLOCK],
+    keystream: &[u8; AES_BLOCK],
     unused: u32,
-) -> Result<CtrState, Status> {
-    let unused = usize::try_from(unused).ok().filter(|&unused| unused <= AES_BLOCK);
-    let mut state = CtrState::new(counter);
-    state.keystream = keystream;
-    state.unused = unused.ok_or(Status::BAD_ARGUMENTS)?;
-    Ok(state)
+) {
+    state.counter = *counter;
+    state.keystream = *keystream;
+    state.unused = usize::try_from(unused).unwrap_or(usize::MAX);
 }
 
-/// Both directions are the same computation. (The original computes something else for "decrypt", which its own
-/// clients therefore never ask for.)
-#[inline(never)]
-pub(super) fn ctr<P: Platform>(
-    context: &mut Context<'_, P>,
-    operation: Operation<'_>,
-) -> Result<usize, Status> {
-    let (request, tail) =
-        CtrRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let mut room = KeyRoom::zero();
-    let key = aes_key(context, request.encrypt, request.key, tails.key, &mut room)?;
-    let mut state = ctr_state(tails.counter, tails.keystream, request.unused)?;
-    let (data, rest) = place(operation.out, CtrResponse::SIZE, tails.input)?;
-    let driver = operation.driver;
-    driver.ctr(key, &mut state, data).map_err(crypto_status)?;
-    let rest = append(rest, &state.counter)?;
-    append(rest, &state.keystream)?;
-    let response = CtrResponse { length: request.length, unused: u32::try_from(state.unused).unwrap_or(0) };
-    let fixed = context.put(&response, operation.out);
-    Ok(fixed.saturating_add(tails.input.len()).saturating_add(2 * AES_BLOCK))
+/// A block has no more unused bytes than bytes.
+pub(super) const fn check_ctr_state(state: &CtrState) -> Result<(), Status> {
+    if state.unused <= AES_BLOCK { Ok(()) } else { Err(Status::BAD_ARGUMENTS) }
 }
 
 /// The shortest tag that the original's clients can ask for.
@@ -130,33 +73,132 @@ pub(super) fn check_gcm_lengths(iv: &[u8], tag_length: usize) -> Result<(), Stat
     if iv.is_empty() || !is_tag { Err(Status::CRYPTO_ARGUMENT) } else { Ok(()) }
 }
 
+/// A request of any mode.
+struct Request<'a> {
+    encrypt: u32,
+    key: KeyId,
+    inline_key: &'a [u8],
+    length: u32,
+    input: &'a [u8],
+    mode: Mode<'a>,
+}
+
+/// What a request has of its mode alone.
+enum Mode<'a> {
+    Cbc { iv: &'a mut [u8; AES_BLOCK] },
+    Ecb,
+    Ctr { state: &'a mut CtrState },
+    Gcm { iv: &'a [u8], aad: &'a [u8], tag: &'a [u8], tag_length: usize },
+}
+
+/// The request that a message is, if its algorithm is known. What a mode changes comes into the room for it.
+fn decode<'a>(
+    algorithm: u32,
+    body: &'a [u8],
+    order: ByteOrder,
+    block: &'a mut [u8; AES_BLOCK],
+    state: &'a mut CtrState,
+) -> Result<Option<Request<'a>>, Malformed> {
+    Ok(Some(match algorithm {
+        cipher::AES_CBC => {
+            let (request, tail) = CbcRequest::decode(body, order)?;
+            let CbcTails { input, key: inline_key, iv } = request.tails(tail)?;
+            let CbcRequest { encrypt, key, length, .. } = request;
+            *block = iv;
+            Request { encrypt, key, inline_key, length, input, mode: Mode::Cbc { iv: block } }
+        }
+        cipher::AES_ECB => {
+            let (request, tail) = EcbRequest::decode(body, order)?;
+            let EcbTails { input, key: inline_key } = request.tails(tail)?;
+            let EcbRequest { encrypt, key, length, .. } = request;
+            Request { encrypt, key, inline_key, length, input, mode: Mode::Ecb }
+        }
+        cipher::AES_CTR => {
+            let (request, tail) = CtrRequest::decode(body, order)?;
+            let CtrTails { input, key: inline_key, counter, keystream } = request.tails(tail)?;
+            let CtrRequest { encrypt, key, length, unused, .. } = request;
+            resume_ctr(state, &counter, &keystream, unused);
+            Request { encrypt, key, inline_key, length, input, mode: Mode::Ctr { state } }
+        }
+        cipher::AES_GCM => {
+            let (request, tail) = GcmRequest::decode(body, order)?;
+            let GcmTails { input, key: inline_key, iv, aad, tag } = request.tails(tail)?;
+            let GcmRequest { encrypt, key, length, .. } = request;
+            let tag_length = usize::try_from(request.tag_length).map_err(|_| Malformed)?;
+            let mode = Mode::Gcm { iv, aad, tag, tag_length };
+            Request { encrypt, key, inline_key, length, input, mode }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// All modes in one: what differs between them is small beside the key, the place of the data and the response.
+///
+/// Both directions of CTR are the same computation. (The original computes something else for "decrypt", which its own
+/// clients therefore never ask for.)
 #[inline(never)]
-pub(super) fn gcm<P: Platform>(
+pub(super) fn aes<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
 ) -> Result<usize, Status> {
-    let (request, tail) =
-        GcmRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let tag_length = usize::try_from(request.tag_length).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let encrypt = request.encrypt != 0;
-    let (data, rest) = place(operation.out, GcmResponse::SIZE, tails.input)?;
-    if encrypt && rest.len() < tag_length {
-        return Err(Status::BAD_ARGUMENTS);
-    }
-    let mut room = KeyRoom::zero();
-    let key = aes_key(context, request.encrypt, request.key, tails.key, &mut room)?;
-    check_gcm_lengths(tails.iv, tag_length)?;
-    let driver = operation.driver;
-    let tag_length = if encrypt {
-        let tag = rest.get_mut(..tag_length).ok_or(Status::BAD_ARGUMENTS)?;
-        driver.gcm_seal(key, tails.iv, tails.aad, data, tag).map_err(crypto_status)?;
-        tag_length
-    } else {
-        driver.gcm_open(key, tails.iv, tails.aad, data, tails.tag).map_err(crypto_status)?;
-        0
+    let Operation { algorithm, driver, body, out } = operation;
+    let (mut block, mut state) = ([0; AES_BLOCK], CtrState::new([0; AES_BLOCK]));
+    let request =
+        decode(algorithm, body, context.order, &mut block, &mut state).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let Some(request) = request else { return Err(Status::NOT_COMPILED_IN) };
+    let Request { encrypt, key, inline_key, length, input, mode } = request;
+    let size = match mode {
+        Mode::Cbc { .. } => CbcResponse::SIZE,
+        Mode::Ecb => EcbResponse::SIZE,
+        Mode::Ctr { .. } => CtrResponse::SIZE,
+        Mode::Gcm { tag_length, .. } => {
+            // In this mode the room for the response comes before the key.
+            let tag_length = if encrypt == 0 { 0 } else { tag_length };
+            if out.len() < GcmResponse::SIZE.saturating_add(input.len()).saturating_add(tag_length) {
+                return Err(Status::BAD_ARGUMENTS);
+            }
+            GcmResponse::SIZE
+        }
     };
-    let response = GcmResponse { length: request.length, tag_length: u32::try_from(tag_length).unwrap_or(0) };
-    let fixed = context.put(&response, operation.out);
-    Ok(fixed.saturating_add(tails.input.len()).saturating_add(tag_length))
+    let mut room = KeyRoom::zero();
+    let key = aes_key(context, encrypt, key, inline_key, &mut room)?;
+    match mode {
+        Mode::Cbc { .. } => check_cbc_length(encrypt, input.len()),
+        Mode::Ecb => check_ecb_length(input.len()),
+        Mode::Ctr { ref state } => check_ctr_state(state),
+        Mode::Gcm { iv, tag_length, .. } => check_gcm_lengths(iv, tag_length),
+    }?;
+
+    let (head, out) = out.split_at_mut_checked(size).ok_or(Status::BAD_ARGUMENTS)?;
+    let (data, rest) = place(out, 0, input)?;
+    let direction = direction(encrypt);
+    let (fixed, appended) = match mode {
+        Mode::Cbc { iv } => {
+            driver.cbc(direction, key, iv, data).map_err(crypto_status)?;
+            append(rest, iv)?;
+            (context.put(&CbcResponse { length }, head), iv.len())
+        }
+        Mode::Ecb => {
+            driver.ecb(direction, key, data).map_err(crypto_status)?;
+            (context.put(&EcbResponse { length }, head), 0)
+        }
+        Mode::Ctr { state } => {
+            driver.ctr(key, state, data).map_err(crypto_status)?;
+            let rest = append(rest, &state.counter)?;
+            append(rest, &state.keystream)?;
+            let response = CtrResponse { length, unused: u32::try_from(state.unused).unwrap_or(0) };
+            (context.put(&response, head), 2 * AES_BLOCK)
+        }
+        Mode::Gcm { iv, aad, tag, .. } if encrypt == 0 => {
+            driver.gcm_open(key, iv, aad, data, tag).map_err(crypto_status)?;
+            (context.put(&GcmResponse { length, tag_length: 0 }, head), 0)
+        }
+        Mode::Gcm { iv, aad, tag_length, .. } => {
+            let tag = rest.get_mut(..tag_length).ok_or(Status::BAD_ARGUMENTS)?;
+            driver.gcm_seal(key, iv, aad, data, tag).map_err(crypto_status)?;
+            let response = GcmResponse { length, tag_length: u32::try_from(tag_length).unwrap_or(0) };
+            (context.put(&response, head), tag_length)
+        }
+    };
+    Ok(fixed.saturating_add(input.len()).saturating_add(appended))
 }

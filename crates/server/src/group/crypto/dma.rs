@@ -5,7 +5,8 @@
 //! the tag was checked.
 
 use super::aes::{
-    KeyRoom, aes_key, check_cbc_length, check_ecb_length, check_gcm_lengths, ctr_state, direction,
+    KeyRoom, aes_key, check_cbc_length, check_ctr_state, check_ecb_length, check_gcm_lengths, direction,
+    resume_ctr,
 };
 use super::hash::{advance, join, sha256_state, sha256_words};
 #[cfg(feature = "sha512")]
@@ -17,7 +18,7 @@ use crate::memory::{Access, Dma};
 use crate::platform::Platform;
 #[cfg(feature = "sha3")]
 use casemate_crypto::Chain;
-use casemate_crypto::{AES_BLOCK, Driver, HashAlgorithm, HashState, wipe};
+use casemate_crypto::{AES_BLOCK, CtrState, Driver, HashAlgorithm, HashState, wipe};
 use casemate_protocol::message::crypto::{CmacState, action, cipher, hash};
 use casemate_protocol::message::crypto_dma::{
     BlocksDmaResponse, CbcDmaRequest, CmacDmaRequest, CmacDmaResponse, CtrDmaRequest, CtrDmaResponse,
@@ -178,7 +179,9 @@ fn ctr<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let mut room = KeyRoom::zero();
     let key = inline_or_named(context, request.encrypt, request.key, tails.key, &mut room)?;
-    let mut state = ctr_state(tails.counter, tails.keystream, request.unused)?;
+    let mut state = CtrState::new([0; AES_BLOCK]);
+    resume_ctr(&mut state, &tails.counter, &tails.keystream, request.unused);
+    check_ctr_state(&state)?;
     let driver = operation.driver;
     let (input, output) = (request.input, request.output);
     let length = transform(

@@ -12,7 +12,7 @@ use crate::platform::{Affinity, Platform};
 use casemate_crypto::Driver;
 #[cfg(any(feature = "cmac-derivation", feature = "hkdf"))]
 use casemate_protocol::message::crypto::kdf;
-use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity, cipher};
+use casemate_protocol::message::crypto::{RequestHeader, ResponseHeader, action, affinity};
 use casemate_protocol::{KeyId, Layout, Status};
 
 mod aes;
@@ -91,10 +91,7 @@ fn inline<P: Platform>(
 ) -> Result<usize, Status> {
     match (action, operation.algorithm, sub) {
         (action::RANDOM, _, _) => random::random(context, operation),
-        (action::CIPHER, cipher::AES_CBC, _) => aes::cbc(context, operation),
-        (action::CIPHER, cipher::AES_ECB, _) => aes::ecb(context, operation),
-        (action::CIPHER, cipher::AES_CTR, _) => aes::ctr(context, operation),
-        (action::CIPHER, cipher::AES_GCM, _) => aes::gcm(context, operation),
+        (action::CIPHER, _, _) => aes::aes(context, operation),
         (action::HASH, _, _) => hash::hash(context, operation),
         (action::CMAC, _, _) => cmac::cmac(context, operation),
         #[cfg(feature = "hkdf")]
