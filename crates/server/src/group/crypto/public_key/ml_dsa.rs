@@ -38,6 +38,7 @@ pub(super) const fn ml_dsa_encoding_status(error: EncodingError) -> Status {
     }
 }
 
+#[inline(never)]
 pub(super) fn generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -138,6 +139,7 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     Ok(signature)
 }
 
+#[inline(never)]
 pub(super) fn sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -205,6 +207,7 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     }
 }
 
+#[inline(never)]
 pub(super) fn verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,

@@ -28,6 +28,7 @@ const fn named_set(level: u32) -> Result<MlKemSet, Status> {
     }
 }
 
+#[inline(never)]
 pub(super) fn generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -130,6 +131,7 @@ pub(super) fn decapsulate_with<'c, 'm, P: Platform>(
     driver.ml_kem_decapsulate(set, private, ciphertext, secret).map_err(ml_kem_status)
 }
 
+#[inline(never)]
 pub(super) fn encapsulate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
@@ -162,6 +164,7 @@ pub(super) fn encapsulate<P: Platform>(
     result
 }
 
+#[inline(never)]
 pub(super) fn decapsulate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
