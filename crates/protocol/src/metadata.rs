@@ -4,10 +4,8 @@ use crate::codec::{Field, Malformed, Overflow, Reader, Writer};
 use crate::{Flags, ObjectId};
 use core::fmt;
 
-/// A 24-byte label: opaque bytes, by custom text padded with zeros. It is aligned like a word, so that small cores copy
-/// it, and the metadata that hold it, by words.
+/// A 24-byte label: opaque bytes, by custom text padded with zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
-#[repr(align(4))]
 pub struct Label(pub [u8; 24]);
 
 impl Label {
