@@ -87,14 +87,13 @@ pub(super) fn suspend<P: Platform>(
     keyed: &Keyed<'_>,
     suspended: &casemate_crypto::CmacState,
     state: &mut CmacState,
-) -> Result<(), Status> {
+) -> Result<(), casemate_crypto::Error> {
     state.buffer = suspended.pending;
     state.digest = suspended.chain;
     state.buffered = u32::try_from(suspended.pending_length).unwrap_or(0);
     state.total = suspended.absorbed;
     if keyed.must_be_known {
-        let states = &mut context.session.cmac_states;
-        states.remember(driver, keyed.key, state).map_err(crypto_status)?;
+        context.session.cmac_states.remember(driver, keyed.key, state)?;
     }
     Ok(())
 }
@@ -115,12 +114,12 @@ pub(super) fn cmac<P: Platform>(
     let (head, rest) = operation.out.split_at_mut_checked(CmacResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let mac = rest.get_mut(..mac_length).ok_or(Status::BAD_ARGUMENTS)?;
 
-    let mut state = CmacState::INITIAL;
-    if mac_length == 0 || tails.input.is_empty() {
-        state = request.state;
-        step(context, driver, &keyed, &mut state, tails.input, mac)?;
-    } else {
+    let CmacRequest { mut state, .. } = request;
+    if mac_length != 0 && !tails.input.is_empty() {
+        state = CmacState::INITIAL;
         casemate_crypto::cmac(driver, keyed.key, &[tails.input], mac).map_err(crypto_status)?;
+    } else {
+        step(context, driver, &keyed, &mut state, tails.input, mac)?;
     }
     let key = if mac_length == 0 { request.key } else { KeyId::NONE };
     let response = CmacResponse { state, mac_length: request.mac_length, key };
@@ -139,11 +138,12 @@ fn step<P: Platform>(
 ) -> Result<(), Status> {
     check_state(context, driver, keyed, state)?;
     let mut resumed = resume(state);
-    if mac.is_empty() {
-        driver.cmac_update(keyed.key, &mut resumed, input).map_err(crypto_status)?;
-        suspend(context, driver, keyed, &resumed, state)
+    let result = if mac.is_empty() {
+        let absorbed = driver.cmac_update(keyed.key, &mut resumed, input);
+        absorbed.and_then(|()| suspend(context, driver, keyed, &resumed, state))
     } else {
         *state = CmacState::INITIAL;
-        driver.cmac_finish(keyed.key, &resumed, mac).map_err(crypto_status)
-    }
+        driver.cmac_finish(keyed.key, &resumed, mac)
+    };
+    result.map_err(crypto_status)
 }

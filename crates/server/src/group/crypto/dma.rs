@@ -384,7 +384,7 @@ fn compute_cmac<P: Platform>(
     let mac = mac.get_mut(..length).ok_or(Status::BUFFER)?;
     let mut kept = CmacState::INITIAL;
     let key = if mac.is_empty() {
-        cmac::suspend(context, driver, &keyed, &state, &mut kept)?;
+        cmac::suspend(context, driver, &keyed, &state, &mut kept).map_err(crypto_status)?;
         request.key
     } else {
         driver.cmac_finish(keyed.key, &state, mac).map_err(crypto_status)?;
