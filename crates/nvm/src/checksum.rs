@@ -15,6 +15,7 @@ impl Checksum {
 
     /// The checksum of what came so far and `bytes`. A byte at a time without a table: the polynomial's division by
     /// eight bits collapses to four shifts.
+    #[inline(never)]
     pub(crate) const fn with(self, mut bytes: &[u8]) -> Self {
         let mut sum = self.0;
         while let Some((&byte, rest)) = bytes.split_first() {

@@ -139,7 +139,7 @@ fn upper_with(checksum: u16) -> u32 {
 }
 
 /// A state word as read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Word {
     blank: bool,
     value: u32,
@@ -149,11 +149,9 @@ struct Word {
 impl Word {
     fn new(bytes: [u8; WORD], erased_byte: u8) -> Self {
         let [a, b, c, d, e, f, g, h] = bytes;
-        Self {
-            blank: bytes == [erased_byte; WORD],
-            value: u32::from_le_bytes([a, b, c, d]),
-            upper: u32::from_le_bytes([e, f, g, h]),
-        }
+        let (value, upper) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let erased = u32::from_le_bytes([erased_byte; 4]);
+        Self { blank: value == erased && upper == erased, value, upper }
     }
 
     /// The value, if the word was written completely. The highest byte is the last to be written.
@@ -373,17 +371,20 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         self.medium.commit()
     }
 
-    fn read_words(&mut self, side: Side) -> Result<[Word; 3], Error<F::Error>> {
+    /// Reads the state words of a partition to their place.
+    fn read_words(&mut self, side: Side, words: &mut [Word; 3]) -> Result<(), Error<F::Error>> {
         let erased = self.medium.flash.erased_byte();
-        let mut words = [[0; WORD]; 3];
-        for (bytes, offset) in words.iter_mut().zip([0, 8, 16]) {
-            self.medium.read(side, offset, bytes)?;
+        for (word, offset) in words.iter_mut().zip([0, 8, 16]) {
+            let mut bytes = [0; WORD];
+            self.medium.read(side, offset, &mut bytes)?;
+            *word = Word::new(bytes, erased);
         }
-        Ok(words.map(|bytes| Word::new(bytes, erased)))
+        Ok(())
     }
 
     fn partition_state(&mut self, side: Side) -> Result<State, Error<F::Error>> {
-        let words = self.read_words(side)?;
+        let mut words = [Word::default(); 3];
+        self.read_words(side, &mut words)?;
         let [epoch, start, count] = words;
         if words.iter().all(|word| word.blank) {
             return Ok(State::Blank);
@@ -444,7 +445,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let (Some(&[epoch, start, count]), Some(record)) = (words.first_chunk(), bytes.last_chunk()) else {
             return Err(Error::Failed);
         };
-        let [epoch, start, count] = [epoch, start, count].map(|word| Word::new(word, erased));
+        let (epoch, start) = (Word::new(epoch, erased), Word::new(start, erased));
+        let count = Word::new(count, erased);
         let metadata = record::decode(record);
         let units = units(metadata.length);
 
@@ -501,7 +503,9 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     /// Reads the active partition's directory into RAM. Returns whether entries cannot be added because of an
     /// interrupted one.
     fn load(&mut self) -> Result<bool, MountError<F::Error>> {
-        let [_, start, count] = self.read_words(self.active)?;
+        let mut words = [Word::default(); 3];
+        self.read_words(self.active, &mut words)?;
+        let [_, start, count] = words;
         self.state = (start.value, count.value);
         self.directory.as_mut().fill(DirectoryEntry::EMPTY);
         self.next_unit = 0;
@@ -585,6 +589,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         if self.failed { Err(Error::Failed) } else { Ok(()) }
     }
 
+    #[inline(never)]
     fn write_word(&mut self, side: Side, offset: u32, value: u32, upper: u32) -> Result<(), Error<F::Error>> {
         self.medium.program(side, offset, &word(value, upper))
     }
@@ -699,12 +704,13 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         self.write_word(side, 8, start, MAGIC)?;
         let mut kept = 0_u32;
         let mut unit = 0_u32;
-        for index in 0..self.shape.entries {
-            let Some(entry) = self.directory.as_ref().get(to_usize(index)) else { break };
+        let mut index = 0_u32;
+        while let Some(entry) = self.directory.as_ref().get(to_usize(index)) {
             if let Some(object) = entry.object().filter(|object| !ids.contains(&object.id)) {
                 unit = self.copy(index, object, kept, unit)?;
                 kept = kept.wrapping_add(1);
             }
+            index = index.wrapping_add(1);
         }
         self.medium.commit()?;
 
@@ -719,7 +725,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let directory = self.directory.as_mut();
         let mut next = 0_usize;
         for index in 0..directory.len() {
-            let Some(&entry) = directory.get(index) else { break };
+            let entry = directory.get_mut(index).map(core::mem::take).unwrap_or_default();
             if entry.object().is_some_and(|object| !ids.contains(&object.id)) {
                 if let Some(slot) = directory.get_mut(next) {
                     *slot = entry;
@@ -727,7 +733,6 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
                 next = next.wrapping_add(1);
             }
         }
-        directory.iter_mut().skip(next).for_each(|entry| *entry = DirectoryEntry::EMPTY);
         self.next_entry = kept;
         self.next_unit = unit;
         self.active = side;
