@@ -75,8 +75,8 @@ impl DirectoryEntry {
     }
 }
 
-/// A directory entry as it stands in flash.
-#[derive(Debug, Clone, Copy)]
+/// A directory entry as it stands in flash. Read to where it is wanted: by value it would be copied on every way up.
+#[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     metadata: Metadata,
     /// Version of the object: 0 when new, one more with every replacement.
@@ -186,12 +186,10 @@ enum State {
     Foreign,
 }
 
-/// A directory entry as found in flash.
+/// What a directory entry was found to be in flash.
 #[derive(Debug, Clone, Copy)]
 struct Found {
     kind: Kind,
-    /// What it says. None of it is to be trusted unless the entry is live.
-    entry: Entry,
     /// First unit behind the data that it reserved; 0 if that is not known.
     end: u32,
 }
@@ -435,8 +433,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         Ok(self.medium.is_blank(Side::First, 24, rest)? && self.medium.is_partition_blank(Side::Second)?)
     }
 
-    /// Reads one directory entry and judges it.
-    fn find(&mut self, side: Side, index: u32) -> Result<Found, Error<F::Error>> {
+    /// Reads one directory entry and judges it. None of what `entry` says then is to be trusted unless it is live.
+    fn find(&mut self, side: Side, index: u32, entry: &mut Entry) -> Result<Found, Error<F::Error>> {
         let mut bytes = [0; ENTRY];
         self.medium.read(side, Shape::entry(index), &mut bytes)?;
         let erased = self.medium.flash.erased_byte();
@@ -475,8 +473,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             Kind::Damaged
         };
         let checksum = if self.checksums { count.checksum() } else { 0 };
-        let entry = Entry { metadata, epoch: epoch.value, start: start.value, checksum };
-        Ok(Found { kind, entry, end: end.unwrap_or(0) })
+        *entry = Entry { metadata, epoch: epoch.value, start: start.value, checksum };
+        Ok(Found { kind, end: end.unwrap_or(0) })
     }
 
     /// Whether a partition has scars that no interrupted addition leaves: entries that are wrong, or blank, before
@@ -484,7 +482,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     fn is_damaged(&mut self, side: Side) -> Result<bool, Error<F::Error>> {
         let mut suspicious = false;
         for index in 0..self.shape.entries {
-            let wrong = match self.find(side, index)?.kind {
+            let wrong = match self.find(side, index, &mut Entry::default())?.kind {
                 Kind::Live | Kind::Unfinished => false,
                 Kind::Free => {
                     suspicious = true;
@@ -517,7 +515,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let mut verified = false;
         let mut unchecked = false;
         for index in 0..self.shape.entries {
-            let Found { kind, entry, end } = self.find(self.active, index)?;
+            let mut entry = Entry::default();
+            let Found { kind, end } = self.find(self.active, index, &mut entry)?;
             match kind {
                 Kind::Free => {
                     free = free.or(Some(index));
@@ -578,11 +577,16 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     }
 
     /// Reads the entry of an object that the directory in RAM knows.
-    fn entry(&mut self, index: u32, known: Attributes) -> Result<Entry, Error<F::Error>> {
-        let Found { kind, entry, .. } = self.find(self.active, index)?;
+    fn read_entry(
+        &mut self,
+        index: u32,
+        known: Attributes,
+        entry: &mut Entry,
+    ) -> Result<(), Error<F::Error>> {
+        let kind = self.find(self.active, index, entry)?.kind;
         // It was complete when it was mounted, or when it was written.
         let is_known = kind == Kind::Live && known == Attributes::from(&entry.metadata);
-        if is_known { Ok(entry) } else { Err(Error::NotVerified) }
+        if is_known { Ok(()) } else { Err(Error::NotVerified) }
     }
 
     const fn usable(&self) -> Result<(), Error<F::Error>> {
@@ -635,7 +639,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
 
     /// Brings RAM in line with flash after writing an entry failed.
     fn after_failed_write(&mut self, index: u32, entry: &Entry) {
-        let Ok(found) = self.find(self.active, index) else {
+        let mut found_entry = Entry::default();
+        let Ok(found) = self.find(self.active, index, &mut found_entry) else {
             self.failed = true;
             return;
         };
@@ -646,7 +651,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
                 return;
             }
             Kind::Live => {
-                self.insert(index, &found.entry.metadata);
+                self.insert(index, &found_entry.metadata);
                 self.next_unit = found.end;
             }
             _ => {
@@ -665,18 +670,19 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     /// Copies the object of an entry of the active partition to the other one: to an entry and a unit of that. The first
     /// unit behind it.
     fn copy(&mut self, from: u32, known: Attributes, to: u32, start: u32) -> Result<u32, Error<F::Error>> {
-        let (index, from) = (to, self.entry(from, known)?);
-        let to = Entry { start, ..from };
+        let mut entry = Entry::default();
+        self.read_entry(from, known, &mut entry)?;
+        let from = core::mem::replace(&mut entry.start, start);
         let side = self.active.other();
-        self.begin_entry(side, index, &to)?;
+        self.begin_entry(side, to, &entry)?;
         let mut buffer = Zeroizing::new([0; CHUNK]);
-        let mut rest = usize::from(from.metadata.length);
+        let mut rest = usize::from(entry.metadata.length);
         let mut moved = 0_u32;
         let mut checksum = Checksum::new();
         while rest > 0 {
             let size = rest.min(CHUNK);
             let piece = buffer.get_mut(..size.next_multiple_of(WORD)).unwrap_or_default();
-            let offset = self.shape.data_offset(from.start.wrapping_add(moved));
+            let offset = self.shape.data_offset(from.wrapping_add(moved));
             self.medium.read(self.active, offset, piece)?;
             let piece = buffer.get(..size).unwrap_or_default();
             checksum = checksum.with(piece);
@@ -684,11 +690,11 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             rest = rest.wrapping_sub(size);
             moved = moved.wrapping_add(to_u32(CHUNK >> 3));
         }
-        if self.checksums && checksum.get() != from.checksum {
+        if self.checksums && checksum.get() != entry.checksum {
             return Err(Error::NotVerified);
         }
-        self.finish_entry(side, index, &to)?;
-        Ok(start.wrapping_add(to.units()))
+        self.finish_entry(side, to, &entry)?;
+        Ok(start.wrapping_add(entry.units()))
     }
 
     /// Copies everything but `ids` to the other partition and makes that one active.
@@ -768,7 +774,8 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     fn read_object(&mut self, id: ObjectId, offset: u16, out: &mut [u8]) -> Result<(), Error<F::Error>> {
         self.usable()?;
         let (index, known) = self.object(id)?;
-        let entry = self.entry(index, known)?;
+        let mut entry = Entry::default();
+        self.read_entry(index, known, &mut entry)?;
         let length = entry.metadata.length;
         let rest = length.checked_sub(offset).filter(|&rest| rest > 0).ok_or(Error::OutOfRange)?;
         if out.len() > usize::from(rest) {
@@ -813,16 +820,14 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
         if self.next_entry >= self.shape.entries || end > self.shape.data_units() {
             return Err(Error::NoSpace);
         }
-        let epoch = match self.object(metadata.id) {
-            Ok((old, known)) => self.entry(old, known)?.epoch.wrapping_add(1),
-            Err(_) => 0,
-        };
-        let entry = Entry {
-            metadata: Metadata { length, ..*metadata },
-            epoch,
-            start: self.next_unit,
-            checksum: if self.checksums { Checksum::of(data) } else { 0 },
-        };
+        let mut entry = Entry::default();
+        if let Ok((old, known)) = self.object(metadata.id) {
+            self.read_entry(old, known, &mut entry)?;
+            entry.epoch = entry.epoch.wrapping_add(1);
+        }
+        entry.metadata = Metadata { length, ..*metadata };
+        entry.start = self.next_unit;
+        entry.checksum = if self.checksums { Checksum::of(data) } else { 0 };
         let index = self.next_entry;
         if let Err(error) = self.write_object(index, &entry, data) {
             self.after_failed_write(index, &entry);
@@ -847,7 +852,9 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
     fn metadata(&mut self, id: ObjectId) -> Result<Metadata, Error<F::Error>> {
         self.usable()?;
         let (index, known) = self.object(id)?;
-        Ok(self.entry(index, known)?.metadata)
+        let mut entry = Entry::default();
+        self.read_entry(index, known, &mut entry)?;
+        Ok(entry.metadata)
     }
 
     fn attributes(&self, id: ObjectId) -> Result<Attributes, Error<F::Error>> {
