@@ -163,12 +163,14 @@ impl<P: Platform> KeyStore<'_, P> {
 
     // ----- the object store -----
 
-    /// The metadata of a stored object.
+    /// Puts the metadata of a stored object into `metadata`. Not by value: that would be copied in every caller.
     ///
     /// # Errors
     /// NOT_FOUND, or what the store answers.
-    pub(crate) fn stored(&mut self, id: ObjectId) -> Result<Metadata, Status> {
-        self.shared.store.metadata(id).map_err(|error| error.status())
+    #[inline(never)]
+    pub(crate) fn stored(&mut self, id: ObjectId, metadata: &mut Metadata) -> Result<(), Status> {
+        *metadata = self.shared.store.metadata(id).map_err(|error| error.status())?;
+        Ok(())
     }
 
     /// Identifier, flags and length of a stored object.
@@ -201,13 +203,13 @@ impl<P: Platform> KeyStore<'_, P> {
         })
     }
 
-    /// The metadata of a stored key.
+    /// Puts the metadata of a stored key into `metadata`.
     ///
     /// # Errors
     /// As [`stored_key_attributes`](Self::stored_key_attributes).
-    fn stored_key(&mut self, id: ObjectId) -> Result<Metadata, Status> {
+    fn stored_key(&mut self, id: ObjectId, metadata: &mut Metadata) -> Result<(), Status> {
         self.stored_key_attributes(id)?;
-        self.stored(id)
+        self.stored(id, metadata)
     }
 
     /// Whether a key is stored, if there is a store. Wrapped and hardware keys never are.
@@ -228,8 +230,9 @@ impl<P: Platform> KeyStore<'_, P> {
     /// What the store answers.
     #[cfg(any(feature = "she", feature = "hash-signatures"))]
     pub(crate) fn find_stored(&mut self, id: ObjectId) -> Result<Option<Metadata>, Status> {
-        match self.stored_key(id) {
-            Ok(metadata) => Ok(Some(metadata)),
+        let mut metadata = Metadata::default();
+        match self.stored_key(id, &mut metadata) {
+            Ok(()) => Ok(Some(metadata)),
             Err(Status::NOT_FOUND) => Ok(None),
             Err(status) => Err(status),
         }
@@ -347,7 +350,8 @@ impl<P: Platform> KeyStore<'_, P> {
     pub(crate) fn freshen(&mut self, id: ObjectId) -> Result<Cached<'_>, Status> {
         self.named(id)?;
         if self.cached(id).is_none() {
-            let metadata = self.stored_key(id)?;
+            let mut metadata = Metadata::default();
+            self.stored_key(id, &mut metadata)?;
             let global = self.is_global(id);
             let Shared { store, global: global_cache, .. } = &mut *self.shared;
             let cache = if global { global_cache } else { &mut *self.local };
@@ -371,7 +375,7 @@ impl<P: Platform> KeyStore<'_, P> {
             *metadata = *cached.metadata;
             return Ok(());
         }
-        *metadata = self.stored_key(id)?;
+        self.stored_key(id, metadata)?;
         let out = out.get_mut(..usize::from(metadata.length)).ok_or(Status::NO_SPACE)?;
         self.read_stored(id, 0, out)?;
         if let Ok(slot) = self.cache(id).insert(metadata, true) {
@@ -591,7 +595,8 @@ impl<P: Platform> KeyStore<'_, P> {
             out.get_mut(..cached.key.len()).ok_or(Status::NO_SPACE)?.copy_from_slice(cached.key);
             return Ok(*cached.metadata);
         }
-        let metadata = self.stored_key(id)?;
+        let mut metadata = Metadata::default();
+        self.stored_key(id, &mut metadata)?;
         let out = out.get_mut(..usize::from(metadata.length)).ok_or(Status::NO_SPACE)?;
         self.read_stored(id, 0, out)?;
         Ok(metadata)
@@ -660,15 +665,18 @@ impl<P: Platform> KeyStore<'_, P> {
         Ok(id)
     }
 
-    /// Copies a key that may leave the server to the front of `out`.
+    /// Copies a key that may leave the server to the front of `out`, and its metadata to `metadata`.
     ///
     /// # Errors
     /// As document 03, §6.4.
-    pub(crate) fn export(&mut self, id: ObjectId, out: &mut [u8]) -> Result<Metadata, Status> {
+    pub(crate) fn export(
+        &mut self,
+        id: ObjectId,
+        metadata: &mut Metadata,
+        out: &mut [u8],
+    ) -> Result<(), Status> {
         self.gate(id, Operation::Export)?;
-        let mut metadata = Metadata::default();
-        self.read_through(id, &mut metadata, out)?;
-        Ok(metadata)
+        self.read_through(id, metadata, out)
     }
 
     /// The key whose public half is wanted.

@@ -36,20 +36,25 @@ pub(crate) fn handle<P: Platform>(
 /// The counter's value after the request; 0 if it is destroyed, whose response has zeros there.
 fn run<P: Platform>(context: &mut Context<'_, P>, action: u8, id: u16, value: u32) -> Result<u32, Status> {
     let id = object_id(context.client(), id);
+    let mut metadata = Metadata::default();
     context.locked(|keys| match action {
         action::DESTROY => {
             keys.destroy(id)?;
             keys.recorder.record(Event::CounterDestroyed { counter: id });
             Ok(0)
         }
-        action::READ => keys.stored(id).map(|metadata| counter_value(&metadata.label)),
+        action::READ => {
+            keys.stored(id, &mut metadata)?;
+            Ok(counter_value(&metadata.label))
+        }
         action::INIT => {
-            store(keys, &mut Metadata { id, ..Metadata::default() }, value)?;
+            metadata.id = id;
+            store(keys, &mut metadata, value)?;
             keys.recorder.record(Event::CounterSet { counter: id, value });
             Ok(value)
         }
         _ => {
-            let mut metadata = keys.stored(id)?;
+            keys.stored(id, &mut metadata)?;
             // A counter at its end stays there, and nothing is written.
             let Some(value) = counter_value(&metadata.label).checked_add(1) else { return Ok(u32::MAX) };
             store(keys, &mut metadata, value)?;

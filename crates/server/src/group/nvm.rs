@@ -203,7 +203,8 @@ fn metadata<P: Platform>(
 ) -> Result<usize, Status> {
     let MetadataRequest { id } = request(context, payload)?;
     context.name(id)?;
-    let metadata = context.locked(|keys| keys.stored(id))?;
+    let mut metadata = Metadata::default();
+    context.locked(|keys| keys.stored(id, &mut metadata))?;
     Ok(context.put(&MetadataResponse { status: Status::OK, metadata }, out))
 }
 

@@ -12,7 +12,7 @@ use casemate_protocol::message::key::{
     CacheDmaRequest, CacheDmaResponse, ExportDmaRequest, ExportDmaResponse, ExportPublicDmaRequest,
     KeyAlgorithm,
 };
-use casemate_protocol::{DmaBuffer, KeyId, Label, Layout, Status};
+use casemate_protocol::{DmaBuffer, KeyId, Label, Layout, Metadata, Status};
 
 pub(super) fn cache<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> usize {
     let mut refused = DmaBuffer::NONE;
@@ -91,7 +91,8 @@ pub(super) fn export<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], 
     let result = context.with_dma(|context, dma| {
         let staged = dma.largest_space(out);
         let key = context.key_id(request.id);
-        let metadata = context.locked(|keys| keys.export(key, staged))?;
+        let mut metadata = Metadata::default();
+        context.locked(|keys| keys.export(key, &mut metadata, staged))?;
         let length = usize::from(metadata.length);
         deliver(dma, request.out, staged, length)?;
         context.record(Event::KeyExported { key });

@@ -9,7 +9,7 @@ use casemate_protocol::message::key::{
     CacheRandomRequest, CacheRequest, CacheResponse, EvictRequest, ExportPublicRequest, ExportResponse,
     KeyAlgorithm, action,
 };
-use casemate_protocol::{Label, Layout, Status};
+use casemate_protocol::{Label, Layout, Metadata, Status};
 
 #[cfg(feature = "dma")]
 mod dma;
@@ -111,7 +111,8 @@ fn export<P: Platform>(
     let mut label = Label::EMPTY;
     let size = if action == action::EXPORT {
         context.locked(|keys| {
-            let metadata = keys.export(id, key)?;
+            let mut metadata = Metadata::default();
+            keys.export(id, &mut metadata, key)?;
             keys.recorder.record(Event::KeyExported { key: id });
             label = metadata.label;
             Ok(usize::from(metadata.length))

@@ -347,7 +347,8 @@ fn wrap_export<P: Platform>(
             _ => return Err(Status::BAD_ARGUMENTS),
         };
         let room = key.len().min(config.wrap_key_limit);
-        let metadata = keys.export(id, key.get_mut(..room).unwrap_or_default())?;
+        let mut metadata = Metadata::default();
+        keys.export(id, &mut metadata, key.get_mut(..room).unwrap_or_default())?;
         request.check_cipher()?;
         keys.kek(request.kek, true, &mut kek)?;
         write_metadata(Metadata { id: wrapped_id, ..metadata }, record)?;
