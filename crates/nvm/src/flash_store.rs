@@ -555,6 +555,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     }
 
     /// Takes an entry into the directory in RAM; an older version of the object goes out.
+    #[inline(never)]
     fn insert(&mut self, index: u32, metadata: &Metadata) {
         let directory = self.directory.as_mut();
         for old in directory.iter_mut().filter(|old| old.0.id == metadata.id) {

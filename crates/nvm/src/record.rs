@@ -5,11 +5,10 @@ use casemate_protocol::{Flags, Label, Metadata, ObjectId};
 /// The record's 32 bytes: four words of 16 bits, least significant byte first, and the label.
 pub(crate) fn encode(metadata: &Metadata) -> [u8; Metadata::SIZE] {
     let Metadata { id, access, flags, length, label } = metadata;
+    let words = [id.0, *access, flags.0, *length].map(u16::to_le_bytes);
     let mut bytes = [0; Metadata::SIZE];
-    let (words, rest) = bytes.split_at_mut(8);
-    for (to, word) in words.as_chunks_mut().0.iter_mut().zip([id.0, *access, flags.0, *length]) {
-        *to = word.to_le_bytes();
-    }
+    let (head, rest) = bytes.split_at_mut(8);
+    head.copy_from_slice(words.as_flattened());
     rest.copy_from_slice(&label.0);
     bytes
 }
