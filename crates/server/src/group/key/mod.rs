@@ -9,7 +9,7 @@ use casemate_protocol::message::key::{
     CacheRandomRequest, CacheRequest, CacheResponse, EvictRequest, ExportPublicRequest, ExportResponse,
     KeyAlgorithm, action,
 };
-use casemate_protocol::{Label, Layout, Metadata, Status};
+use casemate_protocol::{Layout, Metadata, Status};
 
 #[cfg(feature = "dma")]
 mod dma;
@@ -108,19 +108,17 @@ fn export<P: Platform>(
     let (ExportPublicRequest { id, algorithm }, _) = request(context, payload)?;
     let key = out.get_mut(ExportResponse::SIZE..).unwrap_or_default();
     let id = context.key_id(id);
-    let mut label = Label::EMPTY;
+    let mut metadata = Metadata::default();
     let size = if action == action::EXPORT {
         context.locked(|keys| {
-            let mut metadata = Metadata::default();
             keys.export(id, &mut metadata, key)?;
             keys.recorder.record(Event::KeyExported { key: id });
-            label = metadata.label;
             Ok(usize::from(metadata.length))
         })
     } else {
-        public_key::export_public(context, id, KeyAlgorithm(algorithm), key, &mut label)
+        public_key::export_public(context, id, KeyAlgorithm(algorithm), key, &mut metadata.label)
     }?;
     let length = u32::try_from(size).unwrap_or(0);
-    let fixed = context.put(&ExportResponse { status: Status::OK, length, label }, out);
+    let fixed = context.put(&ExportResponse { status: Status::OK, length, label: metadata.label }, out);
     Ok(fixed.saturating_add(size))
 }
