@@ -445,8 +445,13 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         };
         let (epoch, start) = (Word::new(epoch, erased), Word::new(start, erased));
         let count = Word::new(count, erased);
-        let metadata = record::decode(record);
-        let units = units(metadata.length);
+        *entry = Entry {
+            metadata: record::decode(record),
+            epoch: epoch.value,
+            start: start.value,
+            checksum: if self.checksums { count.checksum() } else { 0 },
+        };
+        let units = entry.units();
 
         let metadata_matches = !self.checksums || start.checksum() == Checksum::of(record);
         // Where the data end, if the start is to be trusted.
@@ -456,7 +461,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             .and_then(|start| start.checked_add(units).filter(|&end| end <= self.shape.data_units()));
         let is_complete = epoch.complete().is_some()
             && count.complete_or_checksum() == Some(units)
-            && metadata.id != ObjectId::INVALID;
+            && entry.metadata.id != ObjectId::INVALID;
         let kind = if filled(erased) {
             Kind::Free
         } else if filled(0x00) || filled(0xFF) {
@@ -472,8 +477,6 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         } else {
             Kind::Damaged
         };
-        let checksum = if self.checksums { count.checksum() } else { 0 };
-        *entry = Entry { metadata, epoch: epoch.value, start: start.value, checksum };
         Ok(Found { kind, end: end.unwrap_or(0) })
     }
 
