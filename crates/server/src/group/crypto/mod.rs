@@ -68,19 +68,22 @@ fn answer<P: Platform>(
     run: impl FnOnce(&mut Context<'_, P>, Operation<'_>, u32) -> Result<usize, Status>,
 ) -> usize {
     let Some((head, out)) = out.split_at_mut_checked(ResponseHeader::SIZE) else { return 0 };
-    let Ok((header, body)) = RequestHeader::decode(payload, context.order) else {
-        return context.put(&ResponseHeader { algorithm: 0, status: Status::BAD_ARGUMENTS }, head);
+    let (algorithm, result) = match RequestHeader::decode(payload, context.order) {
+        Ok((RequestHeader { algorithm, sub_algorithm, affinity, .. }, body)) => {
+            let affinity = match affinity {
+                affinity::HARDWARE => Affinity::Accelerated,
+                _ => Affinity::Software,
+            };
+            let operation = Operation { algorithm, driver: context.crypto(affinity), body, out };
+            (algorithm, run(context, operation, sub_algorithm))
+        }
+        Err(_) => (0, Err(Status::BAD_ARGUMENTS)),
     };
-    let affinity = match header.affinity {
-        affinity::HARDWARE => Affinity::Accelerated,
-        _ => Affinity::Software,
-    };
-    let operation = Operation { algorithm: header.algorithm, driver: context.crypto(affinity), body, out };
-    let (status, length) = match run(context, operation, header.sub_algorithm) {
+    let (status, length) = match result {
         Ok(length) => (Status::OK, length),
         Err(status) => (status, 0),
     };
-    context.put(&ResponseHeader { algorithm: header.algorithm, status }, head).saturating_add(length)
+    context.put(&ResponseHeader { algorithm, status }, head).saturating_add(length)
 }
 
 fn inline<P: Platform>(
