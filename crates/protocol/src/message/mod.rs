@@ -91,6 +91,10 @@ const REFUSALS: &[(Group, u8, u8, u8)] = &[
 /// sizes are those that existing clients demand, so that they see the status and not a size error).
 pub const fn refusal(kind: Kind) -> Option<Refusal> {
     let Kind { group, action } = kind;
+    // Their responses carry no status, and they should cost nothing.
+    if group.0 == Group::COMM.0 {
+        return None;
+    }
     let mut rows = REFUSALS;
     let words = loop {
         let [(of, first, last, words), rest @ ..] = rows else { return None };
