@@ -155,7 +155,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
                 Progress::Booted(step)
             }),
         };
-        done.unwrap_or_else(|cause| self.hold(Reason { step, cause }))
+        done.unwrap_or_else(|cause| Progress::Safe(self.hold(step, cause)))
     }
 
     /// Boots to the end, for callers that need not look at each step.
@@ -226,16 +226,13 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
             Ok(()) if step == Step::Serve => self.port.release(core),
             other => other,
         };
-        done.map_err(|fault| {
-            let reason = Reason { step, cause: Cause::Core(core, fault) };
-            self.hold(reason);
-            reason
-        })
+        done.map_err(|fault| self.hold(step, Cause::Core(core, fault)))
     }
 
     /// Enters the safe state.
     #[inline(never)]
-    fn hold(&mut self, reason: Reason) -> Progress {
+    fn hold(&mut self, step: Step, cause: Cause) -> Reason {
+        let reason = Reason { step, cause };
         self.state = State::Safe(reason);
         for core in 0..P::CORES {
             // The fault that led here is the one to report, and there is nothing left to do about another.
@@ -251,7 +248,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
         }
         self.made = Made::Nothing;
         self.port.entered_safe_state(&reason);
-        Progress::Safe(reason)
+        reason
     }
 
     // Not inlined: what it needs of the stack would be taken while clients are served, too.
@@ -382,6 +379,9 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
     }
 
     /// Ends the sessions of all links to a core; the first of them that was open, if any was.
+    ///
+    /// Not inlined, as [`ended`](Self::ended): it would widen the frame that lies under every request.
+    #[inline(never)]
     fn end_sessions_of(&mut self, core: Core) -> Option<usize> {
         let mut ended = None;
         for link in (0..LINKS).rev() {
@@ -475,6 +475,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
         }
     }
 
+    #[inline(never)]
     fn ended(&mut self, number: usize, why: Ended) -> Progress {
         self.end(number);
         Progress::SessionEnded(number, why)
