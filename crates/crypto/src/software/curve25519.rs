@@ -3,8 +3,12 @@
 //! The signature scheme is put together here, because the variants with a context and those over a digest take the
 //! message in forms for which the signature libraries have no entrance.
 
+#[cfg(not(feature = "precomputed-tables"))]
+use super::public_multiples::sum_of_multiples;
 use crate::secret::Secret;
 use crate::{Curve25519, Ed25519Mode, Error, HashAlgorithm, Random, Software, constant_time_equal, hash};
+#[cfg(not(feature = "precomputed-tables"))]
+use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use curve25519_dalek::scalar::{Scalar, clamp_integer};
@@ -81,9 +85,21 @@ impl<R: Random> Curve25519 for Software<R> {
         let mut challenge = Scalar::ZERO;
         self.hash_to_scalar(&variant, &[commitment, public, message], &mut challenge)?;
         // Comparing encodings also refuses a commitment that is not in canonical form.
-        let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&challenge, &-point, &response);
+        let expected = multiple_of_and_of_base(&challenge, &-point, &response);
         if expected.compress().as_bytes() == commitment { Ok(()) } else { Err(Error::Authentication) }
     }
+}
+
+/// `first` times `point` plus `second` times the base point, all of it public.
+#[cfg(feature = "precomputed-tables")]
+fn multiple_of_and_of_base(first: &Scalar, point: &EdwardsPoint, second: &Scalar) -> EdwardsPoint {
+    EdwardsPoint::vartime_double_scalar_mul_basepoint(first, point, second)
+}
+
+/// `first` times `point` plus `second` times the base point, all of it public.
+#[cfg(not(feature = "precomputed-tables"))]
+fn multiple_of_and_of_base(first: &Scalar, point: &EdwardsPoint, second: &Scalar) -> EdwardsPoint {
+    sum_of_multiples(first.as_bytes(), point, second.as_bytes(), &ED25519_BASEPOINT_POINT)
 }
 
 /// RFC 8032, §5.1.3: decodes a point and refuses encodings that are not the point's own, which the library does not.

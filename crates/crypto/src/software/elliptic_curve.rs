@@ -3,10 +3,14 @@
 //! ECDSA is put together here: it takes digests of every length, and draws its nonces from RFC 6979 with fresh
 //! randomness mixed in, so that neither a bad generator nor a fault that repeats a computation repeats a nonce.
 
+#[cfg(not(feature = "precomputed-tables"))]
+use super::public_multiples::sum_of_multiples;
 use crate::secret::Secret;
 use crate::{Curve, EllipticCurve, Error, HashAlgorithm, Mac, Random, Software};
 use primeorder::elliptic_curve::group::Group;
-use primeorder::elliptic_curve::ops::{Invert, MulByGeneratorVartime, Reduce};
+#[cfg(feature = "precomputed-tables")]
+use primeorder::elliptic_curve::ops::MulByGeneratorVartime;
+use primeorder::elliptic_curve::ops::{Invert, Reduce};
 use primeorder::elliptic_curve::point::{AffineCoordinates, AffinePoint, ProjectivePoint};
 use primeorder::elliptic_curve::{
     CurveArithmetic, CurveGroup, FieldBytes, NonZeroScalar, PrimeCurve, PrimeField, Scalar,
@@ -187,6 +191,29 @@ fn reduce<C: PrimeCurve + CurveArithmetic>(bytes: &FieldBytes<C>) -> Scalar<C> {
     <Scalar<C> as Reduce<FieldBytes<C>>>::reduce(bytes)
 }
 
+/// `first` times the base point plus `second` times `point`, all of it public.
+#[cfg(feature = "precomputed-tables")]
+fn multiple_of_base_and_of<C: PrimeCurve + CurveArithmetic>(
+    first: &Scalar<C>,
+    second: &Scalar<C>,
+    point: &ProjectivePoint<C>,
+) -> ProjectivePoint<C> {
+    ProjectivePoint::<C>::mul_by_generator_and_mul_add_vartime(first, second, point)
+}
+
+/// `first` times the base point plus `second` times `point`, all of it public.
+#[cfg(not(feature = "precomputed-tables"))]
+fn multiple_of_base_and_of<C: PrimeCurve + CurveArithmetic>(
+    first: &Scalar<C>,
+    second: &Scalar<C>,
+    point: &ProjectivePoint<C>,
+) -> ProjectivePoint<C> {
+    let (mut first, mut second) = (first.to_repr(), second.to_repr());
+    first.reverse();
+    second.reverse();
+    sum_of_multiples(&first, &ProjectivePoint::<C>::generator(), &second, point)
+}
+
 #[allow(clippy::arithmetic_side_effects, reason = "arithmetic of a field or a group is total")]
 fn verify<C: PrimeCurve + CurveArithmetic>(
     public: &[u8],
@@ -205,7 +232,7 @@ fn verify<C: PrimeCurve + CurveArithmetic>(
     let inverse = s.invert();
     let first = reduce::<C>(&leftmost_bits::<C>(digest)) * *inverse;
     let second = *r * *inverse;
-    let sum = ProjectivePoint::<C>::mul_by_generator_and_mul_add_vartime(&first, &second, &point);
+    let sum = multiple_of_base_and_of::<C>(&first, &second, &point);
     // The identity has X = 0, which is not r.
     if reduce::<C>(&sum.to_affine().x()) == *r { Ok(()) } else { Err(Error::Authentication) }
 }

@@ -18,6 +18,12 @@ mod mac;
 mod ml_dsa;
 #[cfg(feature = "ml-kem")]
 mod ml_kem;
+// With tables the libraries' own way is faster, and memory is no matter.
+#[cfg(all(
+    any(feature = "curve25519", feature = "elliptic-curves"),
+    any(test, not(feature = "precomputed-tables"))
+))]
+mod public_multiples;
 #[cfg(feature = "rsa")]
 mod rsa;
 
