@@ -1,8 +1,7 @@
 //! Attribute certificates (RFC 5755, §4).
 
-use crate::elements::{Elements, constructed, integer, unsigned};
+use crate::elements::{Elements, constructed, integer, tag, unsigned};
 use crate::{Certificate, Error, Validity};
-use der::Tag;
 
 /// An attribute certificate of version 2: borrowed parts of its encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,29 +46,29 @@ impl<'a> AttributeCertificate<'a> {
     pub fn decode_first(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
         let mut outer = Elements::new(bytes);
         let whole = outer.next()?;
-        let mut elements = Elements::new(whole.expect(Tag::Sequence)?);
-        let to_be_signed = elements.take_encoding(Tag::Sequence)?;
-        let signature_algorithm = elements.take_encoding(Tag::Sequence)?;
+        let mut elements = Elements::new(whole.expect(tag::SEQUENCE)?);
+        let to_be_signed = elements.take_encoding(tag::SEQUENCE)?;
+        let signature_algorithm = elements.take_encoding(tag::SEQUENCE)?;
         let signature = elements.bits()?;
         elements.finish()?;
 
-        let mut elements = Elements::inside(to_be_signed, Tag::Sequence)?;
-        let version = unsigned(elements.take(Tag::Integer)?)?;
-        let holder = elements.take(Tag::Sequence)?;
+        let mut elements = Elements::inside(to_be_signed, tag::SEQUENCE)?;
+        let version = unsigned(elements.take(tag::INTEGER)?)?;
+        let holder = elements.take(tag::SEQUENCE)?;
         let issuer = elements.next()?;
         let issuer = match issuer.tag {
             // The form of version 1, which RFC 5755 forbids.
-            Tag::Sequence => None,
+            tag::SEQUENCE => None,
             tag if tag == constructed(0) => issuer_name(issuer.content)?,
             _ => return Err(Error::Malformed),
         };
-        let inner_algorithm = elements.take_encoding(Tag::Sequence)?;
-        let serial_number = integer(elements.take(Tag::Integer)?)?;
-        let generalized = |tag| tag == Tag::GeneralizedTime;
-        let validity = Validity::decode(elements.take(Tag::Sequence)?, generalized)?;
-        let attributes = elements.take(Tag::Sequence)?;
-        let _issuer_unique_identifier = elements.optional(Tag::BitString)?;
-        let _extensions = elements.optional(Tag::Sequence)?;
+        let inner_algorithm = elements.take_encoding(tag::SEQUENCE)?;
+        let serial_number = integer(elements.take(tag::INTEGER)?)?;
+        let generalized = |tag| tag == tag::GENERALIZED_TIME;
+        let validity = Validity::decode(elements.take(tag::SEQUENCE)?, generalized)?;
+        let attributes = elements.take(tag::SEQUENCE)?;
+        let _issuer_unique_identifier = elements.optional(tag::BIT_STRING)?;
+        let _extensions = elements.optional(tag::SEQUENCE)?;
         elements.finish()?;
         if version != 1 || inner_algorithm != signature_algorithm {
             return Err(Error::Malformed);
@@ -98,7 +97,7 @@ impl<'a> AttributeCertificate<'a> {
 /// The name in a V2Form that consists of one directory name.
 fn issuer_name(content: &[u8]) -> Result<Option<&[u8]>, Error> {
     let mut form = Elements::new(content);
-    let names = form.optional(Tag::Sequence)?;
+    let names = form.optional(tag::SEQUENCE)?;
     if !form.is_empty() {
         return Ok(None);
     }
@@ -106,7 +105,7 @@ fn issuer_name(content: &[u8]) -> Result<Option<&[u8]>, Error> {
     let mut names = Elements::new(names);
     let Some(name) = names.optional(constructed(4))? else { return Ok(None) };
     let mut inner = Elements::new(name);
-    let name = inner.take_encoding(Tag::Sequence)?;
+    let name = inner.take_encoding(tag::SEQUENCE)?;
     inner.finish()?;
     Ok(if names.is_empty() { Some(name) } else { None })
 }

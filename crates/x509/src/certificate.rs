@@ -1,8 +1,7 @@
 //! Certificates and their extensions (RFC 5280, §4).
 
-use crate::elements::{Element, Elements, constructed, integer, primitive, unsigned};
+use crate::elements::{Element, Elements, constructed, integer, primitive, tag, unsigned};
 use crate::{Error, time};
-use der::Tag;
 
 /// A validity period, both ends included, in seconds since the Unix epoch. What lies before the epoch counts as the
 /// epoch.
@@ -27,7 +26,7 @@ impl Validity {
         }
     }
 
-    pub(crate) fn decode(content: &[u8], allowed: impl Fn(Tag) -> bool) -> Result<Self, Error> {
+    pub(crate) fn decode(content: &[u8], allowed: impl Fn(u8) -> bool) -> Result<Self, Error> {
         let mut elements = Elements::new(content);
         let mut next = || -> Result<u64, Error> {
             let element: Element<'_> = elements.next()?;
@@ -106,10 +105,10 @@ impl<'a> Extensions<'a> {
         let mut seen = 0_u64;
         while !elements.is_empty() {
             let before = elements;
-            let mut extension = Elements::new(elements.take(Tag::Sequence)?);
-            let identifier = extension.take(Tag::ObjectIdentifier)?;
+            let mut extension = Elements::new(elements.take(tag::SEQUENCE)?);
+            let identifier = extension.take(tag::OBJECT_IDENTIFIER)?;
             let critical = extension.boolean()?;
-            let value = extension.take(Tag::OctetString)?;
+            let value = extension.take(tag::OCTET_STRING)?;
             extension.finish()?;
             match identifier {
                 [0x55, 0x1D, number @ 0..=63] => {
@@ -133,8 +132,8 @@ impl<'a> Extensions<'a> {
     fn check_absent(identifier: &[u8], content: &'a [u8], rest: &[u8]) -> Result<(), Error> {
         let mut elements = Elements::new(content);
         while elements.rest().len() > rest.len() {
-            let mut extension = Elements::new(elements.take(Tag::Sequence)?);
-            if extension.take(Tag::ObjectIdentifier)? == identifier {
+            let mut extension = Elements::new(elements.take(tag::SEQUENCE)?);
+            if extension.take(tag::OBJECT_IDENTIFIER)? == identifier {
                 return Err(Error::Malformed);
             }
         }
@@ -144,15 +143,15 @@ impl<'a> Extensions<'a> {
     fn take(&mut self, number: u8, critical: bool, value: &'a [u8]) -> Result<(), Error> {
         match number {
             extension::BASIC_CONSTRAINTS => {
-                let mut elements = Elements::inside(value, Tag::Sequence)?;
+                let mut elements = Elements::inside(value, tag::SEQUENCE)?;
                 let authority = elements.boolean()?;
-                let path_length = elements.optional(Tag::Integer)?.map(unsigned).transpose()?;
+                let path_length = elements.optional(tag::INTEGER)?.map(unsigned).transpose()?;
                 elements.finish()?;
                 self.basic_constraints = Some(BasicConstraints { authority, path_length });
             }
             extension::KEY_USAGE => {
                 let mut elements = Elements::new(value);
-                let usage = match elements.take(Tag::BitString)? {
+                let usage = match elements.take(tag::BIT_STRING)? {
                     [0..=7, first, ..] => KeyUsage(*first),
                     [0] => KeyUsage(0),
                     _ => return Err(Error::Malformed),
@@ -162,11 +161,11 @@ impl<'a> Extensions<'a> {
             }
             extension::SUBJECT_KEY_IDENTIFIER => {
                 let mut elements = Elements::new(value);
-                self.subject_key_identifier = Some(elements.take(Tag::OctetString)?);
+                self.subject_key_identifier = Some(elements.take(tag::OCTET_STRING)?);
                 elements.finish()?;
             }
             extension::AUTHORITY_KEY_IDENTIFIER => {
-                let mut elements = Elements::inside(value, Tag::Sequence)?;
+                let mut elements = Elements::inside(value, tag::SEQUENCE)?;
                 self.authority_key_identifier = elements.optional(primitive(0))?;
                 let _issuer = elements.optional(constructed(1))?;
                 let _serial_number = elements.optional(primitive(2))?;
@@ -174,12 +173,12 @@ impl<'a> Extensions<'a> {
             }
             extension::SUBJECT_ALTERNATIVE_NAMES => {
                 let mut elements = Elements::new(value);
-                self.subject_alternative_names = Some(elements.take(Tag::Sequence)?);
+                self.subject_alternative_names = Some(elements.take(tag::SEQUENCE)?);
                 elements.finish()?;
             }
             extension::NAME_CONSTRAINTS => {
                 let mut elements = Elements::new(value);
-                self.name_constraints = Some(elements.take(Tag::Sequence)?);
+                self.name_constraints = Some(elements.take(tag::SEQUENCE)?);
                 elements.finish()?;
             }
             extension::CERTIFICATE_POLICIES | extension::EXTENDED_KEY_USAGE => {}
@@ -233,29 +232,29 @@ impl<'a> Certificate<'a> {
     pub fn decode_first(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
         let mut outer = Elements::new(bytes);
         let whole = outer.next()?;
-        let mut elements = Elements::new(whole.expect(Tag::Sequence)?);
-        let to_be_signed = elements.take_encoding(Tag::Sequence)?;
-        let signature_algorithm = elements.take_encoding(Tag::Sequence)?;
+        let mut elements = Elements::new(whole.expect(tag::SEQUENCE)?);
+        let to_be_signed = elements.take_encoding(tag::SEQUENCE)?;
+        let signature_algorithm = elements.take_encoding(tag::SEQUENCE)?;
         let signature = elements.bits()?;
         elements.finish()?;
 
-        let mut elements = Elements::inside(to_be_signed, Tag::Sequence)?;
+        let mut elements = Elements::inside(to_be_signed, tag::SEQUENCE)?;
         let version = match elements.optional(constructed(0))? {
             None => 0,
             Some(content) => {
                 let mut version = Elements::new(content);
-                let number = unsigned(version.take(Tag::Integer)?)?;
+                let number = unsigned(version.take(tag::INTEGER)?)?;
                 version.finish()?;
                 number
             }
         };
-        let serial_number = integer(elements.take(Tag::Integer)?)?;
-        let inner_algorithm = elements.take_encoding(Tag::Sequence)?;
-        let issuer = elements.take_encoding(Tag::Sequence)?;
-        let utc_or_generalized = |tag| matches!(tag, Tag::UtcTime | Tag::GeneralizedTime);
-        let validity = Validity::decode(elements.take(Tag::Sequence)?, utc_or_generalized)?;
-        let subject = elements.take_encoding(Tag::Sequence)?;
-        let public_key = elements.take_encoding(Tag::Sequence)?;
+        let serial_number = integer(elements.take(tag::INTEGER)?)?;
+        let inner_algorithm = elements.take_encoding(tag::SEQUENCE)?;
+        let issuer = elements.take_encoding(tag::SEQUENCE)?;
+        let utc_or_generalized = |tag| matches!(tag, tag::UTC_TIME | tag::GENERALIZED_TIME);
+        let validity = Validity::decode(elements.take(tag::SEQUENCE)?, utc_or_generalized)?;
+        let subject = elements.take_encoding(tag::SEQUENCE)?;
+        let public_key = elements.take_encoding(tag::SEQUENCE)?;
         let _issuer_unique_identifier = elements.optional(primitive(1))?;
         let _subject_unique_identifier = elements.optional(primitive(2))?;
         let extensions = elements.optional(constructed(3))?;
@@ -267,7 +266,7 @@ impl<'a> Certificate<'a> {
             None => Extensions::default(),
             Some(content) => {
                 let mut list = Elements::new(content);
-                let content = list.take(Tag::Sequence)?;
+                let content = list.take(tag::SEQUENCE)?;
                 list.finish()?;
                 Extensions::decode(content)?
             }

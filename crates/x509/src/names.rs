@@ -1,8 +1,7 @@
 //! Names against name constraints (RFC 5280, §4.2.1.10).
 
-use crate::elements::{Element, Elements, constructed, primitive};
+use crate::elements::{Element, Elements, constructed, primitive, tag};
 use crate::{Certificate, Error};
-use der::Tag;
 
 /// How many comparisons of a name with a constraint one certificate may cost: constraints and names come from whoever
 /// sends the chain, and each name meets each constraint.
@@ -11,11 +10,11 @@ pub const MAX_NAME_COMPARISONS: u32 = 65_536;
 /// emailAddress, 1.2.840.113549.1.9.1.
 const MAIL_ADDRESS: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x01];
 
-const MAIL: Tag = primitive(1);
-const DNS: Tag = primitive(2);
-const DIRECTORY: Tag = constructed(4);
-const URI: Tag = primitive(6);
-const ADDRESS: Tag = primitive(7);
+const MAIL: u8 = primitive(1);
+const DNS: u8 = primitive(2);
+const DIRECTORY: u8 = constructed(4);
+const URI: u8 = primitive(6);
+const ADDRESS: u8 = primitive(7);
 
 /// Counts comparisons down.
 pub(crate) struct Budget(u32);
@@ -71,10 +70,10 @@ pub(crate) fn check(
 fn each_mail_address(rdns: &[u8], mut work: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
     let mut rdns = Elements::new(rdns);
     while !rdns.is_empty() {
-        let mut attributes = Elements::new(rdns.take(Tag::Set)?);
+        let mut attributes = Elements::new(rdns.take(tag::SET)?);
         while !attributes.is_empty() {
-            let mut attribute = Elements::new(attributes.take(Tag::Sequence)?);
-            if attribute.take(Tag::ObjectIdentifier)? == MAIL_ADDRESS {
+            let mut attribute = Elements::new(attributes.take(tag::SEQUENCE)?);
+            if attribute.take(tag::OBJECT_IDENTIFIER)? == MAIL_ADDRESS {
                 work(attribute.next()?.content)?;
             }
         }
@@ -118,7 +117,7 @@ fn each_subtree<'a>(
 ) -> Result<(), Error> {
     let mut subtrees = Elements::new(subtrees.unwrap_or_default());
     while !subtrees.is_empty() {
-        let mut subtree = Elements::new(subtrees.take(Tag::Sequence)?);
+        let mut subtree = Elements::new(subtrees.take(tag::SEQUENCE)?);
         let base = subtree.next()?;
         // A minimum other than its default, 0, or a maximum must not be there.
         if !subtree.is_empty() {
@@ -220,8 +219,8 @@ fn address_matches(address: &[u8], base: &[u8]) -> Result<bool, Error> {
 
 /// The relative names of the base are the first ones of the name, byte by byte.
 fn directory_matches(name: &[u8], base: &[u8]) -> Result<bool, Error> {
-    let name = Elements::inside(name, Tag::Sequence)?.rest();
-    let base = Elements::inside(base, Tag::Sequence)?.rest();
+    let name = Elements::inside(name, tag::SEQUENCE)?.rest();
+    let base = Elements::inside(base, tag::SEQUENCE)?.rest();
     // Both are sequences of DER elements, so a common start that ends with the base ends between two of them.
     Ok(name.starts_with(base))
 }

@@ -1,10 +1,9 @@
 //! Public keys that verify signatures (RFC 3279, RFC 5480, RFC 8410, RFC 9881).
 
 use crate::Error;
-use crate::elements::Elements;
+use crate::elements::{Elements, tag};
 use casemate_crypto::encoding::{EcKey, Ed25519Key, MlDsaKey, RsaKey};
 use casemate_crypto::{Curve, MlDsaSet, RsaPublicKey};
-use der::Tag;
 
 /// A public key that verifies signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +55,11 @@ impl<'a> PublicKey<'a> {
     /// [`Error::PublicKey`] if the key is malformed or too short.
     pub fn known(info: &'a [u8]) -> Result<Option<Self>, Error> {
         let wrong = |_| Error::PublicKey;
-        let mut elements = Elements::inside(info, Tag::Sequence).map_err(wrong)?;
-        let mut algorithm = Elements::new(elements.take(Tag::Sequence).map_err(wrong)?);
+        let mut elements = Elements::inside(info, tag::SEQUENCE).map_err(wrong)?;
+        let mut algorithm = Elements::new(elements.take(tag::SEQUENCE).map_err(wrong)?);
         elements.bits().map_err(wrong)?;
         elements.finish().map_err(wrong)?;
-        Ok(Some(match algorithm.take(Tag::ObjectIdentifier).map_err(wrong)? {
+        Ok(Some(match algorithm.take(tag::OBJECT_IDENTIFIER).map_err(wrong)? {
             identifier::RSA => match RsaKey::decode(info) {
                 Ok(RsaKey::Public(key)) => Self::Rsa(key),
                 _ => return Err(Error::PublicKey),

@@ -1,6 +1,6 @@
 //! Signatures (RFC 8017, RFC 4055, RFC 5758, RFC 8410, RFC 9881).
 
-use crate::elements::{Elements, constructed, unsigned};
+use crate::elements::{Elements, Malformed, constructed, tag, unsigned};
 use crate::{Error, PublicKey};
 use casemate_crypto::encoding::decode_ecdsa_signature;
 use casemate_crypto::rsa_padding::{Pss, open_signature, pkcs1_signature_verify};
@@ -8,7 +8,6 @@ use casemate_crypto::{
     Curve, Driver, Ed25519Mode, Error as DriverError, HashAlgorithm, MlDsaMessage, MlDsaSet, RSA_MAX_BYTES,
     RsaPublicKey,
 };
-use der::Tag;
 
 /// A signature algorithm with its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,25 +53,21 @@ mod identifier {
 const MAX_DIGEST: usize = 64;
 
 /// Parameters of algorithms that leave them out or write NULL.
-fn null_or_none(mut elements: Elements<'_>) -> Result<(), Error> {
-    if elements
-        .optional(Tag::Null)
-        .map_err(|_| Error::SignatureAlgorithm)?
-        .is_some_and(|null| !null.is_empty())
-    {
-        return Err(Error::SignatureAlgorithm);
+fn null_or_none(mut elements: Elements<'_>) -> Result<(), Malformed> {
+    match elements.optional(tag::NULL)? {
+        None | Some([]) => elements.finish(),
+        Some(_) => Err(Malformed),
     }
-    elements.finish().map_err(|_| Error::SignatureAlgorithm)
 }
 
 /// The hash function that an AlgorithmIdentifier names.
-fn hash_function(content: &[u8]) -> Result<HashAlgorithm, Error> {
+fn hash_function(content: &[u8]) -> Result<HashAlgorithm, Malformed> {
     let mut elements = Elements::new(content);
-    let hash = match elements.take(Tag::ObjectIdentifier)? {
+    let hash = match elements.take(tag::OBJECT_IDENTIFIER)? {
         [prefix @ .., 1] if prefix == identifier::HASH => HashAlgorithm::Sha256,
         [prefix @ .., 2] if prefix == identifier::HASH => HashAlgorithm::Sha384,
         [prefix @ .., 3] if prefix == identifier::HASH => HashAlgorithm::Sha512,
-        _ => return Err(Error::SignatureAlgorithm),
+        _ => return Err(Malformed),
     };
     null_or_none(elements)?;
     Ok(hash)
@@ -84,44 +79,38 @@ impl SignatureAlgorithm {
     /// # Errors
     /// [`Error::SignatureAlgorithm`] if the algorithm or one of its parameters is not supported or malformed.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let wrong = |_| Error::SignatureAlgorithm;
-        let mut elements = Elements::inside(bytes, Tag::Sequence).map_err(wrong)?;
-        match elements.take(Tag::ObjectIdentifier).map_err(wrong)? {
+        Self::parse(bytes).map_err(|_| Error::SignatureAlgorithm)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut elements = Elements::inside(bytes, tag::SEQUENCE)?;
+        let algorithm = match elements.take(tag::OBJECT_IDENTIFIER)? {
             [prefix @ .., last @ 11..=13] if prefix == identifier::PKCS1 => {
                 null_or_none(elements)?;
-                Ok(Self::RsaPkcs1(match last {
+                return Ok(Self::RsaPkcs1(match last {
                     11 => HashAlgorithm::Sha256,
                     12 => HashAlgorithm::Sha384,
                     _ => HashAlgorithm::Sha512,
-                }))
+                }));
             }
             [prefix @ .., identifier::PSS_LAST] if prefix == identifier::PKCS1 => {
-                let parameters = elements.take(Tag::Sequence).map_err(wrong)?;
-                elements.finish().map_err(wrong)?;
-                pss_parameters(parameters).map_err(wrong)
+                pss_parameters(elements.take(tag::SEQUENCE)?)?
             }
-            [prefix @ .., last @ 2..=4] if prefix == identifier::ECDSA => {
-                elements.finish().map_err(wrong)?;
-                Ok(Self::Ecdsa(match last {
-                    2 => HashAlgorithm::Sha256,
-                    3 => HashAlgorithm::Sha384,
-                    _ => HashAlgorithm::Sha512,
-                }))
-            }
-            identifier::ED25519 => {
-                elements.finish().map_err(wrong)?;
-                Ok(Self::Ed25519)
-            }
-            [prefix @ .., last @ 17..=19] if prefix == identifier::ML_DSA => {
-                elements.finish().map_err(wrong)?;
-                Ok(Self::MlDsa(match last {
-                    17 => MlDsaSet::MlDsa44,
-                    18 => MlDsaSet::MlDsa65,
-                    _ => MlDsaSet::MlDsa87,
-                }))
-            }
-            _ => Err(Error::SignatureAlgorithm),
-        }
+            [prefix @ .., last @ 2..=4] if prefix == identifier::ECDSA => Self::Ecdsa(match last {
+                2 => HashAlgorithm::Sha256,
+                3 => HashAlgorithm::Sha384,
+                _ => HashAlgorithm::Sha512,
+            }),
+            identifier::ED25519 => Self::Ed25519,
+            [prefix @ .., last @ 17..=19] if prefix == identifier::ML_DSA => Self::MlDsa(match last {
+                17 => MlDsaSet::MlDsa44,
+                18 => MlDsaSet::MlDsa65,
+                _ => MlDsaSet::MlDsa87,
+            }),
+            _ => return Err(Malformed),
+        };
+        elements.finish()?;
+        Ok(algorithm)
     }
 
     /// Verifies the signature of a message.
@@ -182,36 +171,36 @@ fn refused(error: DriverError) -> Error {
 }
 
 /// RSASSA-PSS-params (RFC 4055, §3.1). The defaults mean SHA-1, which is not supported.
-fn pss_parameters(content: &[u8]) -> Result<SignatureAlgorithm, Error> {
+fn pss_parameters(content: &[u8]) -> Result<SignatureAlgorithm, Malformed> {
     let mut elements = Elements::new(content);
-    let mut hash = Elements::new(elements.take(constructed(0))?);
-    let mut mask = Elements::new(elements.take(constructed(1))?);
+    let hash = elements.take(constructed(0))?;
+    let mask = elements.take(constructed(1))?;
     let salt = elements.optional(constructed(2))?;
     let trailer = elements.optional(constructed(3))?;
     elements.finish()?;
 
-    let hash_algorithm = hash_function(hash.take(Tag::Sequence)?)?;
-    hash.finish()?;
-    let mut generator = Elements::new(mask.take(Tag::Sequence)?);
-    mask.finish()?;
-    match generator.take(Tag::ObjectIdentifier)? {
+    let hash = hash_function(Elements::inside(hash, tag::SEQUENCE)?.rest())?;
+    let mut generator = Elements::inside(mask, tag::SEQUENCE)?;
+    match generator.take(tag::OBJECT_IDENTIFIER)? {
         [prefix @ .., identifier::MGF1_LAST] if prefix == identifier::PKCS1 => {}
-        _ => return Err(Error::SignatureAlgorithm),
+        _ => return Err(Malformed),
     }
-    let mask_hash = hash_function(generator.take(Tag::Sequence)?)?;
+    let mask_hash = hash_function(generator.take(tag::SEQUENCE)?)?;
     generator.finish()?;
-    let number = |content| {
-        let mut elements = Elements::new(content);
-        let number = unsigned(elements.take(Tag::Integer)?)?;
-        elements.finish()?;
-        Ok(number)
-    };
-    if trailer.map(number).transpose()?.is_some_and(|trailer| trailer != 1) {
-        return Err(Error::SignatureAlgorithm);
+    if number_or(trailer, 1)? != 1 {
+        return Err(Malformed);
     }
-    let salt_length = salt.map(number).transpose()?.unwrap_or(20);
-    let salt_length = usize::try_from(salt_length).map_err(|_| Error::SignatureAlgorithm)?;
-    Ok(SignatureAlgorithm::RsaPss { hash: hash_algorithm, mask_hash, salt_length })
+    let salt_length = usize::try_from(number_or(salt, 20)?).map_err(|_| Malformed)?;
+    Ok(SignatureAlgorithm::RsaPss { hash, mask_hash, salt_length })
+}
+
+/// The single INTEGER in `content`, or the default of a field that is missing.
+fn number_or(content: Option<&[u8]>, default: u32) -> Result<u32, Malformed> {
+    let Some(content) = content else { return Ok(default) };
+    let mut elements = Elements::new(content);
+    let number = unsigned(elements.take(tag::INTEGER)?)?;
+    elements.finish()?;
+    Ok(number)
 }
 
 /// The digest of a message, at the front of `output`.

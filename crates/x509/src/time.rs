@@ -1,17 +1,17 @@
 //! Times in certificates (RFC 5280, §4.1.2.5).
 
 use crate::Error;
-use crate::elements::Element;
-use der::{DateTime, Tag};
+use crate::elements::{Element, tag};
+use der::DateTime;
 
 /// The time in seconds since the Unix epoch; a time before it counts as the epoch.
 pub(crate) fn decode(element: Element<'_>) -> Result<u64, Error> {
     let (year, rest) = match element.tag {
-        Tag::UtcTime => {
+        tag::UTC_TIME => {
             let (year, rest) = number(element.content, 2)?;
             (if year >= 50 { year.saturating_add(1900) } else { year.saturating_add(2000) }, rest)
         }
-        Tag::GeneralizedTime => number(element.content, 4)?,
+        tag::GENERALIZED_TIME => number(element.content, 4)?,
         _ => return Err(Error::Malformed),
     };
     let mut rest = rest;
@@ -46,20 +46,20 @@ fn number(text: &[u8], digits: usize) -> Result<(u16, &[u8]), Error> {
 mod tests {
     use super::*;
 
-    fn time(tag: Tag, text: &str) -> Result<u64, Error> {
+    fn time(tag: u8, text: &str) -> Result<u64, Error> {
         decode(Element { tag, encoding: &[], content: text.as_bytes() })
     }
 
     /// The numbers are those of `date -u -d '…' +%s`.
     #[test]
     fn times_become_seconds() {
-        assert_eq!(time(Tag::UtcTime, "700101000000Z"), Ok(0));
-        assert_eq!(time(Tag::UtcTime, "491231235959Z"), Ok(2_524_607_999));
-        assert_eq!(time(Tag::UtcTime, "500101000000Z"), Ok(0));
-        assert_eq!(time(Tag::GeneralizedTime, "20500101000000Z"), Ok(2_524_608_000));
-        assert_eq!(time(Tag::UtcTime, "240229120000Z"), Ok(1_709_208_000));
-        assert_eq!(time(Tag::GeneralizedTime, "99991231235959Z"), Ok(253_402_300_799));
-        assert_eq!(time(Tag::GeneralizedTime, "19500101000000Z"), Ok(0));
+        assert_eq!(time(tag::UTC_TIME, "700101000000Z"), Ok(0));
+        assert_eq!(time(tag::UTC_TIME, "491231235959Z"), Ok(2_524_607_999));
+        assert_eq!(time(tag::UTC_TIME, "500101000000Z"), Ok(0));
+        assert_eq!(time(tag::GENERALIZED_TIME, "20500101000000Z"), Ok(2_524_608_000));
+        assert_eq!(time(tag::UTC_TIME, "240229120000Z"), Ok(1_709_208_000));
+        assert_eq!(time(tag::GENERALIZED_TIME, "99991231235959Z"), Ok(253_402_300_799));
+        assert_eq!(time(tag::GENERALIZED_TIME, "19500101000000Z"), Ok(0));
     }
 
     #[test]
@@ -79,9 +79,9 @@ mod tests {
             "",
             "240101000000ZZ",
         ] {
-            assert_eq!(time(Tag::UtcTime, text), Err(Error::Malformed), "{text}");
+            assert_eq!(time(tag::UTC_TIME, text), Err(Error::Malformed), "{text}");
         }
-        assert_eq!(time(Tag::GeneralizedTime, "20240101000000.5Z"), Err(Error::Malformed));
-        assert_eq!(time(Tag::OctetString, "240101000000Z"), Err(Error::Malformed));
+        assert_eq!(time(tag::GENERALIZED_TIME, "20240101000000.5Z"), Err(Error::Malformed));
+        assert_eq!(time(tag::OCTET_STRING, "240101000000Z"), Err(Error::Malformed));
     }
 }
