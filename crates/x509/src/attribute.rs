@@ -64,8 +64,7 @@ impl<'a> AttributeCertificate<'a> {
         };
         let inner_algorithm = elements.take_encoding(tag::SEQUENCE)?;
         let serial_number = integer(elements.take(tag::INTEGER)?)?;
-        let generalized = |tag| tag == tag::GENERALIZED_TIME;
-        let validity = Validity::decode(elements.take(tag::SEQUENCE)?, generalized)?;
+        let validity = Validity::decode(elements.take(tag::SEQUENCE)?, &[tag::GENERALIZED_TIME])?;
         let attributes = elements.take(tag::SEQUENCE)?;
         let _issuer_unique_identifier = elements.optional(tag::BIT_STRING)?;
         let _extensions = elements.optional(tag::SEQUENCE)?;

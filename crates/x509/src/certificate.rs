@@ -1,6 +1,6 @@
 //! Certificates and their extensions (RFC 5280, §4).
 
-use crate::elements::{Element, Elements, constructed, integer, primitive, tag, unsigned};
+use crate::elements::{Elements, Malformed, constructed, integer, primitive, tag, unsigned};
 use crate::{Error, time};
 
 /// A validity period, both ends included, in seconds since the Unix epoch. What lies before the epoch counts as the
@@ -26,11 +26,12 @@ impl Validity {
         }
     }
 
-    pub(crate) fn decode(content: &[u8], allowed: impl Fn(u8) -> bool) -> Result<Self, Error> {
+    /// Decodes two times, each of a form of `allowed`.
+    pub(crate) fn decode(content: &[u8], allowed: &[u8]) -> Result<Self, Malformed> {
         let mut elements = Elements::new(content);
-        let mut next = || -> Result<u64, Error> {
-            let element: Element<'_> = elements.next()?;
-            if allowed(element.tag) { time::decode(element) } else { Err(Error::Malformed) }
+        let mut next = || {
+            let element = elements.next()?;
+            if allowed.contains(&element.tag) { time::decode(element) } else { Err(Malformed) }
         };
         let period = Self { not_before: next()?, not_after: next()? };
         elements.finish()?;
@@ -98,7 +99,7 @@ mod extension {
 
 impl<'a> Extensions<'a> {
     /// Decodes the content of the SEQUENCE of extensions.
-    fn decode(content: &'a [u8]) -> Result<Self, Error> {
+    fn decode(content: &'a [u8]) -> Result<Self, Malformed> {
         let mut extensions = Self::default();
         // RFC 5280 forbids to leave the list out by writing an empty one; encoders do it.
         let mut elements = Elements::new(content);
@@ -114,7 +115,7 @@ impl<'a> Extensions<'a> {
                 [0x55, 0x1D, number @ 0..=63] => {
                     let bit = 1_u64 << *number;
                     if seen & bit != 0 {
-                        return Err(Error::Malformed);
+                        return Err(Malformed);
                     }
                     seen |= bit;
                     extensions.take(*number, critical, value)?;
@@ -129,18 +130,18 @@ impl<'a> Extensions<'a> {
     }
 
     /// Checks that no extension in front of `rest` has this identifier.
-    fn check_absent(identifier: &[u8], content: &'a [u8], rest: &[u8]) -> Result<(), Error> {
+    fn check_absent(identifier: &[u8], content: &'a [u8], rest: &[u8]) -> Result<(), Malformed> {
         let mut elements = Elements::new(content);
         while elements.rest().len() > rest.len() {
             let mut extension = Elements::new(elements.take(tag::SEQUENCE)?);
             if extension.take(tag::OBJECT_IDENTIFIER)? == identifier {
-                return Err(Error::Malformed);
+                return Err(Malformed);
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, number: u8, critical: bool, value: &'a [u8]) -> Result<(), Error> {
+    fn take(&mut self, number: u8, critical: bool, value: &'a [u8]) -> Result<(), Malformed> {
         match number {
             extension::BASIC_CONSTRAINTS => {
                 let mut elements = Elements::inside(value, tag::SEQUENCE)?;
@@ -154,7 +155,7 @@ impl<'a> Extensions<'a> {
                 let usage = match elements.take(tag::BIT_STRING)? {
                     [0..=7, first, ..] => KeyUsage(*first),
                     [0] => KeyUsage(0),
-                    _ => return Err(Error::Malformed),
+                    _ => return Err(Malformed),
                 };
                 elements.finish()?;
                 self.key_usage = Some(usage);
@@ -219,8 +220,8 @@ impl<'a> Certificate<'a> {
     /// # Errors
     /// [`Error::Malformed`].
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
-        match Self::decode_first(bytes)? {
-            (certificate, []) => Ok(certificate),
+        match Self::decode_first(bytes) {
+            Ok((certificate, [])) => Ok(certificate),
             _ => Err(Error::Malformed),
         }
     }
@@ -251,7 +252,7 @@ impl<'a> Certificate<'a> {
         let serial_number = integer(elements.take(tag::INTEGER)?)?;
         let inner_algorithm = elements.take_encoding(tag::SEQUENCE)?;
         let issuer = elements.take_encoding(tag::SEQUENCE)?;
-        let utc_or_generalized = |tag| matches!(tag, tag::UTC_TIME | tag::GENERALIZED_TIME);
+        let utc_or_generalized = &[tag::UTC_TIME, tag::GENERALIZED_TIME];
         let validity = Validity::decode(elements.take(tag::SEQUENCE)?, utc_or_generalized)?;
         let subject = elements.take_encoding(tag::SEQUENCE)?;
         let public_key = elements.take_encoding(tag::SEQUENCE)?;

@@ -220,6 +220,7 @@ impl<'d, D: Driver + ?Sized> Verifier<'d, D> {
     ///
     /// # Errors
     /// [`ChainError`] names the first certificate that is not accepted. Anchors are looked at first.
+    #[inline(never)]
     pub fn verify_chain<'c>(
         &self,
         chain: &'c [u8],
@@ -409,6 +410,7 @@ impl<'d, D: Driver + ?Sized> Verifier<'d, D> {
     /// # Errors
     /// [`Error::Signature`], [`Error::SignatureAlgorithm`], [`Error::PublicKey`], [`Error::Driver`];
     /// [`Error::Issuer`], [`Error::NotYetValid`], [`Error::Expired`].
+    #[inline(never)]
     pub fn verify_attribute(
         &self,
         attribute: &AttributeCertificate<'_>,

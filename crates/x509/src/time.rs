@@ -1,52 +1,50 @@
 //! Times in certificates (RFC 5280, §4.1.2.5).
 
-use crate::Error;
-use crate::elements::{Element, tag};
+use crate::elements::{Element, Malformed, tag};
 use der::DateTime;
 
 /// The time in seconds since the Unix epoch; a time before it counts as the epoch.
-pub(crate) fn decode(element: Element<'_>) -> Result<u64, Error> {
-    let (year, rest) = match element.tag {
-        tag::UTC_TIME => {
-            let (year, rest) = number(element.content, 2)?;
-            (if year >= 50 { year.saturating_add(1900) } else { year.saturating_add(2000) }, rest)
-        }
-        tag::GENERALIZED_TIME => number(element.content, 4)?,
-        _ => return Err(Error::Malformed),
+pub(crate) fn decode(element: Element<'_>) -> Result<u64, Malformed> {
+    let mut text = element.content;
+    let century = match element.tag {
+        // 1950 to 2049.
+        tag::UTC_TIME if text.first() >= Some(&b'5') => 19,
+        tag::UTC_TIME => 20,
+        tag::GENERALIZED_TIME => number(&mut text)?,
+        _ => return Err(Malformed),
     };
-    let mut rest = rest;
-    let mut next = || -> Result<u8, Error> {
-        let (value, after) = number(rest, 2)?;
-        rest = after;
-        u8::try_from(value).map_err(|_| Error::Malformed)
-    };
-    let (month, day, hour, minute, second) = (next()?, next()?, next()?, next()?, next()?);
-    if rest != b"Z" {
-        return Err(Error::Malformed);
+    let mut fields = [0; 6];
+    for field in &mut fields {
+        *field = number(&mut text)?;
     }
+    let [year, month, day, hour, minute, second] = fields;
+    if text != b"Z" {
+        return Err(Malformed);
+    }
+    let year = u16::from(century).saturating_mul(100).saturating_add(u16::from(year));
     if year < 1970 {
         return Ok(0);
     }
-    let time = DateTime::new(year, month, day, hour, minute, second).map_err(|_| Error::Malformed)?;
+    let time = DateTime::new(year, month, day, hour, minute, second).map_err(|_| Malformed)?;
     Ok(time.unix_duration().as_secs())
 }
 
-/// The number in the first `digits` bytes, and the bytes after them.
-fn number(text: &[u8], digits: usize) -> Result<(u16, &[u8]), Error> {
-    let (digits, rest) = text.split_at_checked(digits).ok_or(Error::Malformed)?;
-    let mut value = 0_u16;
-    for digit in digits {
-        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10).ok_or(Error::Malformed)?;
-        value = value.saturating_mul(10).saturating_add(u16::from(digit));
+/// Takes a number of two digits from the front of `text`.
+#[inline(never)]
+fn number(text: &mut &[u8]) -> Result<u8, Malformed> {
+    let (&[tens, ones], rest) = text.split_first_chunk().ok_or(Malformed)?;
+    if !tens.is_ascii_digit() || !ones.is_ascii_digit() {
+        return Err(Malformed);
     }
-    Ok((value, rest))
+    *text = rest;
+    Ok(tens.wrapping_sub(b'0').wrapping_mul(10).wrapping_add(ones.wrapping_sub(b'0')))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn time(tag: u8, text: &str) -> Result<u64, Error> {
+    fn time(tag: u8, text: &str) -> Result<u64, Malformed> {
         decode(Element { tag, encoding: &[], content: text.as_bytes() })
     }
 
@@ -79,9 +77,9 @@ mod tests {
             "",
             "240101000000ZZ",
         ] {
-            assert_eq!(time(tag::UTC_TIME, text), Err(Error::Malformed), "{text}");
+            assert_eq!(time(tag::UTC_TIME, text), Err(Malformed), "{text}");
         }
-        assert_eq!(time(tag::GENERALIZED_TIME, "20240101000000.5Z"), Err(Error::Malformed));
-        assert_eq!(time(tag::OCTET_STRING, "240101000000Z"), Err(Error::Malformed));
+        assert_eq!(time(tag::GENERALIZED_TIME, "20240101000000.5Z"), Err(Malformed));
+        assert_eq!(time(tag::OCTET_STRING, "240101000000Z"), Err(Malformed));
     }
 }
