@@ -58,17 +58,56 @@ pub(super) fn load<'r, P: Platform>(
 /// No usage flag is needed.
 pub(super) const ANY_USAGE: Usage = Usage::All(Flags::NONE);
 
-/// Drops a key from the cache if an option asks for it. A message that is refused before its key is looked for leaves the
-/// key (document 05, §2.5).
-pub(super) fn evict_after<P: Platform>(context: &mut Context<'_, P>, is_wanted: bool, key: u32) {
-    let key = KeyId::from_u32(key);
-    if is_wanted && key.is_some() {
-        // The operation's own outcome is what the client gets to see.
+/// Keys that a client lends the server for one operation, and that an option asks to be dropped from the cache afterwards.
+/// A message that is refused before its key is looked for leaves the key (document 05, §2.5).
+#[derive(Default)]
+pub(super) struct Lent([KeyId; 2]);
+
+impl Lent {
+    /// The key of an operation with these options.
+    pub(super) fn one(&mut self, options: u32, key: u32) {
+        if wants(options, option::EVICT) {
+            self.0[0] = KeyId::from_u32(key);
+        }
+    }
+
+    /// The keys of an agreement with these options.
+    pub(super) fn pair(&mut self, options: u32, public_key: u32, private_key: u32) {
+        self.one(options, public_key);
+        if wants(options, option::EVICT_PRIVATE) {
+            self.0[1] = KeyId::from_u32(private_key);
+        }
+    }
+
+    /// Leaves a key that took the place of one of these.
+    fn spare(&mut self, key: KeyId) {
+        for lent in self.0.iter_mut().filter(|lent| **lent == key) {
+            *lent = KeyId::NONE;
+        }
+    }
+
+    pub(super) fn evict<P: Platform>(self, context: &mut Context<'_, P>) {
+        for key in self.0 {
+            evict(context, key);
+        }
+    }
+}
+
+fn evict<P: Platform>(context: &mut Context<'_, P>, key: KeyId) {
+    if key.is_some() {
         let _ = context.locked(|keys| {
             let id = keys.resolve(key, ObjectType::CRYPTO);
             keys.evict(id)
         });
         context.server.platform().forget_keys();
+    }
+}
+
+/// Drops a key from the cache if an option asks for it, as [`Lent`] does.
+#[cfg(feature = "dma")]
+pub(super) fn evict_after<P: Platform>(context: &mut Context<'_, P>, is_wanted: bool, key: u32) {
+    if is_wanted {
+        evict(context, KeyId::from_u32(key));
     }
 }
 
@@ -98,14 +137,14 @@ pub(super) fn deliver_key<P: Platform>(
     Ok(context.put(&response, head).saturating_add(length))
 }
 
-/// Returns an agreed secret, or caches it, and then drops the keys that it came from as far as the options ask for it.
-/// A secret that took the place of one of them stays.
+/// Returns an agreed secret, or caches it. A secret that takes the place of a key that it came from stays.
 pub(super) fn deliver_secret<P: Platform>(
     context: &mut Context<'_, P>,
     out: &mut [u8],
     wanted: &Wanted<'_>,
     secret: &mut [u8],
-) -> Result<(usize, KeyId), Status> {
+    lent: &mut Lent,
+) -> Result<usize, Status> {
     let (head, tail) = out.split_at_mut_checked(AgreementResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let (key, length) = if wanted.is_ephemeral() {
         tail.get_mut(..secret.len()).ok_or(Status::BUFFER)?.copy_from_slice(secret);
@@ -114,26 +153,9 @@ pub(super) fn deliver_secret<P: Platform>(
         (wanted.cache(context, secret, Slots::OfSize)?, 0)
     };
     wipe(secret);
+    lent.spare(key);
     let response = AgreementResponse { length: u32::try_from(length).unwrap_or(0), key: u32::from(key.0) };
-    Ok((context.put(&response, head).saturating_add(length), key))
-}
-
-/// The two keys of an agreement and what is to become of them.
-pub(super) struct AgreementKeys {
-    pub(super) options: u32,
-    pub(super) private_key: u32,
-    pub(super) public_key: u32,
-}
-
-impl AgreementKeys {
-    pub(super) fn evict_after<P: Platform>(&self, context: &mut Context<'_, P>, cached: Option<KeyId>) {
-        let is_spared =
-            |key: u32| cached.is_some_and(|cached| cached.is_some() && cached == KeyId::from_u32(key));
-        let public = wants(self.options, option::EVICT) && !is_spared(self.public_key);
-        evict_after(context, public, self.public_key);
-        let private = wants(self.options, option::EVICT_PRIVATE) && !is_spared(self.private_key);
-        evict_after(context, private, self.private_key);
-    }
+    Ok(context.put(&response, head).saturating_add(length))
 }
 
 /// The label of a new key, which must not claim to be longer than labels are.

@@ -1,8 +1,6 @@
 //! X25519 and Ed25519 (document 05, §5 and §6).
 
-use super::common::{
-    ANY_USAGE, AgreementKeys, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
-};
+use super::common::{ANY_USAGE, Lent, deliver_key, deliver_secret, encoding_status, load};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -13,7 +11,7 @@ use casemate_crypto::encoding::{Ed25519Key, EncodingError, X25519Key};
 use casemate_crypto::{Driver, Ed25519Mode, Error as CryptoError, Secret};
 use casemate_protocol::message::public_key::{
     Ed25519KeyGenerationRequest, Ed25519SignRequest, Ed25519VerifyRequest, Ed25519VerifyResponse,
-    SignatureResponse, X25519KeyGenerationRequest, X25519Request, ed25519_mode, option,
+    SignatureResponse, X25519KeyGenerationRequest, X25519Request, ed25519_mode,
 };
 use casemate_protocol::{Flags, KeyId, Layout, Status};
 use zeroize::Zeroizing;
@@ -64,35 +62,32 @@ pub(super) fn x25519_public<'k>(driver: &dyn Driver, key: &'k mut X25519Key) -> 
 pub(super) fn x25519_agree<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, _) =
         X25519Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let X25519Request { options, private_key, public_key, endianness, flags, key, label } = request;
-    let keys = AgreementKeys { options, private_key, public_key };
-    let result = (|| {
-        let mut own = X25519Key { private: None, public: None };
-        load_x25519(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own)?;
-        let mut peer = X25519Key { private: None, public: None };
-        load_x25519(context, public_key, ANY_USAGE, &mut peer)?;
-        let driver = operation.driver;
-        let private = own.private.as_ref().ok_or(Status::ECC_ARGUMENT)?;
-        let public = x25519_public(driver, &mut peer)?;
-        if public[31] >= 0x80 {
-            return Err(Status::ECC_ARGUMENT);
-        }
-        let mut secret = Secret::<32>::zero();
-        driver.x25519(private, public, &mut secret).map_err(|error| match error {
-            CryptoError::Key => Status::ECC_OUT_OF_RANGE,
-            error => crypto_status(error),
-        })?;
-        if endianness == BIG_ENDIAN {
-            secret.reverse();
-        }
-        let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
-        deliver_secret(context, operation.out, &wanted, secret.as_mut_slice())
-    })();
-    keys.evict_after(context, result.ok().map(|(_, cached)| cached));
-    result.map(|(length, _)| length)
+    lent.pair(options, public_key, private_key);
+    let mut own = X25519Key { private: None, public: None };
+    load_x25519(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own)?;
+    let mut peer = X25519Key { private: None, public: None };
+    load_x25519(context, public_key, ANY_USAGE, &mut peer)?;
+    let driver = operation.driver;
+    let private = own.private.as_ref().ok_or(Status::ECC_ARGUMENT)?;
+    let public = x25519_public(driver, &mut peer)?;
+    if public[31] >= 0x80 {
+        return Err(Status::ECC_ARGUMENT);
+    }
+    let mut secret = Secret::<32>::zero();
+    driver.x25519(private, public, &mut secret).map_err(|error| match error {
+        CryptoError::Key => Status::ECC_OUT_OF_RANGE,
+        error => crypto_status(error),
+    })?;
+    if endianness == BIG_ENDIAN {
+        secret.reverse();
+    }
+    let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
+    deliver_secret(context, operation.out, &wanted, secret.as_mut_slice(), lent)
 }
 
 #[inline(never)]
@@ -221,6 +216,7 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
 pub(super) fn ed25519_sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, tail) =
         Ed25519SignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
@@ -229,17 +225,13 @@ pub(super) fn ed25519_sign<P: Platform>(
     if mode == Ed25519Mode::Pure && !tails.context.is_empty() {
         return Err(Status::BAD_ARGUMENTS);
     }
-    let result = (|| {
-        let mut signature = [0; 64];
-        let message = |_: &mut _| Ok(tails.message);
-        sign_message(context, operation.driver, request.key, mode, message, &mut signature)?;
-        let (head, rest) =
-            operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
-        rest.get_mut(..signature.len()).ok_or(Status::BUFFER)?.copy_from_slice(&signature);
-        Ok(context.put(&SignatureResponse { length: 64 }, head).saturating_add(signature.len()))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    let mut signature = [0; 64];
+    let message = |_: &mut _| Ok(tails.message);
+    sign_message(context, operation.driver, request.key, mode, message, &mut signature)?;
+    let (head, rest) = operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
+    rest.get_mut(..signature.len()).ok_or(Status::BUFFER)?.copy_from_slice(&signature);
+    Ok(context.put(&SignatureResponse { length: 64 }, head).saturating_add(signature.len()))
 }
 
 /// A wrong signature is an error here, unlike in the other families (document 05, §6.3).
@@ -247,17 +239,13 @@ pub(super) fn ed25519_sign<P: Platform>(
 pub(super) fn ed25519_verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, tail) =
         Ed25519VerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let mode = mode(request.mode, tails.context)?;
-    let result = (|| {
-        verify_message(context, operation.driver, request.key, mode, |_| {
-            Ok((tails.signature, tails.message))
-        })?;
-        Ok(context.put(&Ed25519VerifyResponse { valid: 1 }, operation.out))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    verify_message(context, operation.driver, request.key, mode, |_| Ok((tails.signature, tails.message)))?;
+    Ok(context.put(&Ed25519VerifyResponse { valid: 1 }, operation.out))
 }

@@ -1,8 +1,6 @@
 //! Elliptic curves: key generation, ECDSA, ECDH, public points (document 05, §4).
 
-use super::common::{
-    ANY_USAGE, AgreementKeys, deliver_key, deliver_secret, encoding_status, evict_after, load, wants,
-};
+use super::common::{ANY_USAGE, Lent, deliver_key, deliver_secret, encoding_status, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -93,27 +91,24 @@ fn check_digest(digest: &[u8]) -> Result<(), Status> {
 pub(super) fn sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, tail) =
         EcdsaSignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let digest = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let result = (|| {
-        let mut room = Secret::<KEY_ROOM>::zero();
-        let key = load_key(context, request.key, Usage::All(Flags::USAGE_SIGN), &mut room)?;
-        check_digest(digest)?;
-        let private = key.private.ok_or(Status::ECC_ARGUMENT)?;
-        let mut signature = [0; Curve::MAX_POINT];
-        let signature = signature.get_mut(..key.curve.point_size()).ok_or(Status::ABORTED)?;
-        let driver = operation.driver;
-        driver.ecdsa_sign(key.curve, private, digest, signature).map_err(private_key_status)?;
-        let (head, tail) =
-            operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
-        let length = encode_ecdsa_signature(signature, tail).map_err(encoding_status)?;
-        let response = SignatureResponse { length: u32::try_from(length).unwrap_or(0) };
-        Ok(context.put(&response, head).saturating_add(length))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    let mut room = Secret::<KEY_ROOM>::zero();
+    let key = load_key(context, request.key, Usage::All(Flags::USAGE_SIGN), &mut room)?;
+    check_digest(digest)?;
+    let private = key.private.ok_or(Status::ECC_ARGUMENT)?;
+    let mut signature = [0; Curve::MAX_POINT];
+    let signature = signature.get_mut(..key.curve.point_size()).ok_or(Status::ABORTED)?;
+    let driver = operation.driver;
+    driver.ecdsa_sign(key.curve, private, digest, signature).map_err(private_key_status)?;
+    let (head, tail) = operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
+    let length = encode_ecdsa_signature(signature, tail).map_err(encoding_status)?;
+    let response = SignatureResponse { length: u32::try_from(length).unwrap_or(0) };
+    Ok(context.put(&response, head).saturating_add(length))
 }
 
 /// The status of an operation with a private key.
@@ -128,46 +123,41 @@ const fn private_key_status(error: CryptoError) -> Status {
 pub(super) fn verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, tail) =
         EcdsaVerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let result = (|| {
-        let mut room = Secret::<KEY_ROOM>::zero();
-        let key = load_key(context, request.key, Usage::All(Flags::USAGE_VERIFY), &mut room)?;
-        check_digest(tails.message)?;
-        let driver = operation.driver;
-        let mut buffer = [0; Curve::MAX_POINT];
-        let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
-        let mut signature = [0; Curve::MAX_POINT];
-        let valid = match decode_ecdsa_signature(key.curve, tails.signature, &mut signature) {
-            Ok(length) => {
-                let signature = signature.get(..length).unwrap_or_default();
-                match driver.ecdsa_verify(key.curve, public, tails.message, signature) {
-                    Ok(()) => true,
-                    Err(CryptoError::Authentication) => false,
-                    Err(error) => return Err(public_key_status(error)),
-                }
+    lent.one(request.options, request.key);
+    let mut room = Secret::<KEY_ROOM>::zero();
+    let key = load_key(context, request.key, Usage::All(Flags::USAGE_VERIFY), &mut room)?;
+    check_digest(tails.message)?;
+    let driver = operation.driver;
+    let mut buffer = [0; Curve::MAX_POINT];
+    let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
+    let mut signature = [0; Curve::MAX_POINT];
+    let valid = match decode_ecdsa_signature(key.curve, tails.signature, &mut signature) {
+        Ok(length) => {
+            let signature = signature.get(..length).unwrap_or_default();
+            match driver.ecdsa_verify(key.curve, public, tails.message, signature) {
+                Ok(()) => true,
+                Err(CryptoError::Authentication) => false,
+                Err(error) => return Err(public_key_status(error)),
             }
-            Err(EncodingError::SignatureRange) => false,
-            Err(error) => return Err(encoding_status(error)),
-        };
-        let (head, tail) =
-            operation.out.split_at_mut_checked(EcdsaVerifyResponse::SIZE).ok_or(Status::BUFFER)?;
-        let length = if wants(request.options, option::EXPORT_PUBLIC) {
-            let key = EcKey { curve: key.curve, private: None, public: Some(public) };
-            key.encode_public(tail).map_err(encoding_status)?
-        } else {
-            0
-        };
-        let response = EcdsaVerifyResponse {
-            valid: u32::from(valid),
-            public_length: u32::try_from(length).unwrap_or(0),
-        };
-        Ok(context.put(&response, head).saturating_add(length))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+        }
+        Err(EncodingError::SignatureRange) => false,
+        Err(error) => return Err(encoding_status(error)),
+    };
+    let (head, tail) = operation.out.split_at_mut_checked(EcdsaVerifyResponse::SIZE).ok_or(Status::BUFFER)?;
+    let length = if wants(request.options, option::EXPORT_PUBLIC) {
+        let key = EcKey { curve: key.curve, private: None, public: Some(public) };
+        key.encode_public(tail).map_err(encoding_status)?
+    } else {
+        0
+    };
+    let response =
+        EcdsaVerifyResponse { valid: u32::from(valid), public_length: u32::try_from(length).unwrap_or(0) };
+    Ok(context.put(&response, head).saturating_add(length))
 }
 
 /// The status of an operation with somebody's public key.
@@ -182,29 +172,26 @@ const fn public_key_status(error: CryptoError) -> Status {
 pub(super) fn agree<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, _) =
         EcdhRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let EcdhRequest { options, private_key, public_key, flags, key, label } = request;
-    let keys = AgreementKeys { options, private_key, public_key };
-    let result = (|| {
-        let mut own_room = Secret::<KEY_ROOM>::zero();
-        let own = load_key(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own_room)?;
-        let mut peer_room = Secret::<KEY_ROOM>::zero();
-        let peer = load_key(context, public_key, ANY_USAGE, &mut peer_room)?;
-        let private = own.private.filter(|_| own.curve == peer.curve).ok_or(Status::ECC_ARGUMENT)?;
-        let driver = operation.driver;
-        let mut buffer = [0; Curve::MAX_POINT];
-        let public = peer.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
-        driver.ec_check(peer.curve, public).map_err(public_key_status)?;
-        let mut secret = Secret::<{ Curve::MAX_POINT }>::zero();
-        let secret = secret.get_mut(..own.curve.field_size()).ok_or(Status::ABORTED)?;
-        driver.ecdh(own.curve, private, public, secret).map_err(private_key_status)?;
-        let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
-        deliver_secret(context, operation.out, &wanted, secret)
-    })();
-    keys.evict_after(context, result.ok().map(|(_, cached)| cached));
-    result.map(|(length, _)| length)
+    lent.pair(options, public_key, private_key);
+    let mut own_room = Secret::<KEY_ROOM>::zero();
+    let own = load_key(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own_room)?;
+    let mut peer_room = Secret::<KEY_ROOM>::zero();
+    let peer = load_key(context, public_key, ANY_USAGE, &mut peer_room)?;
+    let private = own.private.filter(|_| own.curve == peer.curve).ok_or(Status::ECC_ARGUMENT)?;
+    let driver = operation.driver;
+    let mut buffer = [0; Curve::MAX_POINT];
+    let public = peer.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
+    driver.ec_check(peer.curve, public).map_err(public_key_status)?;
+    let mut secret = Secret::<{ Curve::MAX_POINT }>::zero();
+    let secret = secret.get_mut(..own.curve.field_size()).ok_or(Status::ABORTED)?;
+    driver.ecdh(own.curve, private, public, secret).map_err(private_key_status)?;
+    let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
+    deliver_secret(context, operation.out, &wanted, secret, lent)
 }
 
 /// The point is always computed from the private key, whatever public half is stored beside it.
@@ -223,52 +210,48 @@ fn computed_public<'b>(
 pub(super) fn make_public<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, _) =
         EcMakePublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let result = (|| {
-        let mut room = Secret::<KEY_ROOM>::zero();
-        let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
-        let mut buffer = [0; Curve::MAX_POINT];
-        let public = computed_public(operation.driver, &key, &mut buffer)?;
-        let (head, tail) =
-            operation.out.split_at_mut_checked(EcMakePublicResponse::SIZE).ok_or(Status::BUFFER)?;
-        let length = encode_point(public, tail).map_err(encoding_status)?;
-        let response = EcMakePublicResponse { length: u32::try_from(length).unwrap_or(0) };
-        Ok(context.put(&response, head).saturating_add(length))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    let mut room = Secret::<KEY_ROOM>::zero();
+    let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
+    let mut buffer = [0; Curve::MAX_POINT];
+    let public = computed_public(operation.driver, &key, &mut buffer)?;
+    let (head, tail) =
+        operation.out.split_at_mut_checked(EcMakePublicResponse::SIZE).ok_or(Status::BUFFER)?;
+    let length = encode_point(public, tail).map_err(encoding_status)?;
+    let response = EcMakePublicResponse { length: u32::try_from(length).unwrap_or(0) };
+    Ok(context.put(&response, head).saturating_add(length))
 }
 
 #[inline(never)]
 pub(super) fn check_public<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, tail) =
         EcCheckPublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let theirs = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let result = (|| {
-        let mut room = Secret::<KEY_ROOM>::zero();
-        let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
-        let driver = operation.driver;
+    lent.one(request.options, request.key);
+    let mut room = Secret::<KEY_ROOM>::zero();
+    let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
+    let driver = operation.driver;
+    let mut buffer = [0; Curve::MAX_POINT];
+    let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
+    driver.ec_check(key.curve, public).map_err(public_key_status)?;
+    if key.private.is_some() {
         let mut buffer = [0; Curve::MAX_POINT];
-        let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
-        driver.ec_check(key.curve, public).map_err(public_key_status)?;
-        if key.private.is_some() {
-            let mut buffer = [0; Curve::MAX_POINT];
-            if !constant_time_equal(computed_public(driver, &key, &mut buffer)?, public) {
-                return Err(Status::ECC_PRIVATE_KEY);
-            }
-        }
-        if !theirs.is_empty() && !matches!(theirs, [4, coordinates @ ..] if coordinates == public) {
+        if !constant_time_equal(computed_public(driver, &key, &mut buffer)?, public) {
             return Err(Status::ECC_PRIVATE_KEY);
         }
-        Ok(context.put(&EcCheckPublicResponse { valid: 1 }, operation.out))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    }
+    if !theirs.is_empty() && !matches!(theirs, [4, coordinates @ ..] if coordinates == public) {
+        return Err(Status::ECC_PRIVATE_KEY);
+    }
+    Ok(context.put(&EcCheckPublicResponse { valid: 1 }, operation.out))
 }
 
 #[cfg(test)]

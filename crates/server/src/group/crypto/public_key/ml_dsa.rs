@@ -1,6 +1,6 @@
 //! ML-DSA (document 05, §7). The stored key says which parameter set it is of; the level in a message does not count.
 
-use super::common::{deliver_key, encoding_status, evict_after, load, wants};
+use super::common::{Lent, deliver_key, encoding_status, load};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -12,7 +12,6 @@ use casemate_crypto::{Driver, Error as CryptoError, HashAlgorithm, MlDsaMessage,
 use casemate_protocol::message::crypto::hash;
 use casemate_protocol::message::public_key::{
     MlDsaKeyGenerationRequest, MlDsaSignRequest, MlDsaSignResponse, MlDsaVerifyRequest, MlDsaVerifyResponse,
-    option,
 };
 use casemate_protocol::{Flags, KeyId, Layout, Status};
 
@@ -143,23 +142,20 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
 pub(super) fn sign<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, tail) =
         MlDsaSignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     check_context(tails.context)?;
-    let result = (|| {
-        let (head, room) =
-            operation.out.split_at_mut_checked(MlDsaSignResponse::SIZE).ok_or(Status::BUFFER)?;
-        let variant = (request.prehash, tails.context);
-        let signature =
-            sign_message(context, operation.driver, request.key, variant, |_, _| Ok((tails.message, room)))?;
-        let length = signature.len();
-        let response = MlDsaSignResponse { length: u32::try_from(length).unwrap_or(0) };
-        Ok(context.put(&response, head).saturating_add(length))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    let (head, room) = operation.out.split_at_mut_checked(MlDsaSignResponse::SIZE).ok_or(Status::BUFFER)?;
+    let variant = (request.prehash, tails.context);
+    let signature =
+        sign_message(context, operation.driver, request.key, variant, |_, _| Ok((tails.message, room)))?;
+    let length = signature.len();
+    let response = MlDsaSignResponse { length: u32::try_from(length).unwrap_or(0) };
+    Ok(context.put(&response, head).saturating_add(length))
 }
 
 /// The public half of a key, computed into `buffer` if it is not stored.
@@ -211,18 +207,16 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
 pub(super) fn verify<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, tail) =
         MlDsaVerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     check_context(tails.context)?;
-    let result = (|| {
-        let variant = (request.prehash, tails.context);
-        let valid = verify_message(context, operation.driver, request.key, variant, |_, _| {
-            Ok((tails.signature, tails.message))
-        })?;
-        Ok(context.put(&MlDsaVerifyResponse { valid }, operation.out))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    let variant = (request.prehash, tails.context);
+    let valid = verify_message(context, operation.driver, request.key, variant, |_, _| {
+        Ok((tails.signature, tails.message))
+    })?;
+    Ok(context.put(&MlDsaVerifyResponse { valid }, operation.out))
 }

@@ -1,6 +1,6 @@
 //! ML-KEM (document 05, §8). Keys are stored raw; the level in a message must be the key's.
 
-use super::common::{deliver_key, evict_after, load, wants};
+use super::common::{Lent, deliver_key, load};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -11,7 +11,7 @@ use casemate_crypto::encoding::{EncodingError, MlKemKey};
 use casemate_crypto::{Driver, Error as CryptoError, MlKemSet, Secret};
 use casemate_protocol::message::public_key::{
     MlKemDecapsulateRequest, MlKemDecapsulateResponse, MlKemEncapsulateRequest, MlKemEncapsulateResponse,
-    MlKemKeyGenerationRequest, option,
+    MlKemKeyGenerationRequest,
 };
 use casemate_protocol::{Flags, KeyId, Layout, Status};
 
@@ -135,55 +135,47 @@ pub(super) fn decapsulate_with<'c, 'm, P: Platform>(
 pub(super) fn encapsulate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, _) =
         MlKemEncapsulateRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let result = (|| {
-        let (head, rest) = operation
-            .out
-            .split_at_mut_checked(MlKemEncapsulateResponse::SIZE)
-            .ok_or(Status::BAD_ARGUMENTS)?;
-        let mut secret = Secret::<SECRET>::zero();
-        let mut behind = None;
-        let MlKemEncapsulateRequest { level, key, .. } = request;
-        let ciphertext = encapsulate_for(context, operation.driver, level, key, &mut secret, |_, set| {
-            let (ciphertext, rest) =
-                rest.split_at_mut_checked(set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
-            behind = Some(rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?);
-            Ok(ciphertext)
-        })?;
-        let length = ciphertext.len();
-        *behind.ok_or(Status::ABORTED)? = *secret;
-        let response = MlKemEncapsulateResponse {
-            ciphertext_length: u32::try_from(length).unwrap_or(0),
-            secret_length: u32::try_from(SECRET).unwrap_or(0),
-        };
-        Ok(context.put(&response, head).saturating_add(length).saturating_add(SECRET))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    let (head, rest) =
+        operation.out.split_at_mut_checked(MlKemEncapsulateResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+    let mut secret = Secret::<SECRET>::zero();
+    let mut behind = None;
+    let MlKemEncapsulateRequest { level, key, .. } = request;
+    let ciphertext = encapsulate_for(context, operation.driver, level, key, &mut secret, |_, set| {
+        let (ciphertext, rest) =
+            rest.split_at_mut_checked(set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
+        behind = Some(rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?);
+        Ok(ciphertext)
+    })?;
+    let length = ciphertext.len();
+    *behind.ok_or(Status::ABORTED)? = *secret;
+    let response = MlKemEncapsulateResponse {
+        ciphertext_length: u32::try_from(length).unwrap_or(0),
+        secret_length: u32::try_from(SECRET).unwrap_or(0),
+    };
+    Ok(context.put(&response, head).saturating_add(length).saturating_add(SECRET))
 }
 
 #[inline(never)]
 pub(super) fn decapsulate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, tail) =
         MlKemDecapsulateRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let result = (|| {
-        let MlKemDecapsulateRequest { level, key, .. } = request;
-        named_set(level)?;
-        let ciphertext = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-        let (head, rest) = operation
-            .out
-            .split_at_mut_checked(MlKemDecapsulateResponse::SIZE)
-            .ok_or(Status::BAD_ARGUMENTS)?;
-        let secret = rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?;
-        decapsulate_with(context, operation.driver, level, key, secret, |_, _| Ok(ciphertext))?;
-        let response = MlKemDecapsulateResponse { secret_length: u32::try_from(SECRET).unwrap_or(0) };
-        Ok(context.put(&response, head).saturating_add(SECRET))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    let MlKemDecapsulateRequest { level, key, .. } = request;
+    named_set(level)?;
+    let ciphertext = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let (head, rest) =
+        operation.out.split_at_mut_checked(MlKemDecapsulateResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
+    let secret = rest.first_chunk_mut::<SECRET>().ok_or(Status::BAD_ARGUMENTS)?;
+    decapsulate_with(context, operation.driver, level, key, secret, |_, _| Ok(ciphertext))?;
+    let response = MlKemDecapsulateResponse { secret_length: u32::try_from(SECRET).unwrap_or(0) };
+    Ok(context.put(&response, head).saturating_add(SECRET))
 }

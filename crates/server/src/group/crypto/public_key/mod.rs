@@ -50,43 +50,57 @@ mod rsa_generation;
 #[cfg(feature = "hash-signatures")]
 mod stateful;
 
+use common::Lent;
 pub(crate) use export::export_public;
 
-/// Runs the operation that `operation.algorithm` names.
+/// Runs the operation that `operation.algorithm` names, and drops the keys that were lent for it.
 pub(super) fn public_key<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
     sub: u32,
 ) -> Result<usize, Status> {
+    let mut lent = Lent::default();
+    let result = run(context, operation, sub, &mut lent);
+    // The operation's own outcome is what the client gets to see.
+    lent.evict(context);
+    result
+}
+
+fn run<P: Platform>(
+    context: &mut Context<'_, P>,
+    operation: Operation<'_>,
+    sub: u32,
+    lent: &mut Lent,
+) -> Result<usize, Status> {
     match operation.algorithm {
         #[cfg(feature = "elliptic-curves")]
         algorithm::EC_KEY_GENERATION => elliptic_curve::generate(context, operation),
         #[cfg(feature = "elliptic-curves")]
-        algorithm::ECDSA_SIGN => elliptic_curve::sign(context, operation),
+        algorithm::ECDSA_SIGN => elliptic_curve::sign(context, operation, lent),
         #[cfg(feature = "elliptic-curves")]
-        algorithm::ECDSA_VERIFY => elliptic_curve::verify(context, operation),
+        algorithm::ECDSA_VERIFY => elliptic_curve::verify(context, operation, lent),
         #[cfg(feature = "elliptic-curves")]
-        algorithm::ECDH => elliptic_curve::agree(context, operation),
+        algorithm::ECDH => elliptic_curve::agree(context, operation, lent),
         #[cfg(feature = "elliptic-curves")]
-        algorithm::EC_MAKE_PUBLIC => elliptic_curve::make_public(context, operation),
+        algorithm::EC_MAKE_PUBLIC => elliptic_curve::make_public(context, operation, lent),
         #[cfg(feature = "elliptic-curves")]
-        algorithm::EC_CHECK_PUBLIC => elliptic_curve::check_public(context, operation),
+        algorithm::EC_CHECK_PUBLIC => elliptic_curve::check_public(context, operation, lent),
         #[cfg(feature = "curve25519")]
         algorithm::X25519_KEY_GENERATION => curve25519::x25519_generate(context, operation),
         #[cfg(feature = "curve25519")]
-        algorithm::X25519 => curve25519::x25519_agree(context, operation),
+        algorithm::X25519 => curve25519::x25519_agree(context, operation, lent),
         #[cfg(feature = "curve25519")]
         algorithm::ED25519_KEY_GENERATION => curve25519::ed25519_generate(context, operation),
         #[cfg(feature = "curve25519")]
-        algorithm::ED25519_SIGN => curve25519::ed25519_sign(context, operation),
+        algorithm::ED25519_SIGN => curve25519::ed25519_sign(context, operation, lent),
         #[cfg(feature = "curve25519")]
-        algorithm::ED25519_VERIFY => curve25519::ed25519_verify(context, operation),
+        algorithm::ED25519_VERIFY => curve25519::ed25519_verify(context, operation, lent),
         #[cfg(feature = "rsa-generation")]
         algorithm::RSA_KEY_GENERATION => rsa_generation::generate(context, operation),
         #[cfg(feature = "rsa")]
-        algorithm::RSA => rsa::operate(context, operation),
+        algorithm::RSA => rsa::operate(context, operation, lent),
         #[cfg(feature = "rsa")]
-        algorithm::RSA_SIZE => rsa::size(context, operation),
+        algorithm::RSA_SIZE => rsa::size(context, operation, lent),
         algorithm::KEM_KEY_GENERATION | algorithm::KEM_ENCAPSULATE | algorithm::KEM_DECAPSULATE
             if sub != sub_algorithm::ML_KEM =>
         {
@@ -95,9 +109,9 @@ pub(super) fn public_key<P: Platform>(
         #[cfg(feature = "ml-kem")]
         algorithm::KEM_KEY_GENERATION => ml_kem::generate(context, operation),
         #[cfg(feature = "ml-kem")]
-        algorithm::KEM_ENCAPSULATE => ml_kem::encapsulate(context, operation),
+        algorithm::KEM_ENCAPSULATE => ml_kem::encapsulate(context, operation, lent),
         #[cfg(feature = "ml-kem")]
-        algorithm::KEM_DECAPSULATE => ml_kem::decapsulate(context, operation),
+        algorithm::KEM_DECAPSULATE => ml_kem::decapsulate(context, operation, lent),
         algorithm::SIGNATURE_KEY_GENERATION | algorithm::SIGNATURE_SIGN | algorithm::SIGNATURE_VERIFY
             if sub != sub_algorithm::ML_DSA =>
         {
@@ -106,9 +120,9 @@ pub(super) fn public_key<P: Platform>(
         #[cfg(feature = "ml-dsa")]
         algorithm::SIGNATURE_KEY_GENERATION => ml_dsa::generate(context, operation),
         #[cfg(feature = "ml-dsa")]
-        algorithm::SIGNATURE_SIGN => ml_dsa::sign(context, operation),
+        algorithm::SIGNATURE_SIGN => ml_dsa::sign(context, operation, lent),
         #[cfg(feature = "ml-dsa")]
-        algorithm::SIGNATURE_VERIFY => ml_dsa::verify(context, operation),
+        algorithm::SIGNATURE_VERIFY => ml_dsa::verify(context, operation, lent),
         algorithm::SIGNATURE_CHECK => Err(Status::NO_HANDLER),
         _ => Err(Status::NOT_COMPILED_IN),
     }

@@ -1,6 +1,6 @@
 //! RSA: the raw operations (document 05, §3). Padding is the client's affair.
 
-use super::common::{ANY_USAGE, encoding_status, evict_after, load, wants};
+use super::common::{ANY_USAGE, Lent, encoding_status, load};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -9,7 +9,7 @@ use crate::platform::Platform;
 use casemate_crypto::Secret;
 use casemate_crypto::encoding::{EncodingError, RsaKey};
 use casemate_protocol::message::public_key::{
-    RsaRequest, RsaResponse, RsaSizeRequest, RsaSizeResponse, option, rsa_operation,
+    RsaRequest, RsaResponse, RsaSizeRequest, RsaSizeResponse, rsa_operation,
 };
 use casemate_protocol::{Flags, Layout, Status};
 
@@ -29,6 +29,7 @@ pub(super) const fn rsa_encoding_status(error: EncodingError) -> Status {
 pub(super) fn operate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, tail) =
         RsaRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
@@ -40,49 +41,44 @@ pub(super) fn operate<P: Platform>(
         rsa_operation::PRIVATE_DECRYPT => (true, Usage::All(Flags::USAGE_DECRYPT)),
         _ => return Err(Status::CRYPTO_ARGUMENT),
     };
-    let result = (|| {
-        let mut room = Secret::<KEY_ROOM>::zero();
-        let bytes = load(context, request.key, usage, room.as_mut_slice())?;
-        let key = RsaKey::decode(bytes).map_err(rsa_encoding_status)?;
-        let size = key.public().modulus.len();
-        if input.is_empty() || input.len() > size || request.capacity == 0 {
-            return Err(Status::CRYPTO_ARGUMENT);
-        }
-        if usize::try_from(request.capacity).is_ok_and(|capacity| capacity < size) {
-            return Err(Status::RSA_BUFFER);
-        }
-        let (head, rest) = operation.out.split_at_mut_checked(RsaResponse::SIZE).ok_or(Status::RSA_BUFFER)?;
-        let data = rest.get_mut(..size).ok_or(Status::RSA_BUFFER)?;
-        let zeros = size.saturating_sub(input.len());
-        data.get_mut(..zeros).unwrap_or_default().fill(0);
-        data.get_mut(zeros..).unwrap_or_default().copy_from_slice(input);
-        let driver = operation.driver;
-        if is_private {
-            driver.rsa_private(&key.private().map_err(rsa_encoding_status)?, data).map_err(crypto_status)?;
-        } else {
-            driver.rsa_public(&key.public(), data).map_err(crypto_status)?;
-        }
-        let response = RsaResponse { length: u32::try_from(size).unwrap_or(0) };
-        Ok(context.put(&response, head).saturating_add(size))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    let mut room = Secret::<KEY_ROOM>::zero();
+    let bytes = load(context, request.key, usage, room.as_mut_slice())?;
+    let key = RsaKey::decode(bytes).map_err(rsa_encoding_status)?;
+    let size = key.public().modulus.len();
+    if input.is_empty() || input.len() > size || request.capacity == 0 {
+        return Err(Status::CRYPTO_ARGUMENT);
+    }
+    if usize::try_from(request.capacity).is_ok_and(|capacity| capacity < size) {
+        return Err(Status::RSA_BUFFER);
+    }
+    let (head, rest) = operation.out.split_at_mut_checked(RsaResponse::SIZE).ok_or(Status::RSA_BUFFER)?;
+    let data = rest.get_mut(..size).ok_or(Status::RSA_BUFFER)?;
+    let zeros = size.saturating_sub(input.len());
+    data.get_mut(..zeros).unwrap_or_default().fill(0);
+    data.get_mut(zeros..).unwrap_or_default().copy_from_slice(input);
+    let driver = operation.driver;
+    if is_private {
+        driver.rsa_private(&key.private().map_err(rsa_encoding_status)?, data).map_err(crypto_status)?;
+    } else {
+        driver.rsa_public(&key.public(), data).map_err(crypto_status)?;
+    }
+    let response = RsaResponse { length: u32::try_from(size).unwrap_or(0) };
+    Ok(context.put(&response, head).saturating_add(size))
 }
 
 #[inline(never)]
 pub(super) fn size<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    lent: &mut Lent,
 ) -> Result<usize, Status> {
     let (request, _) =
         RsaSizeRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let result = (|| {
-        let mut room = Secret::<KEY_ROOM>::zero();
-        let bytes = load(context, request.key, ANY_USAGE, room.as_mut_slice())?;
-        let key = RsaKey::decode(bytes).map_err(rsa_encoding_status)?;
-        let size = u32::try_from(key.public().modulus.len()).unwrap_or(0);
-        Ok(context.put(&RsaSizeResponse { size }, operation.out))
-    })();
-    evict_after(context, wants(request.options, option::EVICT), request.key);
-    result
+    lent.one(request.options, request.key);
+    let mut room = Secret::<KEY_ROOM>::zero();
+    let bytes = load(context, request.key, ANY_USAGE, room.as_mut_slice())?;
+    let key = RsaKey::decode(bytes).map_err(rsa_encoding_status)?;
+    let size = u32::try_from(key.public().modulus.len()).unwrap_or(0);
+    Ok(context.put(&RsaSizeResponse { size }, operation.out))
 }
