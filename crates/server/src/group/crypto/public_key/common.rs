@@ -87,20 +87,21 @@ impl Lent {
     }
 
     pub(super) fn evict<P: Platform>(self, context: &mut Context<'_, P>) {
-        for key in self.0 {
-            evict(context, key);
-        }
+        let Self([first, second]) = self;
+        evict(context, first);
+        evict(context, second);
     }
 }
 
 fn evict<P: Platform>(context: &mut Context<'_, P>, key: KeyId) {
-    if key.is_some() {
-        let _ = context.locked(|keys| {
-            let id = keys.resolve(key, ObjectType::CRYPTO);
-            keys.evict(id)
-        });
-        context.server.platform().forget_keys();
+    if !key.is_some() {
+        return;
     }
+    let _ = context.locked(|keys| {
+        let id = keys.resolve(key, ObjectType::CRYPTO);
+        keys.evict(id)
+    });
+    context.server.platform().forget_keys();
 }
 
 /// Drops a key from the cache if an option asks for it, as [`Lent`] does.
