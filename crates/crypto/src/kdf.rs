@@ -84,6 +84,7 @@ pub fn hkdf<D: Mac + ?Sized>(
 ///
 /// # Errors
 /// [`Error::KeyLength`] for another salt length; [`Error::OutputLength`] if more than 2^32 - 1 blocks are asked for.
+#[inline(never)]
 pub fn cmac_kdf<D: Mac + ?Sized>(
     driver: &D,
     salt: &[u8],

@@ -19,6 +19,7 @@ impl MlDsaSet {
 
     /// Size of a public key in bytes.
     #[must_use]
+    #[inline(never)]
     pub const fn public_size(self) -> usize {
         match self {
             Self::MlDsa44 => 1312,
@@ -29,6 +30,7 @@ impl MlDsaSet {
 
     /// Size of an expanded private key in bytes.
     #[must_use]
+    #[inline(never)]
     pub const fn private_size(self) -> usize {
         match self {
             Self::MlDsa44 => 2560,
@@ -39,6 +41,7 @@ impl MlDsaSet {
 
     /// Size of a signature in bytes.
     #[must_use]
+    #[inline(never)]
     pub const fn signature_size(self) -> usize {
         match self {
             Self::MlDsa44 => 2420,
@@ -52,6 +55,7 @@ impl MlDsaSet {
     /// A signature without is never valid. Verification does not tell the two apart, but peers do (document 05,
     /// §7.3): ask this after [`Error::Authentication`].
     #[must_use]
+    #[inline(never)]
     pub fn hint_is_well_formed(self, signature: &[u8]) -> bool {
         let (most_ones, rows): (usize, usize) = match self {
             Self::MlDsa44 => (80, 4),

@@ -19,6 +19,7 @@ impl MlKemSet {
 
     /// Size of an encapsulation key in bytes.
     #[must_use]
+    #[inline(never)]
     pub const fn public_size(self) -> usize {
         match self {
             Self::MlKem512 => 800,
@@ -29,6 +30,7 @@ impl MlKemSet {
 
     /// Size of a decapsulation key in bytes. It contains the encapsulation key.
     #[must_use]
+    #[inline(never)]
     pub const fn private_size(self) -> usize {
         match self {
             Self::MlKem512 => 1632,
@@ -39,6 +41,7 @@ impl MlKemSet {
 
     /// Size of a ciphertext in bytes.
     #[must_use]
+    #[inline(never)]
     pub const fn ciphertext_size(self) -> usize {
         match self {
             Self::MlKem512 => 768,

@@ -92,6 +92,7 @@ impl<'a> MlDsaKey<'a> {
     ///
     /// # Errors
     /// [`EncodingError::Missing`] if there is no private half, [`EncodingError::Driver`].
+    #[inline(never)]
     pub fn expand<D: MlDsa + ?Sized>(
         &self,
         driver: &D,
@@ -119,6 +120,7 @@ impl<'a> MlDsaKey<'a> {
     ///
     /// # Errors
     /// [`EncodingError::Missing`] if there is no expanded private key, [`EncodingError::OutputLength`].
+    #[inline(never)]
     pub fn encode_private(&self, output: &mut [u8]) -> Result<usize, EncodingError> {
         let private = self.private.ok_or(EncodingError::Missing)?;
         encode_private_key_info(algorithm(self.set), private, self.public, output)

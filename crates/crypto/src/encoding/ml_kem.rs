@@ -23,6 +23,7 @@ impl<'a> MlKemKey<'a> {
     ///
     /// # Errors
     /// [`EncodingError::Malformed`] if no key has this length. A seed of 64 bytes is no key to peers.
+    #[inline(never)]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, EncodingError> {
         if let Some(set) = MlKemSet::of_public_size(bytes.len()) {
             return Ok(Self { set, private: None, public: bytes });

@@ -183,6 +183,7 @@ pub fn encode_rsa_private(key: &RsaPrivateKey<'_>, output: &mut [u8]) -> Result<
 /// # Errors
 /// [`EncodingError::OutputLength`], and nothing is written; [`EncodingError::Malformed`] for a key that
 /// [`RsaKey::decode`] would not accept.
+#[inline(never)]
 pub fn encode_rsa_public(key: &RsaPublicKey<'_>, output: &mut [u8]) -> Result<usize, EncodingError> {
     check_numbers(key)?;
     let content = unsigned_size(key.modulus).saturating_add(unsigned_size(key.exponent));

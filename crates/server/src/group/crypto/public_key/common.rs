@@ -24,6 +24,17 @@ pub(super) const fn encoding_status(error: EncodingError) -> Status {
     }
 }
 
+/// The same for keys of RSA and ML-DSA.
+#[cfg(any(feature = "ml-dsa", feature = "rsa"))]
+#[inline(never)]
+pub(super) const fn number_status(error: EncodingError) -> Status {
+    match error {
+        EncodingError::Missing => Status::CRYPTO_ARGUMENT,
+        EncodingError::Mismatch | EncodingError::PrivateKey => Status::ASN_PARSE,
+        error => encoding_status(error),
+    }
+}
+
 /// Copies the encoded form of the key that a message names to `room`. A key that is larger is none of the family.
 ///
 /// The room is the caller's: a key that is handed on by value would take the stack for two.

@@ -1,6 +1,8 @@
 //! The public half of a stored key (document 03, §6.5 and §12.3).
 
 use super::common::encoding_status;
+#[cfg(any(feature = "ml-dsa", feature = "rsa"))]
+use super::common::number_status;
 #[cfg(feature = "curve25519")]
 use super::curve25519;
 #[cfg(feature = "elliptic-curves")]
@@ -120,7 +122,7 @@ fn export_rsa<P: Platform>(
 ) -> Result<usize, Status> {
     let mut room = Secret::<{ rsa::KEY_ROOM }>::zero();
     let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
-    let key = RsaKey::decode(bytes).map_err(rsa::rsa_encoding_status)?;
+    let key = RsaKey::decode(bytes).map_err(number_status)?;
     encode_rsa_public(&key.public(), out).map_err(encoding_status)
 }
 
@@ -134,7 +136,7 @@ fn export_ml_dsa<P: Platform>(
 ) -> Result<usize, Status> {
     let mut room = Secret::<{ ml_dsa::KEY_ROOM }>::zero();
     let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
-    let key = MlDsaKey::decode(bytes).map_err(ml_dsa::ml_dsa_encoding_status)?;
+    let key = MlDsaKey::decode(bytes).map_err(number_status)?;
     let mut buffer = [0; MlDsaSet::MlDsa87.public_size()];
     let public = ml_dsa::public(context.crypto(Affinity::Accelerated), &key, &mut buffer)?;
     let key = MlDsaKey { set: key.set, private: None, seed: None, public: Some(public) };

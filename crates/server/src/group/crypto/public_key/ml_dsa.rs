@@ -1,13 +1,13 @@
 //! ML-DSA (document 05, §7). The stored key says which parameter set it is of; the level in a message does not count.
 
-use super::common::{Lent, deliver_key, encoding_status, load};
+use super::common::{Lent, deliver_key, load, number_status};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
 use crate::group::crypto::new_key::Slots;
 use crate::keys::{Usage, Wanted};
 use crate::platform::Platform;
-use casemate_crypto::encoding::{EncodingError, MlDsaKey};
+use casemate_crypto::encoding::MlDsaKey;
 use casemate_crypto::{Driver, Error as CryptoError, HashAlgorithm, MlDsaMessage, MlDsaSet, Secret};
 use casemate_protocol::message::crypto::hash;
 use casemate_protocol::message::public_key::{
@@ -28,13 +28,29 @@ const fn named_set(level: u32) -> Result<MlDsaSet, Status> {
     }
 }
 
-/// The status of bytes that are no ML-DSA key, or not the half that is needed.
-pub(super) const fn ml_dsa_encoding_status(error: EncodingError) -> Status {
-    match error {
-        EncodingError::Missing => Status::CRYPTO_ARGUMENT,
-        EncodingError::Mismatch | EncodingError::PrivateKey => Status::ASN_PARSE,
-        error => encoding_status(error),
-    }
+/// The key that a message names, in `room`.
+#[inline(never)]
+fn load_key<'r, P: Platform>(
+    context: &mut Context<'_, P>,
+    key: u32,
+    usage: Usage,
+    room: &'r mut [u8; KEY_ROOM],
+) -> Result<MlDsaKey<'r>, Status> {
+    MlDsaKey::decode(load(context, key, usage, room)?).map_err(number_status)
+}
+
+/// Both halves of a key, computed from what there is of it.
+#[inline(never)]
+fn expand<'s, 'p>(
+    driver: &dyn Driver,
+    key: &MlDsaKey<'_>,
+    private: &'s mut [u8; LARGEST.private_size()],
+    public: &'p mut [u8; LARGEST.public_size()],
+) -> Result<(&'s [u8], &'p [u8]), Status> {
+    let private = private.get_mut(..key.set.private_size()).ok_or(Status::ABORTED)?;
+    let public = public.get_mut(..key.set.public_size()).ok_or(Status::ABORTED)?;
+    key.expand(driver, private, public).map_err(number_status)?;
+    Ok((private, public))
 }
 
 #[inline(never)]
@@ -62,13 +78,12 @@ pub(super) fn generate_key<'c, P: Platform, R>(
     let mut seed = Secret::<32>::zero();
     driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
     let mut private = Secret::<{ LARGEST.private_size() }>::zero();
-    let private = private.get_mut(..set.private_size()).ok_or(Status::ABORTED)?;
     let mut public = [0; LARGEST.public_size()];
-    let public = public.get_mut(..set.public_size()).ok_or(Status::ABORTED)?;
-    driver.ml_dsa_from_seed(set, &seed, private, public).map_err(crypto_status)?;
+    let key = MlDsaKey { set, private: None, seed: Some(&seed), public: None };
+    let (private, public) = expand(driver, &key, &mut private, &mut public)?;
     let key = MlDsaKey { set, private: Some(private), seed: None, public: Some(public) };
     let mut encoded = Secret::<{ MlDsaKey::MAX_ENCODING }>::zero();
-    let length = key.encode_private(encoded.as_mut_slice()).map_err(ml_dsa_encoding_status)?;
+    let length = key.encode_private(encoded.as_mut_slice()).map_err(number_status)?;
     deliver(context, encoded.get(..length).unwrap_or_default(), &key)
 }
 
@@ -118,21 +133,15 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<MessageAndRoom<'m>, Status>,
 ) -> Result<&'m [u8], Status> {
     let mut key_room = Secret::<KEY_ROOM>::zero();
-    let key = load(context, key, Usage::All(Flags::USAGE_SIGN), key_room.as_mut_slice())?;
-    let key = MlDsaKey::decode(key).map_err(ml_dsa_encoding_status)?;
+    let key = load_key(context, key, Usage::All(Flags::USAGE_SIGN), &mut key_room)?;
     let (bytes, room) = obtain(context, key.set)?;
     let message = message(prehash, bytes)?;
     let signature = room.get_mut(..key.set.signature_size()).ok_or(Status::BUFFER)?;
     let mut expanded = Secret::<{ LARGEST.private_size() }>::zero();
+    let mut public = [0; LARGEST.public_size()];
     let private = match key.private {
         Some(private) => private,
-        None => {
-            let expanded = expanded.get_mut(..key.set.private_size()).ok_or(Status::ABORTED)?;
-            let mut public = [0; LARGEST.public_size()];
-            let public = public.get_mut(..key.set.public_size()).ok_or(Status::ABORTED)?;
-            key.expand(driver, expanded, public).map_err(ml_dsa_encoding_status)?;
-            expanded
-        }
+        None => expand(driver, &key, &mut expanded, &mut public)?.0,
     };
     driver.ml_dsa_sign(key.set, private, message, context_string, signature).map_err(ml_dsa_status)?;
     Ok(signature)
@@ -168,10 +177,7 @@ pub(super) fn public<'b>(
         return Ok(public);
     }
     let mut private = Secret::<{ LARGEST.private_size() }>::zero();
-    let private = private.get_mut(..key.set.private_size()).ok_or(Status::ABORTED)?;
-    let public = buffer.get_mut(..key.set.public_size()).ok_or(Status::ABORTED)?;
-    key.expand(driver, private, public).map_err(ml_dsa_encoding_status)?;
-    Ok(public)
+    Ok(expand(driver, key, &mut private, buffer)?.1)
 }
 
 /// Whether the signature of the message is good that `obtain` gets, in this order, once the key is there.
@@ -184,8 +190,7 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<(&'m [u8], &'m [u8]), Status>,
 ) -> Result<u32, Status> {
     let mut key_room = Secret::<KEY_ROOM>::zero();
-    let key = load(context, key, Usage::All(Flags::USAGE_VERIFY), key_room.as_mut_slice())?;
-    let key = MlDsaKey::decode(key).map_err(ml_dsa_encoding_status)?;
+    let key = load_key(context, key, Usage::All(Flags::USAGE_VERIFY), &mut key_room)?;
     let (signature, bytes) = obtain(context, key.set)?;
     let message = message(prehash, bytes)?;
     if signature.len() != key.set.signature_size() {

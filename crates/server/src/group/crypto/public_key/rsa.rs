@@ -1,13 +1,13 @@
 //! RSA: the raw operations (document 05, §3). Padding is the client's affair.
 
-use super::common::{ANY_USAGE, Lent, encoding_status, load};
+use super::common::{ANY_USAGE, Lent, load, number_status};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
 use crate::keys::Usage;
 use crate::platform::Platform;
 use casemate_crypto::Secret;
-use casemate_crypto::encoding::{EncodingError, RsaKey};
+use casemate_crypto::encoding::RsaKey;
 use casemate_protocol::message::public_key::{
     RsaRequest, RsaResponse, RsaSizeRequest, RsaSizeResponse, rsa_operation,
 };
@@ -16,13 +16,15 @@ use casemate_protocol::{Flags, Layout, Status};
 /// Room for every encoding of an RSA key, a PKCS#8 wrapping with attributes included.
 pub(super) const KEY_ROOM: usize = 2560;
 
-/// The status of bytes that are no RSA key, or not the half that is needed.
-pub(super) const fn rsa_encoding_status(error: EncodingError) -> Status {
-    match error {
-        EncodingError::Missing => Status::CRYPTO_ARGUMENT,
-        EncodingError::Mismatch => Status::ASN_PARSE,
-        error => encoding_status(error),
-    }
+/// The key that a message names, in `room`.
+#[inline(never)]
+fn load_key<'r, P: Platform>(
+    context: &mut Context<'_, P>,
+    key: u32,
+    usage: Usage,
+    room: &'r mut [u8; KEY_ROOM],
+) -> Result<RsaKey<'r>, Status> {
+    RsaKey::decode(load(context, key, usage, room)?).map_err(number_status)
 }
 
 #[inline(never)]
@@ -43,8 +45,7 @@ pub(super) fn operate<P: Platform>(
     };
     lent.one(request.options, request.key);
     let mut room = Secret::<KEY_ROOM>::zero();
-    let bytes = load(context, request.key, usage, room.as_mut_slice())?;
-    let key = RsaKey::decode(bytes).map_err(rsa_encoding_status)?;
+    let key = load_key(context, request.key, usage, &mut room)?;
     let size = key.public().modulus.len();
     if input.is_empty() || input.len() > size || request.capacity == 0 {
         return Err(Status::CRYPTO_ARGUMENT);
@@ -58,11 +59,12 @@ pub(super) fn operate<P: Platform>(
     data.get_mut(..zeros).unwrap_or_default().fill(0);
     data.get_mut(zeros..).unwrap_or_default().copy_from_slice(input);
     let driver = operation.driver;
-    if is_private {
-        driver.rsa_private(&key.private().map_err(rsa_encoding_status)?, data).map_err(crypto_status)?;
-    } else {
-        driver.rsa_public(&key.public(), data).map_err(crypto_status)?;
-    }
+    let result = match &key {
+        key if !is_private => driver.rsa_public(&key.public(), data),
+        RsaKey::Private(key) => driver.rsa_private(key, data),
+        RsaKey::Public(_) => return Err(Status::CRYPTO_ARGUMENT),
+    };
+    result.map_err(crypto_status)?;
     let response = RsaResponse { length: u32::try_from(size).unwrap_or(0) };
     Ok(context.put(&response, head).saturating_add(size))
 }
@@ -77,8 +79,7 @@ pub(super) fn size<P: Platform>(
         RsaSizeRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     lent.one(request.options, request.key);
     let mut room = Secret::<KEY_ROOM>::zero();
-    let bytes = load(context, request.key, ANY_USAGE, room.as_mut_slice())?;
-    let key = RsaKey::decode(bytes).map_err(rsa_encoding_status)?;
+    let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
     let size = u32::try_from(key.public().modulus.len()).unwrap_or(0);
     Ok(context.put(&RsaSizeResponse { size }, operation.out))
 }

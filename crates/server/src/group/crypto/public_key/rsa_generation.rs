@@ -1,7 +1,6 @@
 //! Generation of RSA keys (document 05, §3). A feature of its own: what completes a key of its primes is large.
 
-use super::common::deliver_key;
-use super::rsa::rsa_encoding_status;
+use super::common::{deliver_key, number_status};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -33,8 +32,7 @@ pub(super) fn generate<P: Platform>(
     let (p, q) = primes.split_at_checked(size / 16).ok_or(Status::ABORTED)?;
     let key = RsaComponents::derive(p, q, request.exponent).map_err(crypto_status)?;
     let mut encoded = Secret::<{ RsaKey::MAX_ENCODING }>::zero();
-    let length =
-        encode_rsa_private(&key.private_key(), encoded.as_mut_slice()).map_err(rsa_encoding_status)?;
+    let length = encode_rsa_private(&key.private_key(), encoded.as_mut_slice()).map_err(number_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
     let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
     deliver_key(context, operation.out, &wanted, encoded, Slots::BigFirst, &|out| {
