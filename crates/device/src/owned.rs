@@ -82,6 +82,7 @@ pub enum Room<T> {
 
 impl<T> Room<T> {
     /// Puts `value` in, and an earlier one out. Always `Some`.
+    #[inline(always)] // Otherwise the value lies on the stack twice.
     pub fn insert(&mut self, value: T) -> Option<&mut T> {
         *self = Self::Full(value);
         match self {

@@ -71,33 +71,28 @@ struct Link<P: Port> {
 }
 
 /// What exists from [`Step::Server`] on.
-struct Service<P: Port, const LINKS: usize> {
+struct Service<P: Port> {
     server: PortServer<P>,
-    links: [Link<P>; LINKS],
     request: P::Buffer,
     scratch: P::Buffer,
 }
 
 /// What the boot has made so far. Each step puts what it makes in the place of what it has used up, so that all of them share
 /// the memory of the largest.
-enum Made<P: Port, const LINKS: usize> {
+enum Made<P: Port> {
     Nothing,
     Generator(Generator<P::Entropy>),
     Driver(Prefer<P::Crypto, P::Software>),
     Store(Prefer<P::Crypto, P::Software>, P::Store),
-    Service(Service<P, LINKS>),
+    Service(Service<P>),
 }
 
-impl<P: Port, const LINKS: usize> Made<P, LINKS> {
+impl<P: Port> Made<P> {
     const fn take(&mut self) -> Self {
         core::mem::replace(self, Self::Nothing)
     }
 
-    const fn service(&self) -> Option<&Service<P, LINKS>> {
-        if let Self::Service(service) = self { Some(service) } else { None }
-    }
-
-    const fn service_mut(&mut self) -> Option<&mut Service<P, LINKS>> {
+    const fn service(&self) -> Option<&Service<P>> {
         if let Self::Service(service) = self { Some(service) } else { None }
     }
 }
@@ -116,7 +111,9 @@ enum State {
 pub struct Firmware<P: Port, const LINKS: usize> {
     port: P,
     state: State,
-    made: Made<P, LINKS>,
+    made: Made<P>,
+    /// All of them from [`Step::Server`] on. Each is put here alone: together they need more stack than requests do.
+    links: [Option<Link<P>>; LINKS],
     /// The link that is looked at next.
     next: usize,
 }
@@ -130,7 +127,13 @@ impl<P: Port, const LINKS: usize> fmt::Debug for Firmware<P, LINKS> {
 impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
     /// The firmware before its first step.
     pub const fn new(port: P) -> Self {
-        Self { port, state: State::At(Step::Hardware), made: Made::Nothing, next: 0 }
+        Self {
+            port,
+            state: State::At(Step::Hardware),
+            made: Made::Nothing,
+            links: [const { None }; LINKS],
+            next: 0,
+        }
     }
 
     /// Boots and serves for ever. Calls [`Port::idle`] when nothing is to be done, and in the safe state.
@@ -205,7 +208,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     /// Who the client of a link is; `None` before INIT.
     pub fn client(&self, link: usize) -> Option<ClientId> {
-        self.made.service()?.links.get(link)?.session.client()
+        self.links.get(link)?.as_ref()?.session.client()
     }
 
     /// Resets an application core: holds it, ends the sessions of its links, releases it. For the device's own logic; a
@@ -238,20 +241,23 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
             // The fault that led here is the one to report, and there is nothing left to do about another.
             let _ = self.port.hold(Core(core));
         }
-        if let Some(service) = self.made.service_mut() {
-            wipe(service.request.as_mut());
-            wipe(service.scratch.as_mut());
-            for link in &mut service.links {
+        if let Made::Service(Service { request, scratch, .. }) = &mut self.made {
+            wipe(request.as_mut());
+            wipe(scratch.as_mut());
+        }
+        for slot in &mut self.links {
+            if let Some(link) = slot {
                 wipe(link.response.as_mut());
             }
             // The caches wipe themselves when they are dropped.
+            *slot = None;
         }
         self.made = Made::Nothing;
         self.port.entered_safe_state(&reason);
         reason
     }
 
-    // Not inlined: what it needs of the stack would be taken while clients are served, too.
+    /// Does this step. The parts of it that make something are not inlined: their frames would lie under all the others.
     #[inline(never)]
     fn boot(&mut self, step: Step) -> Result<(), Cause> {
         match step {
@@ -261,38 +267,57 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
                     .map(Core)
                     .try_for_each(|core| self.port.hold(core).map_err(|fault| Cause::Core(core, fault)))
             }
-            Step::Entropy => {
-                let source = self.port.entropy()?;
-                let generator = Generator::new(source, self.port.min_entropy(), self.port.personalization());
-                self.made = Made::Generator(generator.map_err(Cause::Entropy)?);
-                Ok(())
-            }
-            Step::Crypto => {
-                let hardware = self.port.crypto()?;
-                self_test(&hardware, SelfTest::ALL).map_err(Cause::SelfTest)?;
-                let Made::Generator(generator) = self.made.take() else {
+            Step::Entropy => self.make_generator(),
+            Step::Crypto => self.make_driver(),
+            Step::Flash => self.mount(),
+            Step::Server => {
+                self.make_server()?;
+                (0..LINKS).try_for_each(|link| self.make_link(link))?;
+                let Some(Service { server, .. }) = self.made.service() else {
                     return Err(crate::Fault::Taken.into());
                 };
-                let driver = Prefer::new(hardware, self.port.software(generator));
-                self_test(&driver, SelfTest::QUICK).map_err(Cause::SelfTest)?;
-                self.made = Made::Driver(driver);
-                Ok(())
+                self.port.prepare(server)?;
+                self.check()
             }
-            Step::Flash => {
-                let flash = self.port.flash()?;
-                let store = self.port.mount(flash);
-                let store = store.map_err(|error| Cause::Mount(error.map(|flash| flash.kind())))?;
-                let Made::Driver(driver) = self.made.take() else { return Err(crate::Fault::Taken.into()) };
-                self.made = Made::Store(driver, store);
-                Ok(())
-            }
-            Step::Server => self.make_server(),
             Step::Images => self.verify_images(),
             Step::Release => (0..P::CORES)
                 .map(Core)
                 .try_for_each(|core| self.port.release(core).map_err(|fault| Cause::Core(core, fault))),
             Step::Serve => Ok(()),
         }
+    }
+
+    #[inline(never)]
+    fn make_generator(&mut self) -> Result<(), Cause> {
+        let source = self.port.entropy()?;
+        let generator = Generator::new(source, self.port.min_entropy(), self.port.personalization());
+        self.made = Made::Generator(generator.map_err(Cause::Entropy)?);
+        Ok(())
+    }
+
+    fn make_driver(&mut self) -> Result<(), Cause> {
+        self.combine_drivers()?;
+        let Made::Driver(driver) = &self.made else { return Err(crate::Fault::Taken.into()) };
+        self_test(driver, SelfTest::QUICK).map_err(Cause::SelfTest)
+    }
+
+    #[inline(never)]
+    fn combine_drivers(&mut self) -> Result<(), Cause> {
+        let hardware = self.port.crypto()?;
+        self_test(&hardware, SelfTest::ALL).map_err(Cause::SelfTest)?;
+        let Made::Generator(generator) = self.made.take() else { return Err(crate::Fault::Taken.into()) };
+        self.made = Made::Driver(Prefer::new(hardware, self.port.software(generator)));
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn mount(&mut self) -> Result<(), Cause> {
+        let flash = self.port.flash()?;
+        let store = self.port.mount(flash);
+        let store = store.map_err(|error| Cause::Mount(error.map(|flash| flash.kind())))?;
+        let Made::Driver(driver) = self.made.take() else { return Err(crate::Fault::Taken.into()) };
+        self.made = Made::Store(driver, store);
+        Ok(())
     }
 
     #[inline(never)]
@@ -303,27 +328,22 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
         let cache = port.cache(CacheOwner::Global);
         let server = Server::new(platform, port.config(), WatchedStore::new(store), cache)?;
         let needed = server.packet_size();
-        let enough = |buffer: P::Buffer| match buffer.as_ref().len() {
-            supplied if supplied < needed => Err(Cause::Buffer { needed, supplied }),
-            _ => Ok(buffer),
+        let request = enough(port.buffer(BufferPurpose::Request), needed)?;
+        *made = Made::Service(Service { server, request, scratch: port.buffer(BufferPurpose::Scratch) });
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn make_link(&mut self, number: usize) -> Result<(), Cause> {
+        let Self { port, made: Made::Service(Service { server, .. }), links, .. } = self else {
+            return Err(crate::Fault::Taken.into());
         };
-        let request = enough(port.buffer(BufferPurpose::Request))?;
-        let scratch = port.buffer(BufferPurpose::Scratch);
-        let links: [Link<P>; LINKS] = core::array::from_fn(|link| Link {
-            session: Session::new(port.cache(CacheOwner::Session(link))),
-            transport: None,
-            response: port.buffer(BufferPurpose::Response(link)),
-            pending: None,
-        });
-        for link in &links {
-            let supplied = link.response.as_ref().len();
-            if supplied < needed {
-                return Err(Cause::Buffer { needed, supplied });
-            }
+        let session = Session::new(port.cache(CacheOwner::Session(number)));
+        let response = enough(port.buffer(BufferPurpose::Response(number)), server.packet_size())?;
+        if let Some(link) = links.get_mut(number) {
+            *link = Some(Link { session, transport: None, response, pending: None });
         }
-        port.prepare(&server)?;
-        *made = Made::Service(Service { server, links, request, scratch });
-        self.check()
+        Ok(())
     }
 
     #[cfg(not(feature = "images"))]
@@ -334,10 +354,12 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     #[cfg(feature = "images")]
     fn verify_images(&mut self) -> Result<(), Cause> {
-        let Some(service) = self.made.service_mut() else { return Err(crate::Fault::Taken.into()) };
-        let Some(boot) = self.port.images() else { return Ok(()) };
+        let Self { port, made: Made::Service(Service { server, scratch, .. }), .. } = self else {
+            return Err(crate::Fault::Taken.into());
+        };
+        let Some(boot) = port.images() else { return Ok(()) };
         for (index, image) in boot.images.iter().enumerate() {
-            if !service.server.verify_image(image, boot.memory, service.scratch.as_mut()).is_good() {
+            if !server.verify_image(image, boot.memory, scratch.as_mut()).is_good() {
                 return Err(Cause::Image(index));
             }
         }
@@ -394,8 +416,12 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     /// Ends the session of a link: wipes it and gives up the transport. Whether the link was open.
     fn end(&mut self, link: usize) -> bool {
-        let Some(Service { server, links, request, .. }) = self.made.service_mut() else { return false };
-        let Some(Link { session, transport, response, pending }) = links.get_mut(link) else { return false };
+        let Self { made: Made::Service(Service { server, request, .. }), links, .. } = self else {
+            return false;
+        };
+        let Some(Some(Link { session, transport, response, pending })) = links.get_mut(link) else {
+            return false;
+        };
         server.renew(session, None);
         wipe(request.as_mut());
         wipe(response.as_mut());
@@ -405,9 +431,9 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
 
     /// Moves one link on.
     fn attend(&mut self, number: usize) -> Result<Progress, Cause> {
-        let Self { port, made: Made::Service(service), .. } = self else { return Ok(Progress::Idle) };
-        let Service { server, links, request, scratch } = service;
-        let Some(link) = links.get_mut(number) else { return Ok(Progress::Idle) };
+        let Self { port, made: Made::Service(service), links, .. } = self else { return Ok(Progress::Idle) };
+        let Service { server, request, scratch } = service;
+        let Some(Some(link)) = links.get_mut(number) else { return Ok(Progress::Idle) };
         let Some(transport) = &mut link.transport else {
             let Some(transport) = port.open(number)? else { return Ok(Progress::Idle) };
             server.renew(&mut link.session, port.known_client(number));
@@ -454,7 +480,7 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
     }
 
     fn link_mut(&mut self, number: usize) -> Option<&mut Link<P>> {
-        self.made.service_mut()?.links.get_mut(number)
+        self.links.get_mut(number)?.as_mut()
     }
 
     /// Gives the pending response to the transport; `otherwise` if it does not take it now.
@@ -479,6 +505,14 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
     fn ended(&mut self, number: usize, why: Ended) -> Progress {
         self.end(number);
         Progress::SessionEnded(number, why)
+    }
+}
+
+/// This buffer, if it has room for a packet.
+fn enough<B: AsRef<[u8]>>(buffer: B, needed: usize) -> Result<B, Cause> {
+    match buffer.as_ref().len() {
+        supplied if supplied < needed => Err(Cause::Buffer { needed, supplied }),
+        _ => Ok(buffer),
     }
 }
 
