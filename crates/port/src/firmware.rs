@@ -379,8 +379,18 @@ impl<P: Port, const LINKS: usize> Firmware<P, LINKS> {
         }
     }
 
+    /// Takes entropy that is soon due here, where requests have given their stack back.
+    #[inline(never)]
+    fn freshen(&self) {
+        if let Some(Service { server, .. }) = self.made.service() {
+            // It remembers whether this failed, and is asked after the next request.
+            let _ = server.platform().software().generator().reseed_early();
+        }
+    }
+
     /// One piece of serving.
     fn serve(&mut self) -> Result<Progress, Cause> {
+        self.freshen();
         self.port.health()?;
         for core in (0..P::CORES).map(Core) {
             if self.port.core_has_reset(core)

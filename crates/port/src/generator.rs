@@ -38,6 +38,14 @@ impl<E: Entropy> Generator<E> {
         self.noted(|drbg| drbg.reseed(&[]))
     }
 
+    /// Takes fresh entropy if it is soon due ([`Drbg::reseed_early`]).
+    ///
+    /// # Errors
+    /// What the source answers.
+    pub fn reseed_early(&self) -> Result<(), Error> {
+        self.noted(Drbg::reseed_early)
+    }
+
     fn noted(&self, work: impl FnOnce(&mut Drbg<HealthTested<E>>) -> Result<(), Error>) -> Result<(), Error> {
         let result = work(&mut *self.drbg.try_borrow_mut().map_err(|_| Error::Unavailable)?);
         if result.is_err() {
