@@ -1,6 +1,6 @@
 //! Attribute certificates (RFC 5755, §4).
 
-use crate::elements::{Elements, constructed, integer, tag, unsigned};
+use crate::elements::{Elements, Signed, constructed, integer, tag, unsigned};
 use crate::{Certificate, Error, Validity};
 
 /// An attribute certificate of version 2: borrowed parts of its encoding.
@@ -43,16 +43,11 @@ impl<'a> AttributeCertificate<'a> {
     ///
     /// # Errors
     /// [`Error::Malformed`].
+    #[inline(never)]
     pub fn decode_first(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
-        let mut outer = Elements::new(bytes);
-        let whole = outer.next()?;
-        let mut elements = Elements::new(whole.expect(tag::SEQUENCE)?);
-        let to_be_signed = elements.take_encoding(tag::SEQUENCE)?;
-        let signature_algorithm = elements.take_encoding(tag::SEQUENCE)?;
-        let signature = elements.bits()?;
-        elements.finish()?;
-
-        let mut elements = Elements::inside(to_be_signed, tag::SEQUENCE)?;
+        let signed = Signed::decode(bytes)?;
+        let Signed { encoding, to_be_signed, algorithm: signature_algorithm, signature, mut elements, rest } =
+            signed;
         let version = unsigned(elements.take(tag::INTEGER)?)?;
         let holder = elements.take(tag::SEQUENCE)?;
         let issuer = elements.next()?;
@@ -73,7 +68,7 @@ impl<'a> AttributeCertificate<'a> {
             return Err(Error::Malformed);
         }
         let certificate = Self {
-            encoding: whole.encoding,
+            encoding,
             to_be_signed,
             serial_number,
             signature_algorithm,
@@ -83,7 +78,7 @@ impl<'a> AttributeCertificate<'a> {
             validity,
             attributes,
         };
-        Ok((certificate, outer.rest()))
+        Ok((certificate, rest))
     }
 
     /// Whether the issuer is the subject of `certificate`.

@@ -1,6 +1,6 @@
 //! Certificates and their extensions (RFC 5280, §4).
 
-use crate::elements::{Elements, Malformed, constructed, integer, primitive, tag, unsigned};
+use crate::elements::{Elements, Malformed, Signed, constructed, integer, primitive, tag, unsigned};
 use crate::{Error, time};
 
 /// A validity period, both ends included, in seconds since the Unix epoch. What lies before the epoch counts as the
@@ -230,16 +230,11 @@ impl<'a> Certificate<'a> {
     ///
     /// # Errors
     /// [`Error::Malformed`].
+    #[inline(never)]
     pub fn decode_first(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
-        let mut outer = Elements::new(bytes);
-        let whole = outer.next()?;
-        let mut elements = Elements::new(whole.expect(tag::SEQUENCE)?);
-        let to_be_signed = elements.take_encoding(tag::SEQUENCE)?;
-        let signature_algorithm = elements.take_encoding(tag::SEQUENCE)?;
-        let signature = elements.bits()?;
-        elements.finish()?;
-
-        let mut elements = Elements::inside(to_be_signed, tag::SEQUENCE)?;
+        let signed = Signed::decode(bytes)?;
+        let Signed { encoding, to_be_signed, algorithm: signature_algorithm, signature, mut elements, rest } =
+            signed;
         let version = match elements.optional(constructed(0))? {
             None => 0,
             Some(content) => {
@@ -273,7 +268,7 @@ impl<'a> Certificate<'a> {
             }
         };
         let certificate = Self {
-            encoding: whole.encoding,
+            encoding,
             to_be_signed,
             serial_number,
             signature_algorithm,
@@ -284,7 +279,7 @@ impl<'a> Certificate<'a> {
             public_key,
             extensions,
         };
-        Ok((certificate, outer.rest()))
+        Ok((certificate, rest))
     }
 
     /// Whether the certificate says that it belongs to an authority.

@@ -146,6 +146,34 @@ impl<'a> Elements<'a> {
     }
 }
 
+/// What certificates of both kinds are: `SEQUENCE { toBeSigned, signatureAlgorithm, signature BIT STRING }`.
+pub(crate) struct Signed<'a> {
+    /// Header and content.
+    pub(crate) encoding: &'a [u8],
+    pub(crate) to_be_signed: &'a [u8],
+    pub(crate) algorithm: &'a [u8],
+    pub(crate) signature: &'a [u8],
+    /// The elements in what is signed.
+    pub(crate) elements: Elements<'a>,
+    /// What follows.
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    #[inline(never)]
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut outer = Elements::new(bytes);
+        let encoding = outer.take_encoding(tag::SEQUENCE)?;
+        let mut elements = Elements::inside(encoding, tag::SEQUENCE)?;
+        let to_be_signed = elements.take_encoding(tag::SEQUENCE)?;
+        let algorithm = elements.take_encoding(tag::SEQUENCE)?;
+        let signature = elements.bits()?;
+        elements.finish()?;
+        let elements = Elements::inside(to_be_signed, tag::SEQUENCE)?;
+        Ok(Self { encoding, to_be_signed, algorithm, signature, elements, rest: outer.rest })
+    }
+}
+
 /// Checks the content of an INTEGER: not empty, minimal.
 pub(crate) const fn integer(content: &[u8]) -> Result<&[u8], Malformed> {
     match content {

@@ -254,6 +254,14 @@ impl RootIds {
         (roots.count > 0).then_some(roots)
     }
 
+    /// This one identifier.
+    #[must_use]
+    pub const fn single(id: ObjectId) -> Self {
+        let mut ids = [ObjectId::INVALID; MAX_VERIFY_ROOTS];
+        ids[0] = id;
+        Self { ids, count: 1 }
+    }
+
     /// The identifiers.
     pub fn as_slice(&self) -> &[ObjectId] {
         self.ids.get(..self.count).unwrap_or_default()

@@ -31,10 +31,9 @@ pub(super) fn handle<P: Platform>(
         action::VERIFY_DMA => {
             let request = VerifyDmaRequest::decode_exact(payload, context.order)
                 .map_err(|_| Status::ABORTED)
-                .and_then(|request| {
+                .map(|request| {
                     let VerifyDmaRequest { address, length, root, flags, key_flags, key } = request;
-                    let roots = RootIds::new([root]).ok_or(Status::BAD_ARGUMENTS)?;
-                    Ok(Remote { address, length, roots, flags, key_flags, key })
+                    Remote { address, length, roots: RootIds::single(root), flags, key_flags, key }
                 });
             verified(context, request, out)
         }

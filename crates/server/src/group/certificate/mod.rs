@@ -7,7 +7,7 @@ use crate::keys::{KeyStore, is_stateful_private};
 use crate::platform::Platform;
 use casemate_nvm::ObjectStore;
 use casemate_protocol::message::certificate::{
-    AddTrustedRequest, EraseTrustedRequest, ReadTrustedRequest, ReadTrustedResponse, SimpleResponse,
+    AddTrustedRequest, EraseTrustedRequest, ReadTrustedRequest, ReadTrustedResponse, RootIds, SimpleResponse,
     VerifyAttributeRequest, VerifyCacheSetEnabledRequest, VerifyMultiRootRequest, VerifyRequest,
     VerifyResponse, action,
 };
@@ -61,8 +61,9 @@ pub(crate) fn handle<P: Platform>(
         action::VERIFY => {
             let chain = VerifyRequest::decode(payload, order).map_err(|_| Status::ABORTED).and_then(
                 |(request, tail)| {
-                    let chain = request.chain(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-                    Chain::single(request.root, request.flags, request.key_flags, request.key, chain)
+                    let VerifyRequest { root, flags, key_flags, key, .. } = request;
+                    let bytes = request.chain(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+                    Ok(Chain { roots: RootIds::single(root), flags, key_flags, key, bytes })
                 },
             );
             verified(context, chain, out)

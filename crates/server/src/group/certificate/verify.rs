@@ -6,11 +6,11 @@ use super::hooks::OwnHooks;
 use super::hooks::ServerHooks;
 use super::roots::StoredRoots;
 use crate::context::Context;
-use crate::keys::Source;
+use crate::keys::{Source, Wanted};
 use crate::platform::{Affinity, Platform};
 use crate::server::Server;
 use casemate_protocol::message::certificate::{FLAG_CACHE_LEAF_KEY, RootIds};
-use casemate_protocol::{Flags, KeyId, Label, ObjectId, ObjectType, Status};
+use casemate_protocol::{Flags, KeyId, Label, ObjectId, Status};
 use casemate_x509::{AttributeCertificate, Certificate, ChainError, Error, Policy, Verifier};
 
 /// A request to verify a chain.
@@ -20,23 +20,6 @@ pub(super) struct Chain<'p> {
     pub(super) key_flags: Flags,
     pub(super) key: KeyId,
     pub(super) bytes: &'p [u8],
-}
-
-impl<'p> Chain<'p> {
-    /// A request that names one root.
-    ///
-    /// # Errors
-    /// None: one root is never too many.
-    pub(super) fn single(
-        root: ObjectId,
-        flags: u16,
-        key_flags: Flags,
-        key: KeyId,
-        bytes: &'p [u8],
-    ) -> Result<Self, Status> {
-        let roots = RootIds::new([root]).ok_or(Status::BAD_ARGUMENTS)?;
-        Ok(Self { roots, flags, key_flags, key, bytes })
-    }
 }
 
 impl<P: Platform> Context<'_, P> {
@@ -78,8 +61,8 @@ pub(crate) fn verify_own_chain<'c, P: Platform>(
     chain: &'c [u8],
     space: &mut [u8],
 ) -> Result<casemate_x509::Verified<'c>, OwnChainError> {
-    let roots = RootIds::new([root]).ok_or(OwnChainError::Root(Status::BAD_ARGUMENTS))?;
-    let mut roots = StoredRoots::find_among(server, &roots, space, |_| true).map_err(OwnChainError::Root)?;
+    let mut roots = StoredRoots::find_among(server, &RootIds::single(root), space, |_| true)
+        .map_err(OwnChainError::Root)?;
     let verifier = Verifier::new(server.platform().crypto(Affinity::Accelerated), policy(server));
     let result = verifier.verify_chain(chain, &mut roots, &mut OwnHooks { server });
     result.map_err(|error| match (error, roots.status) {
@@ -110,32 +93,34 @@ pub(super) fn verify_chain<P: Platform>(
     chain: &Chain<'_>,
     space: &mut [u8],
 ) -> (Result<(), Status>, KeyId) {
-    let features = context.server.config().features;
-    let id = chain.key.to_object(ObjectType::CRYPTO, context.client(), features);
+    let mut key = context.key_id(chain.key).to_key(context.server.config().features);
     let result = match check_chain(context, chain, space) {
-        Ok(Some(leaf)) if chain.flags & FLAG_CACHE_LEAF_KEY != 0 => {
+        Ok(Some(leaf_key)) if chain.flags & FLAG_CACHE_LEAF_KEY != 0 => {
             let root = context.session.subject;
-            let cached = cache_key(context, id, chain.key_flags, &leaf);
+            let flags = u32::from(chain.key_flags.0);
+            let wanted = Wanted { id: chain.key, flags, label: &LEAF_LABEL };
+            let cached = context.locked(|keys| keys.create(&wanted, &Source::ServerBig(leaf_key)));
             // The verification's own record is about the root.
             context.session.subject = root;
-            cached
+            // Whatever the key store refuses, a lack of space included (document 07, §A.6).
+            cached.map(|cached| key = cached).map_err(|_| Status::CERTIFICATE_VERIFICATION)
         }
-        Ok(_) => Ok(id),
+        Ok(_) => Ok(()),
         Err(status) => Err(status),
     };
-    match result {
-        Ok(id) => (Ok(()), id.to_key(features)),
-        Err(status) => (Err(status), id.to_key(features)),
-    }
+    (result, key)
 }
 
-/// The leaf of a chain that verifies, if it has one.
+/// The label of a leaf's key in the cache.
+const LEAF_LABEL: Label = Label(*b"cert_pubkey\0\0\0\0\0\0\0\0\0\0\0\0\0");
+
+/// The public key of the leaf of a chain that verifies, if it has one.
 #[inline(never)]
 fn check_chain<'p, P: Platform>(
     context: &mut Context<'_, P>,
     chain: &Chain<'p>,
     space: &mut [u8],
-) -> Result<Option<Certificate<'p>>, Status> {
+) -> Result<Option<&'p [u8]>, Status> {
     if chain.bytes.is_empty() {
         return Err(Status::BAD_ARGUMENTS);
     }
@@ -147,32 +132,13 @@ fn check_chain<'p, P: Platform>(
     let own: &mut VerifyCache = &mut context.session.verify_cache;
     let result = verifier.verify_chain(chain.bytes, &mut roots, &mut ServerHooks { server, own });
     match result {
-        Ok(verified) => Ok(verified.leaf),
+        Ok(verified) => Ok(verified.leaf.map(|leaf| leaf.public_key)),
         Err(ChainError::Anchor { error: Error::Unavailable, .. }) => {
             Err(roots.status.unwrap_or(Status::ABORTED))
         }
         Err(ChainError::Anchor { .. }) => Err(Status::ABORTED),
         Err(ChainError::Certificate { .. }) => Err(Status::CERTIFICATE_VERIFICATION),
     }
-}
-
-/// # Errors
-/// CERTIFICATE_VERIFICATION for whatever the key store refuses, a lack of space included: this is what clients expect
-/// (document 07, §A.6).
-fn cache_key<P: Platform>(
-    context: &mut Context<'_, P>,
-    id: ObjectId,
-    flags: Flags,
-    leaf: &Certificate<'_>,
-) -> Result<ObjectId, Status> {
-    let key = leaf.public_key;
-    let cached = context.locked(|keys| {
-        let id = keys.assign(id, key.len())?;
-        let flags = flags.without(Flags::SERVER_ONLY);
-        keys.insert(id, flags, &Label::from("cert_pubkey"), &Source::ServerBig(key))?;
-        Ok(id)
-    });
-    cached.map_err(|_| Status::CERTIFICATE_VERIFICATION)
 }
 
 /// Verifies an attribute certificate; what follows it is ignored. `space` holds the root meanwhile.
@@ -188,16 +154,17 @@ pub(super) fn verify_attribute<P: Platform>(
 ) -> Result<(), Status> {
     let policy = context.certificate_policy();
     context.session.subject = root;
-    let roots = RootIds::new([root]).ok_or(Status::BAD_ARGUMENTS)?;
-    let mut roots = StoredRoots::find(context.server, &roots, space)?;
+    let mut roots = StoredRoots::find(context.server, &RootIds::single(root), space)?;
     let root = roots.first()?;
     if certificate.is_empty() {
         return Err(Status::CRYPTO_ARGUMENT);
     }
-    let (root, _) = Certificate::decode_first(root).map_err(|_| Status::ASN_PARSE)?;
-    let (certificate, _) = AttributeCertificate::decode_first(certificate).map_err(|_| Status::ASN_PARSE)?;
-    let driver = context.server.platform().crypto(Affinity::Accelerated);
-    Verifier::new(driver, policy)
-        .verify_attribute(&certificate, &root)
+    let root = Certificate::decode_first(root);
+    let certificate = AttributeCertificate::decode_first(certificate);
+    let (Ok((root, _)), Ok((certificate, _))) = (&root, &certificate) else {
+        return Err(Status::ASN_PARSE);
+    };
+    Verifier::new(context.crypto(Affinity::Accelerated), policy)
+        .verify_attribute(certificate, root)
         .map_err(|_| Status::CERTIFICATE_VERIFICATION)
 }
