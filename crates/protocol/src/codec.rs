@@ -95,6 +95,21 @@ impl<'a> Reader<'a> {
         F::get(self)
     }
 
+    /// Takes one field of a layout whose size has been checked as a whole.
+    pub(crate) fn read<F: Field>(&mut self) -> F {
+        F::read(self)
+    }
+
+    /// As [`take_array`](Self::take_array), of bytes that have been checked: zeros if they run out all the same.
+    pub(crate) fn read_array<const N: usize>(&mut self) -> [u8; N] {
+        let mut array = [0; N];
+        if let Some((head, rest)) = self.rest.split_first_chunk::<N>() {
+            array = *head;
+            self.rest = rest;
+        }
+        array
+    }
+
     /// Succeeds only when nothing is left: for messages whose size must match exactly.
     ///
     /// # Errors
@@ -179,7 +194,15 @@ pub trait Field: Copy {
     ///
     /// # Errors
     /// [`Malformed`] if the bytes run out.
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
+    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let bytes = reader.take(Self::SIZE)?;
+        Ok(Self::read(&mut Reader::new(bytes, reader.order)))
+    }
+
+    /// Takes the value from a reader that has all of its bytes; of one that has not, zeros. Layouts are read in this way,
+    /// after one check of their size: a value that cannot fail is read to where it belongs, without a detour through a
+    /// `Result`.
+    fn read(reader: &mut Reader<'_>) -> Self;
     /// Puts the value to `writer`.
     ///
     /// # Errors
@@ -191,12 +214,12 @@ macro_rules! scalar_field {
     ($($scalar:ty),*) => {$(
         impl Field for $scalar {
             const SIZE: usize = size_of::<$scalar>();
-            fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-                let bytes = reader.take_array()?;
-                Ok(match reader.order {
+            fn read(reader: &mut Reader<'_>) -> Self {
+                let bytes = reader.read_array();
+                match reader.order {
                     ByteOrder::Little => Self::from_le_bytes(bytes),
                     ByteOrder::Big => Self::from_be_bytes(bytes),
-                })
+                }
             }
             fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
                 let bytes = match writer.order {
@@ -212,8 +235,8 @@ scalar_field!(u8, u16, u32, u64, i32);
 
 impl<const N: usize> Field for [u8; N] {
     const SIZE: usize = N;
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.take_array()
+    fn read(reader: &mut Reader<'_>) -> Self {
+        reader.read_array()
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
         writer.put_bytes(&self)
@@ -224,12 +247,13 @@ macro_rules! word_array_field {
     ($($word:ty),*) => {$(
         impl<const N: usize> Field for [$word; N] {
             const SIZE: usize = N.saturating_mul(<$word>::SIZE);
-            fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+            fn read(reader: &mut Reader<'_>) -> Self {
                 let mut words = [<$word>::default(); N];
-                for word in &mut words {
-                    *word = reader.get()?;
+                let bytes = reader.take(Self::SIZE).unwrap_or_default();
+                for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(<$word>::SIZE)) {
+                    *word = Reader::new(bytes, reader.order).read();
                 }
-                Ok(words)
+                words
             }
             fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
                 self.into_iter().try_for_each(|word| writer.put(word))
@@ -299,8 +323,8 @@ macro_rules! layout {
                 #[allow(unused_variables)]
                 let mut reader = $crate::Reader::new(head, order);
                 $(
-                    let $field = reader.get()?;
-                    $( reader.take($pad)?; )?
+                    let $field = reader.read();
+                    $( let [..] = reader.read_array::<$pad>(); )?
                 )*
                 Ok((Self { $( $field, )* }, rest))
             }

@@ -1,6 +1,6 @@
 //! Addresses in client memory (document 01, §10).
 
-use crate::codec::{Field, Malformed, Overflow, Reader, Writer};
+use crate::codec::{Field, Overflow, Reader, Writer};
 
 /// A range of client memory in a message of the DMA kind, 16 bytes on the wire whatever the size of an address on
 /// either side.
@@ -24,8 +24,8 @@ impl DmaBuffer {
 
 impl Field for DmaBuffer {
     const SIZE: usize = 16;
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self { address: reader.get()?, size: reader.get()? })
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self { address: reader.read(), size: reader.read() }
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
         writer.put(self.address)?;

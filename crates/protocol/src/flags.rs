@@ -1,6 +1,6 @@
 //! Object flags (document 03, §3).
 
-use crate::codec::{Field, Malformed, Overflow, Reader, Writer};
+use crate::codec::{Field, Overflow, Reader, Writer};
 use core::fmt;
 use core::ops::{BitAnd, BitOr, Not};
 
@@ -136,8 +136,8 @@ impl fmt::Debug for Flags {
 
 impl Field for Flags {
     const SIZE: usize = 2;
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.get().map(Self)
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self(reader.read())
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
         writer.put(self.0)

@@ -1,7 +1,7 @@
 //! Client identifiers, key identifiers as clients write them, object identifiers as servers store them, and the
 //! translation between the two (document 01, §9; document 03, §1).
 
-use crate::codec::{Field, Malformed, Overflow, Reader, Writer};
+use crate::codec::{Field, Overflow, Reader, Writer};
 use core::fmt;
 
 /// Which client a session belongs to: 1..=15 after INIT, 0 before.
@@ -228,8 +228,8 @@ macro_rules! u16_field {
     ($($type:ident),*) => {$(
         impl Field for $type {
             const SIZE: usize = 2;
-            fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-                reader.get().map(Self)
+            fn read(reader: &mut Reader<'_>) -> Self {
+                Self(reader.read())
             }
             fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
                 writer.put(self.0)

@@ -1,6 +1,6 @@
 //! The 32-byte metadata record of an object (document 02, §5.1).
 
-use crate::codec::{Field, Malformed, Overflow, Reader, Writer};
+use crate::codec::{Field, Overflow, Reader, Writer};
 use crate::{Flags, ObjectId};
 use core::fmt;
 
@@ -57,10 +57,8 @@ impl fmt::Debug for Label {
 
 impl Field for Label {
     const SIZE: usize = 24;
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let mut label = Self::EMPTY;
-        label.0.copy_from_slice(reader.take(Self::SIZE)?);
-        Ok(label)
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self(reader.read_array())
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
         writer.put_bytes(&self.0)
@@ -92,16 +90,16 @@ impl Metadata {
 
 impl Field for Metadata {
     const SIZE: usize = 32;
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(reader: &mut Reader<'_>) -> Self {
         // Taken as a whole, so that there is one check of the length.
-        let reader = &mut Reader::new(reader.take(Self::SIZE)?, reader.order());
-        Ok(Self {
-            id: reader.get()?,
-            access: reader.get()?,
-            flags: reader.get()?,
-            length: reader.get()?,
-            label: reader.get()?,
-        })
+        let reader = &mut Reader::new(reader.take(Self::SIZE).unwrap_or(&[0; Self::SIZE]), reader.order());
+        Self {
+            id: reader.read(),
+            access: reader.read(),
+            flags: reader.read(),
+            length: reader.read(),
+            label: reader.read(),
+        }
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
         let order = writer.order();

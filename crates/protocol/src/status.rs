@@ -1,6 +1,6 @@
 //! The status codes that cross the wire (document 01, §11).
 
-use crate::codec::{Field, Malformed, Overflow, Reader, Writer};
+use crate::codec::{Field, Overflow, Reader, Writer};
 use core::fmt;
 
 /// The outcome of a request: 0 for success, a negative code otherwise. Codes of -2000 and below are the protocol's
@@ -126,8 +126,8 @@ impl core::error::Error for Status {}
 
 impl Field for Status {
     const SIZE: usize = 4;
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.get().map(Self)
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self(reader.read())
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
         writer.put(self.0)

@@ -53,8 +53,8 @@ impl fmt::Display for UserId {
 
 impl Field for UserId {
     const SIZE: usize = 2;
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.get().map(Self)
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self(reader.read())
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
         writer.put(self.0)
@@ -122,8 +122,8 @@ impl fmt::Debug for UserName {
 
 impl Field for UserName {
     const SIZE: usize = 32;
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.take_array().map(Self::from_field)
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self::from_field(reader.read_array())
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
         writer.put_bytes(&self.0)
@@ -313,8 +313,8 @@ impl fmt::Debug for Permissions {
 
 impl Field for Permissions {
     const SIZE: usize = Self::SIZE;
-    fn get(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.take_array().map(Self)
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self(reader.read_array())
     }
     fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
         writer.put_bytes(&self.0)

@@ -5,12 +5,12 @@ use crate::context::Context;
 use crate::error::crypto_status;
 use crate::platform::Platform;
 use casemate_crypto::{Chain, Hash, HashAlgorithm, HashState};
-use casemate_protocol::message::crypto::{Sha2DigestResponse, Sha256Request, Sha256StateResponse, hash};
+#[cfg(feature = "sha512")]
+use casemate_protocol::message::crypto::Sha512Request;
+use casemate_protocol::message::crypto::{Sha2DigestResponse, Sha256Request, hash};
 #[cfg(feature = "sha3")]
 use casemate_protocol::message::crypto::{Sha3Request, Sha3Response};
-#[cfg(feature = "sha512")]
-use casemate_protocol::message::crypto::{Sha512Request, Sha512StateResponse};
-use casemate_protocol::{Layout, Status};
+use casemate_protocol::{Layout, Status, Writer};
 
 fn named(number: u32) -> Option<HashAlgorithm> {
     Some(match number {
@@ -43,7 +43,8 @@ pub(super) fn hash<P: Platform>(context: &Context<'_, P>, operation: Operation<'
             (request, tail) =
                 Sha256Request::decode(body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
             let count = join(request.length_high, request.length_low);
-            state = sha256_state(algorithm, request.state, count)?;
+            state = HashState::new(algorithm);
+            *state.chain_mut() = Chain::Words32 { words: request.state, length: count };
             (variant, last, length) = (number, request.last, request.length);
         }
         #[cfg(feature = "sha512")]
@@ -53,14 +54,16 @@ pub(super) fn hash<P: Platform>(context: &Context<'_, P>, operation: Operation<'
                 Sha512Request::decode(body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
             (executed, variant) = sha512_variant(algorithm, number, request.variant);
             let count = join(request.length_high, request.length_low);
-            state = sha512_state(executed, request.state, count)?;
+            state = HashState::new(executed);
+            *state.chain_mut() = Chain::Words64 { words: request.state, length: u128::from(count) };
             (last, length) = (request.last, request.length);
         }
         #[cfg(feature = "sha3")]
         _ => {
             let request;
             (request, tail) = Sha3Request::decode(body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-            state = HashState::from_chain(algorithm, Chain::Lanes(request.state)).map_err(crypto_status)?;
+            state = HashState::new(algorithm);
+            *state.chain_mut() = Chain::Lanes(request.state);
             (variant, last, length) = (number, request.last, request.length);
         }
         #[cfg(not(feature = "sha3"))]
@@ -69,23 +72,28 @@ pub(super) fn hash<P: Platform>(context: &Context<'_, P>, operation: Operation<'
     let last = last != 0;
     let mut digest = [0; 64];
     advance(driver, &mut state, last, length, tail, &mut digest)?;
-    Ok(match state.chain() {
+    // An unfinished SHA-2 is answered by its words where a finished one has its digest.
+    let mut writer = Writer::new(&mut digest, context.order);
+    let count = match state.chain() {
         #[cfg(feature = "sha3")]
         Chain::Lanes(lanes) => {
             let state = if last { [0; 25] } else { *lanes };
-            context.put(&Sha3Response { state, digest }, out)
+            return Ok(context.put(&Sha3Response { state, digest }, out));
         }
-        _ if last => context.put(&Sha2DigestResponse { length_high: 0, length_low: 0, digest, variant }, out),
+        _ if last => 0,
         #[cfg(feature = "sha512")]
-        Chain::Words64 { .. } => {
-            let (state, (length_high, length_low)) = sha512_words(&state)?;
-            context.put(&Sha512StateResponse { length_high, length_low, state, variant }, out)
+        Chain::Words64 { words, length } => {
+            words.iter().try_for_each(|&word| writer.put(word)).map_err(|_| Status::ABORTED)?;
+            u64::try_from(*length).map_err(|_| Status::BAD_ARGUMENTS)?
         }
-        _ => {
-            let (state, (length_high, length_low)) = sha256_words(&state)?;
-            context.put(&Sha256StateResponse { length_high, length_low, state, variant }, out)
+        Chain::Words32 { words, length } => {
+            words.iter().try_for_each(|&word| writer.put(word)).map_err(|_| Status::ABORTED)?;
+            *length
         }
-    })
+        _ => return Err(Status::ABORTED),
+    };
+    let (length_high, length_low) = split(count);
+    Ok(context.put(&Sha2DigestResponse { length_high, length_low, digest, variant }, out))
 }
 
 /// Compresses whole blocks, or finishes with a partial one and writes the digest to the front of `digest`.
@@ -126,6 +134,7 @@ const fn split(length: u64) -> (u32, u32) {
     ((length >> 32) as u32, length as u32)
 }
 
+#[cfg(feature = "dma")]
 pub(super) fn sha256_state(
     algorithm: HashAlgorithm,
     words: [u32; 8],
@@ -135,12 +144,13 @@ pub(super) fn sha256_state(
 }
 
 /// Chaining variables and the two words of the length.
+#[cfg(feature = "dma")]
 pub(super) fn sha256_words(state: &HashState) -> Result<([u32; 8], (u32, u32)), Status> {
     let &Chain::Words32 { words, length } = state.chain() else { return Err(Status::ABORTED) };
     Ok((words, split(length)))
 }
 
-#[cfg(feature = "sha512")]
+#[cfg(all(feature = "dma", feature = "sha512"))]
 pub(super) fn sha512_state(
     algorithm: HashAlgorithm,
     words: [u64; 8],
@@ -151,7 +161,7 @@ pub(super) fn sha512_state(
 }
 
 /// Chaining variables and the two words of the length.
-#[cfg(feature = "sha512")]
+#[cfg(all(feature = "dma", feature = "sha512"))]
 pub(super) fn sha512_words(state: &HashState) -> Result<([u64; 8], (u32, u32)), Status> {
     let &Chain::Words64 { words, length } = state.chain() else { return Err(Status::ABORTED) };
     Ok((words, split(u64::try_from(length).map_err(|_| Status::BAD_ARGUMENTS)?)))
