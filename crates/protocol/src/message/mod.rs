@@ -46,10 +46,8 @@ pub struct Refusal {
 }
 
 /// The sizes of refusals in words of four bytes, for the actions from one number to another of a group. The first row
-/// that holds counts. Rows, not a `match`: that becomes a search tree, which takes twice the space.
+/// that holds counts.
 const REFUSALS: &[(Group, u8, u8, u8)] = &[
-    (Group::CRYPTO, 0, u8::MAX, 3),
-    (Group::CRYPTO_DMA, 0, u8::MAX, 3),
     (Group::KEY, key::action::EXPORT, key::action::EXPORT, 9),
     (Group::KEY, key::action::CACHE, key::action::ERASE, 3),
     (Group::KEY, key::action::CACHE_DMA, key::action::CACHE_DMA, 6),
@@ -83,32 +81,56 @@ const REFUSALS: &[(Group, u8, u8, u8)] = &[
     (Group::AUTH, authentication::action::LOGIN, authentication::action::LOGIN, 2),
     (Group::AUTH, authentication::action::USER_ADD, authentication::action::USER_ADD, 2),
     (Group::AUTH, authentication::action::USER_GET, authentication::action::USER_GET, 120),
-    (Group::AUTH, 0, u8::MAX, 1),
-    (Group::CUSTOM, 0, u8::MAX, 68),
+    (Group::AUTH, 0, authentication::action::USER_GET, 1),
 ];
+
+/// The rows of one group by action, for its actions below `N`; 0 where responses carry no status. Made when this is
+/// compiled, so that no message costs a search.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+const fn by_action<const N: usize>(group: Group) -> [u8; N] {
+    let mut sizes = [0; N];
+    let mut rows = REFUSALS;
+    while let [rest @ .., (of, first, last, words)] = rows {
+        let mut action = *first;
+        while of.0 == group.0 && action <= *last {
+            sizes[action as usize] = *words;
+            action += 1;
+        }
+        rows = rest;
+    }
+    sizes
+}
+
+static KEY: [u8; 17] = by_action(Group::KEY);
+static NVM: [u8; 41] = by_action(Group::NVM);
+static COUNTER: [u8; 4] = by_action(Group::COUNTER);
+static SHE: [u8; 17] = by_action(Group::SHE);
+static CERT: [u8; 41] = by_action(Group::CERT);
+static AUTH: [u8; 5] = by_action(Group::AUTH);
 
 /// The shape of a refusal of `kind`, if responses of that kind can carry a status at all (document 01, §5.1; the
 /// sizes are those that existing clients demand, so that they see the status and not a size error).
-pub const fn refusal(kind: Kind) -> Option<Refusal> {
+pub fn refusal(kind: Kind) -> Option<Refusal> {
+    use key::action::{CACHE_DMA, EXPORT_DMA, EXPORT_PUBLIC_DMA};
     let Kind { group, action } = kind;
-    // Their responses carry no status, and they should cost nothing.
-    if group.0 == Group::COMM.0 {
-        return None;
-    }
-    let mut rows = REFUSALS;
-    let words = loop {
-        let [(of, first, last, words), rest @ ..] = rows else { return None };
-        if of.0 == group.0 && *first <= action && action <= *last {
-            break *words as usize;
-        }
-        rows = rest;
+    // The sizes by action, and that of all other actions.
+    let (sizes, others, status_offset): (&[u8], u8, usize) = match (group, action) {
+        (Group::KEY, CACHE_DMA | EXPORT_DMA | EXPORT_PUBLIC_DMA) => (&KEY, 0, 16),
+        (Group::KEY, _) => (&KEY, 0, 0),
+        (Group::NVM, _) => (&NVM, 0, 0),
+        (Group::COUNTER, _) => (&COUNTER, 0, 0),
+        (Group::SHE, _) => (&SHE, 0, 0),
+        (Group::CERT, _) => (&CERT, 0, 0),
+        (Group::AUTH, _) => (&AUTH, 1, 0),
+        (Group::CRYPTO | Group::CRYPTO_DMA, _) => (&[], 3, 4),
+        (Group::CUSTOM, _) => (&[], 68, 12),
+        _ => return None,
     };
+    let words = sizes.get(usize::from(action)).copied().unwrap_or(others);
     let echoes_algorithm = matches!(group, Group::CRYPTO | Group::CRYPTO_DMA);
-    let status_offset = match (group, action) {
-        _ if echoes_algorithm => 4,
-        (Group::CUSTOM, _) => 12,
-        (Group::KEY, key::action::CACHE_DMA | key::action::EXPORT_DMA | key::action::EXPORT_PUBLIC_DMA) => 16,
-        _ => 0,
-    };
-    Some(Refusal { size: words.wrapping_mul(4), status_offset, echoes_algorithm })
+    (words > 0).then_some(Refusal {
+        size: usize::from(words).wrapping_mul(4),
+        status_offset,
+        echoes_algorithm,
+    })
 }
