@@ -3,10 +3,9 @@
 
 use casemate_client::{Client, Cmac, CtrState, Direction, Error, Hash, HashAlgorithm, Key};
 use casemate_protocol::message::crypto::{
-    CbcRequest, CbcResponse, CmacRequest, CmacResponse, CmacState, CtrRequest, CtrResponse, EcbRequest,
-    EcbResponse, RandomRequest, RandomResponse, RequestHeader, ResponseHeader, Sha2DigestResponse,
-    Sha3Request, Sha3Response, Sha256Request, Sha256StateResponse, Sha512Request, Sha512StateResponse,
-    action, cipher, hash,
+    CbcResponse, CipherMode, CipherRequest, CmacRequest, CmacResponse, CmacState, CtrResponse, EcbResponse,
+    RandomRequest, RandomResponse, RequestHeader, ResponseHeader, Sha2DigestResponse, Sha3Request,
+    Sha3Response, Sha256Request, Sha256StateResponse, Sha512Request, Sha512StateResponse, action, hash,
 };
 use casemate_protocol::message::nvm;
 use casemate_protocol::{ByteOrder, Field, Group, Header, KeyId, Layout, Metadata, ObjectId, Status, Writer};
@@ -323,30 +322,27 @@ fn cipher_server(header: Header, payload: &[u8]) -> Vec<u8> {
     assert_eq!((header.kind.group, header.kind.action), (Group::CRYPTO, action::CIPHER));
     assert!(payload.len() <= 1280);
     let (RequestHeader { algorithm, .. }, body) = request(payload);
-    match algorithm {
-        cipher::AES_ECB => {
-            let (request, tail): (EcbRequest, _) = request(body);
-            let tails = request.tails(tail).unwrap();
-            let key = toy_key(tails.key, request.key);
-            let out: Vec<u8> = tails.input.as_chunks().0.iter().flat_map(|&block| toy(block, key)).collect();
-            response(algorithm, &EcbResponse { length: request.length }, &[&out])
+    let request = CipherRequest::decode(algorithm, body, ByteOrder::Little).unwrap().unwrap();
+    let CipherRequest { mode, encrypt, input, number, tails: [first, second, _], .. } = request;
+    let key = toy_key(request.inline_key, request.key);
+    let length = input.len() as u32;
+    match mode {
+        CipherMode::Ecb => {
+            let out: Vec<u8> = input.as_chunks().0.iter().flat_map(|&block| toy(block, key)).collect();
+            response(algorithm, &EcbResponse { length }, &[&out])
         }
-        cipher::AES_CBC => {
-            let (request, tail): (CbcRequest, _) = request(body);
-            let tails = request.tails(tail).unwrap();
-            let mut iv = tails.iv;
-            let out = cbc(request.encrypt != 0, toy_key(tails.key, request.key), &mut iv, tails.input);
-            response(algorithm, &CbcResponse { length: request.length }, &[&out, &iv])
+        CipherMode::Cbc => {
+            let mut iv = first.try_into().unwrap();
+            let out = cbc(encrypt != 0, key, &mut iv, input);
+            response(algorithm, &CbcResponse { length }, &[&out, &iv])
         }
-        cipher::AES_CTR => {
-            let (request, tail): (CtrRequest, _) = request(body);
-            let tails = request.tails(tail).unwrap();
-            assert_eq!(request.encrypt, 1);
-            let key = toy_key(tails.key, request.key);
-            let (mut counter, mut partial, mut unused) =
-                (tails.counter, tails.keystream, request.unused as usize);
+        CipherMode::Ctr => {
+            assert_eq!(encrypt, 1);
+            let (mut counter, mut partial): ([u8; 16], [u8; 16]) =
+                (first.try_into().unwrap(), second.try_into().unwrap());
+            let mut unused = number as usize;
             let mut out = Vec::new();
-            for &byte in tails.input {
+            for &byte in input {
                 if unused == 0 {
                     partial = keystream(&mut counter, key);
                     unused = 16;
@@ -354,10 +350,10 @@ fn cipher_server(header: Header, payload: &[u8]) -> Vec<u8> {
                 out.push(byte ^ partial[16 - unused]);
                 unused -= 1;
             }
-            let body = CtrResponse { length: request.length, unused: unused as u32 };
+            let body = CtrResponse { length, unused: unused as u32 };
             response(algorithm, &body, &[&out, &counter, &partial])
         }
-        other => panic!("{other}"),
+        CipherMode::Gcm => panic!("GCM"),
     }
 }
 

@@ -110,7 +110,7 @@ layout! {
         length: u32;
     }
 
-    /// AES-CBC request (document 04, §5.1); tails: [`CbcRequest::tails`].
+    /// AES-CBC request (document 04, §5.1); tails: [`CipherRequest`].
     CbcRequest: 16 {
         /// 0 to decrypt, else encrypt.
         encrypt: u32;
@@ -128,7 +128,7 @@ layout! {
         length: u32, pad 12;
     }
 
-    /// AES-ECB request (document 04, §5.2); tails: [`EcbRequest::tails`].
+    /// AES-ECB request (document 04, §5.2); tails: [`CipherRequest`].
     EcbRequest: 16 {
         /// 0 to decrypt, else encrypt.
         encrypt: u32;
@@ -146,7 +146,7 @@ layout! {
         length: u32, pad 12;
     }
 
-    /// AES-CTR request (document 04, §5.3); tails: [`CtrRequest::tails`].
+    /// AES-CTR request (document 04, §5.3); tails: [`CipherRequest`].
     CtrRequest: 20 {
         /// 0 to decrypt, else encrypt; the computation is the same, the usage flag asked for is not.
         encrypt: u32;
@@ -168,7 +168,7 @@ layout! {
         unused: u32, pad 12;
     }
 
-    /// AES-GCM request (document 04, §5.4); tails: [`GcmRequest::tails`].
+    /// AES-GCM request (document 04, §5.4); tails: [`CipherRequest`].
     GcmRequest: 28 {
         /// 0 to decrypt, else encrypt.
         encrypt: u32;
@@ -184,6 +184,15 @@ layout! {
         tag_length: u32;
         /// The key, unless inline.
         key: KeyId, pad 2;
+    }
+
+    /// What a response of any mode begins with, before zeros up to its size: [`CbcResponse`], [`EcbResponse`],
+    /// [`CtrResponse`], [`GcmResponse`].
+    CipherResponseStart: 8 {
+        /// Length of the data in bytes.
+        length: u32;
+        /// [`CtrResponse::unused`], [`GcmResponse::tag_length`], or 0.
+        number: u32;
     }
 
     /// AES-GCM response; data, and the tag when encrypting, follow.
@@ -424,52 +433,38 @@ impl CmacState {
     pub const INITIAL: Self = Self { buffer: [0; 16], digest: [0; 16], buffered: 0, total: 0 };
 }
 
-/// What follows an AES-CBC request.
-#[derive(Debug, Clone, Copy)]
-pub struct CbcTails<'a> {
-    /// The data.
-    pub input: &'a [u8],
-    /// The inline key, possibly empty.
-    pub key: &'a [u8],
-    /// The initialisation vector.
-    pub iv: [u8; 16],
+/// A mode of AES.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CipherMode {
+    /// [`CbcRequest`].
+    Cbc,
+    /// [`EcbRequest`].
+    Ecb,
+    /// [`CtrRequest`].
+    Ctr,
+    /// [`GcmRequest`].
+    Gcm,
 }
 
-/// What follows an AES-ECB request.
+/// A request of [`action::CIPHER`] with what follows it, whatever its mode. Numbers that all modes have stand at the same
+/// places in all of them, and so does the key's identifier, at the end; data and inline key follow first.
 #[derive(Debug, Clone, Copy)]
-pub struct EcbTails<'a> {
+pub struct CipherRequest<'a> {
+    /// The mode.
+    pub mode: CipherMode,
+    /// 0 to decrypt, else encrypt.
+    pub encrypt: u32,
+    /// The key, unless inline.
+    pub key: KeyId,
     /// The data.
     pub input: &'a [u8],
     /// The inline key, possibly empty.
-    pub key: &'a [u8],
-}
-
-/// What follows an AES-CTR request.
-#[derive(Debug, Clone, Copy)]
-pub struct CtrTails<'a> {
-    /// The data.
-    pub input: &'a [u8],
-    /// The inline key, possibly empty.
-    pub key: &'a [u8],
-    /// The next counter block.
-    pub counter: [u8; 16],
-    /// The keystream block used last.
-    pub keystream: [u8; 16],
-}
-
-/// What follows an AES-GCM request.
-#[derive(Debug, Clone, Copy)]
-pub struct GcmTails<'a> {
-    /// The data.
-    pub input: &'a [u8],
-    /// The inline key, possibly empty.
-    pub key: &'a [u8],
-    /// The initialisation vector.
-    pub iv: &'a [u8],
-    /// Additional authenticated data.
-    pub aad: &'a [u8],
-    /// The tag to check; empty when encrypting.
-    pub tag: &'a [u8],
+    pub inline_key: &'a [u8],
+    /// [`CtrRequest::unused`], [`GcmRequest::tag_length`], or 0.
+    pub number: u32,
+    /// CBC: the initialisation vector (16). CTR: the next counter block (16), the keystream block used last (16). GCM: the
+    /// initialisation vector, additional authenticated data, the tag to check, empty when encrypting.
+    pub tails: [&'a [u8]; 3],
 }
 
 /// What follows a CMAC request.
@@ -508,70 +503,38 @@ const fn tail_reader(tail: &[u8]) -> Reader<'_> {
     Reader::new(tail, ByteOrder::Little)
 }
 
-impl CbcRequest {
-    /// Cuts `tail`, which must match the lengths exactly.
+impl<'a> CipherRequest<'a> {
+    /// Takes apart what follows a [`RequestHeader`] with `algorithm`; `None` for an algorithm that is not known.
     ///
     /// # Errors
-    /// [`Malformed`] if it does not.
-    pub fn tails<'a>(&self, tail: &'a [u8]) -> Result<CbcTails<'a>, Malformed> {
-        let mut reader = tail_reader(tail);
-        let tails = CbcTails {
-            input: reader.take_u32(self.length)?,
-            key: reader.take_u32(self.key_length)?,
-            iv: reader.take_array()?,
+    /// [`Malformed`] if `body` does not match its lengths exactly.
+    pub fn decode(algorithm: u32, body: &'a [u8], order: ByteOrder) -> Result<Option<Self>, Malformed> {
+        let (mode, size) = match algorithm {
+            cipher::AES_CBC => (CipherMode::Cbc, CbcRequest::SIZE),
+            cipher::AES_ECB => (CipherMode::Ecb, EcbRequest::SIZE),
+            cipher::AES_CTR => (CipherMode::Ctr, CtrRequest::SIZE),
+            cipher::AES_GCM => (CipherMode::Gcm, GcmRequest::SIZE),
+            _ => return Ok(None),
         };
-        reader.finish()?;
-        Ok(tails)
-    }
-}
-
-impl EcbRequest {
-    /// Cuts `tail`, which must match the lengths exactly.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it does not.
-    pub fn tails<'a>(&self, tail: &'a [u8]) -> Result<EcbTails<'a>, Malformed> {
-        let mut reader = tail_reader(tail);
-        let tails = EcbTails { input: reader.take_u32(self.length)?, key: reader.take_u32(self.key_length)? };
-        reader.finish()?;
-        Ok(tails)
-    }
-}
-
-impl CtrRequest {
-    /// Cuts `tail`, which must match the lengths exactly.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it does not.
-    pub fn tails<'a>(&self, tail: &'a [u8]) -> Result<CtrTails<'a>, Malformed> {
-        let mut reader = tail_reader(tail);
-        let tails = CtrTails {
-            input: reader.take_u32(self.length)?,
-            key: reader.take_u32(self.key_length)?,
-            counter: reader.take_array()?,
-            keystream: reader.take_array()?,
+        let (fixed, tail) = body.split_at_checked(size).ok_or(Malformed)?;
+        let mut fixed = Reader::new(fixed, order);
+        let (encrypt, key_length, length) = (fixed.get()?, fixed.get()?, fixed.get()?);
+        let (number, lengths) = match mode {
+            CipherMode::Cbc => (0, [16, 0, 0]),
+            CipherMode::Ecb => (0, [0; 3]),
+            CipherMode::Ctr => (fixed.get()?, [16, 16, 0]),
+            CipherMode::Gcm => {
+                let (iv_length, aad_length, tag_length) = (fixed.get()?, fixed.get()?, fixed.get()?);
+                (tag_length, [iv_length, aad_length, if encrypt == 0 { tag_length } else { 0 }])
+            }
         };
-        reader.finish()?;
-        Ok(tails)
-    }
-}
-
-impl GcmRequest {
-    /// Cuts `tail`, which must match the lengths exactly; a tag is there only when decrypting.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it does not.
-    pub fn tails<'a>(&self, tail: &'a [u8]) -> Result<GcmTails<'a>, Malformed> {
-        let mut reader = tail_reader(tail);
-        let tails = GcmTails {
-            input: reader.take_u32(self.length)?,
-            key: reader.take_u32(self.key_length)?,
-            iv: reader.take_u32(self.iv_length)?,
-            aad: reader.take_u32(self.aad_length)?,
-            tag: if self.encrypt == 0 { reader.take_u32(self.tag_length)? } else { &[] },
-        };
-        reader.finish()?;
-        Ok(tails)
+        let key = fixed.get()?;
+        let mut tail = tail_reader(tail);
+        let (input, inline_key) = (tail.take_u32(length)?, tail.take_u32(key_length)?);
+        let [first, second, third] = lengths;
+        let tails = [tail.take_u32(first)?, tail.take_u32(second)?, tail.take_u32(third)?];
+        tail.finish()?;
+        Ok(Some(Self { mode, encrypt, key, input, inline_key, number, tails }))
     }
 }
 
@@ -688,12 +651,52 @@ mod tests {
         );
         let (header, rest) = RequestHeader::decode(&recorded, ByteOrder::Little).unwrap();
         assert_eq!((header.algorithm, header.affinity), (cipher::AES_CTR, affinity::HARDWARE));
-        let (request, tail) = CtrRequest::decode(rest, ByteOrder::Little).unwrap();
-        let tails = request.tails(tail).unwrap();
-        assert_eq!((tails.input.len(), tails.key.len(), tails.counter[0]), (20, 16, 0xA0));
-        assert!(request.tails(&tail[1..]).is_err());
-        let longer: Vec<u8> = tail.iter().copied().chain([0]).collect();
-        assert!(request.tails(&longer).is_err());
+        let decode = |body| CipherRequest::decode(header.algorithm, body, ByteOrder::Little);
+        let request = decode(rest).unwrap().unwrap();
+        assert_eq!((request.input.len(), request.inline_key.len(), request.number), (20, 16, 0));
+        let [counter, keystream, third] = request.tails;
+        assert_eq!((counter.len(), counter[0], keystream, third), (16, 0xA0, &[0; 16][..], &[][..]));
+        assert!(decode(&rest[1..]).is_err() && decode(&rest[..rest.len() - 1]).is_err());
+        let longer: Vec<u8> = rest.iter().copied().chain([0]).collect();
+        assert!(decode(&longer).is_err());
+    }
+
+    fn message(request: &impl Layout, tail: &[u8]) -> Vec<u8> {
+        let mut message = std::vec![0; 64];
+        let unused = request.encode(ByteOrder::Big, &mut message).unwrap().len();
+        message.truncate(64 - unused);
+        message.extend(tail);
+        message
+    }
+
+    /// Every mode's own layout agrees with what is said of all of them.
+    #[test]
+    fn modes_have_what_they_share_at_the_same_places() {
+        let (encrypt, key_length, length, key) = (1, 2, 3, KeyId(0x22));
+        let decode = |algorithm, message: &[u8]| {
+            let request = CipherRequest::decode(algorithm, message, ByteOrder::Big).unwrap().unwrap();
+            assert_eq!((request.encrypt, request.key), (encrypt, key));
+            assert_eq!((request.input, request.inline_key), (&b"ddd"[..], &b"kk"[..]));
+            let lengths = request.tails.map(<[u8]>::len);
+            (request.mode, request.number, lengths)
+        };
+        let (none, blocks) = (b"dddkk", b"dddkk0123456789abcdef0123456789abcdef");
+        let request = message(&CbcRequest { encrypt, key_length, length, key }, &blocks[..21]);
+        assert_eq!(decode(cipher::AES_CBC, &request), (CipherMode::Cbc, 0, [16, 0, 0]));
+        let request = message(&EcbRequest { encrypt, key_length, length, key }, none);
+        assert_eq!(decode(cipher::AES_ECB, &request), (CipherMode::Ecb, 0, [0, 0, 0]));
+        let request = message(&CtrRequest { encrypt, key_length, length, unused: 9, key }, blocks);
+        assert_eq!(decode(cipher::AES_CTR, &request), (CipherMode::Ctr, 9, [16, 16, 0]));
+        let gcm = GcmRequest { encrypt, key_length, length, iv_length: 4, aad_length: 5, tag_length: 6, key };
+        let request = message(&gcm, &blocks[..14]);
+        assert_eq!(decode(cipher::AES_GCM, &request), (CipherMode::Gcm, 6, [4, 5, 0]));
+        assert!(CipherRequest::decode(5, &request, ByteOrder::Big).unwrap().is_none());
+
+        let start = message(&CipherResponseStart { length, number: 9 }, &[0; 24]);
+        assert_eq!(message(&CbcResponse { length }, &[])[..4], start[..4]);
+        assert_eq!(message(&EcbResponse { length }, &[])[..4], start[..4]);
+        assert_eq!(message(&CtrResponse { length, unused: 9 }, &[]), start[..CtrResponse::SIZE]);
+        assert_eq!(message(&GcmResponse { length, tag_length: 9 }, &[]), start[..GcmResponse::SIZE]);
     }
 
     /// Document 04, §11: AES-GCM decryption, whose tag comes last.
@@ -708,20 +711,22 @@ mod tests {
             tag_length: 2,
             key: KeyId::NONE,
         };
-        let tails = request.tails(b"dkkvaTT").unwrap();
-        assert_eq!(
-            (tails.input, tails.key, tails.iv, tails.aad, tails.tag),
-            (&b"d"[..], &b"kk"[..], &b"v"[..], &b"a"[..], &b"TT"[..])
-        );
+        let decode = |message: &[u8]| {
+            let request = CipherRequest::decode(cipher::AES_GCM, message, ByteOrder::Big).ok()??;
+            Some(request.tails.map(<[u8]>::to_vec))
+        };
+        let tails = decode(&message(&request, b"dkkvaTT")).unwrap();
+        assert_eq!(tails, [&b"v"[..], b"a", b"TT"]);
         let request = GcmRequest { encrypt: 1, ..request };
-        assert!(request.tails(b"dkkvaTT").is_err());
-        assert!(request.tails(b"dkkva").unwrap().tag.is_empty());
+        assert!(decode(&message(&request, b"dkkvaTT")).is_none());
+        assert!(decode(&message(&request, b"dkkva")).unwrap()[2].is_empty());
     }
 
     #[test]
     fn lengths_near_the_limit_do_not_overflow() {
         let request = CbcRequest { encrypt: 1, key_length: u32::MAX, length: u32::MAX, key: KeyId::NONE };
-        assert!(request.tails(&[0; 64]).is_err());
+        let message = message(&request, &[0; 64]);
+        assert!(CipherRequest::decode(cipher::AES_CBC, &message, ByteOrder::Big).is_err());
     }
 
     #[test]

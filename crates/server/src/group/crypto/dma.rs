@@ -5,8 +5,7 @@
 //! the tag was checked.
 
 use super::aes::{
-    KeyRoom, aes_key, check_cbc_length, check_ctr_state, check_ecb_length, check_gcm_lengths, direction,
-    resume_ctr,
+    KeyRoom, aes_key, check_cbc_length, check_ctr_unused, check_ecb_length, check_gcm_lengths, direction,
 };
 use super::hash::{advance, join, sha256_state, sha256_words};
 #[cfg(feature = "sha512")]
@@ -179,9 +178,9 @@ fn ctr<P: Platform>(context: &mut Context<'_, P>, operation: Operation<'_>) -> R
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
     let mut room = KeyRoom::zero();
     let key = inline_or_named(context, request.encrypt, request.key, tails.key, &mut room)?;
-    let mut state = CtrState::new([0; AES_BLOCK]);
-    resume_ctr(&mut state, &tails.counter, &tails.keystream, request.unused);
-    check_ctr_state(&state)?;
+    let unused = usize::try_from(request.unused).unwrap_or(usize::MAX);
+    check_ctr_unused(unused)?;
+    let mut state = CtrState { counter: tails.counter, keystream: tails.keystream, unused };
     let driver = operation.driver;
     let (input, output) = (request.input, request.output);
     let length = transform(
