@@ -187,10 +187,15 @@ impl<'a, P: Platform> Context<'a, P> {
 
     /// Writes the fixed part of a response and returns its size.
     pub(crate) fn put<L: Layout>(&self, message: &L, out: &mut [u8]) -> usize {
-        match message.encode(self.order, out) {
-            Ok(_) => L::SIZE,
-            Err(_) => 0,
-        }
+        put(message, self.order, out)
+    }
+}
+
+/// As [`Context::put`], where the context is lent.
+pub(crate) fn put<L: Layout>(message: &L, order: ByteOrder, out: &mut [u8]) -> usize {
+    match message.encode(order, out) {
+        Ok(_) => L::SIZE,
+        Err(_) => 0,
     }
 }
 

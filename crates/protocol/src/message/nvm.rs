@@ -194,6 +194,25 @@ impl DestroyRequest {
     pub fn ids(&self) -> Result<&[ObjectId], Malformed> {
         self.ids.get(..usize::from(self.count)).ok_or(Malformed)
     }
+
+    /// The identifiers that count of a request that is just as long as it has to be. They are read to `ids`, their place:
+    /// as a part of a request they would be moved there.
+    ///
+    /// # Errors
+    /// [`Malformed`] for another length, or if the count exceeds [`DESTROY_LIST_LENGTH`].
+    pub fn list<'a>(
+        payload: &[u8],
+        order: ByteOrder,
+        ids: &'a mut [ObjectId; DESTROY_LIST_LENGTH],
+    ) -> Result<&'a [ObjectId], Malformed> {
+        let mut reader = Reader::new(payload, order);
+        let count: u16 = reader.get()?;
+        for id in ids.iter_mut() {
+            *id = reader.get()?;
+        }
+        reader.finish()?;
+        ids.get(..usize::from(count)).ok_or(Malformed)
+    }
 }
 
 /// The label of a SHE key holds its counter and flags, both big-endian (document 02, §5.2).
@@ -238,8 +257,13 @@ mod tests {
         let mut out = [0xEE; 40];
         request.encode(ByteOrder::Little, &mut out).unwrap();
         assert_eq!(out[..8], [2, 0, 2, 1, 3, 0, 0, 0]);
-        assert_eq!(request.ids(), Ok(&[ObjectId(0x0102), ObjectId(3)][..]));
-        assert!(DestroyRequest { count: 20, ..request }.ids().is_err());
+        let mut ids = [ObjectId::INVALID; DESTROY_LIST_LENGTH];
+        let list = DestroyRequest::list(&out, ByteOrder::Little, &mut ids);
+        assert_eq!(list, Ok(&[ObjectId(0x0102), ObjectId(3)][..]));
+        assert!(DestroyRequest::list(&out[..39], ByteOrder::Little, &mut ids).is_err());
+        assert!(DestroyRequest::list(&[0; 41], ByteOrder::Little, &mut ids).is_err());
+        out[0] = 20;
+        assert!(DestroyRequest::list(&out, ByteOrder::Little, &mut ids).is_err());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use crate::audit::Event;
 use crate::config::Isolation;
-use crate::context::Context;
-use crate::keys::{KeyStore, is_stateful_private};
+use crate::context::{Context, put};
+use crate::keys::is_stateful_private;
 use crate::platform::Platform;
 #[cfg(feature = "authentication")]
 use crate::users::KeyList;
@@ -31,12 +31,11 @@ pub(crate) fn handle<P: Platform>(
     let result = match action {
         action::INIT => init(context, payload, out),
         action::CLEANUP => request::<CleanupRequest, P>(context, payload).map(|_| 0),
-        action::AVAILABLE => available(context, payload, out),
         action::ADD => add(context, payload).map(|()| 0),
-        action::LIST => list(context, payload, out),
-        action::METADATA => metadata(context, payload, out),
         action::DESTROY => destroy(context, payload).map(|()| 0),
-        action::READ => read(context, payload, out),
+        action::AVAILABLE | action::LIST | action::METADATA | action::READ => {
+            look(context, action, payload, out)
+        }
         #[cfg(feature = "dma")]
         action::ADD_DMA if context.dma.is_present() => dma::add(context, payload, out).map(|()| 0),
         #[cfg(feature = "dma")]
@@ -118,23 +117,6 @@ fn init<P: Platform>(context: &Context<'_, P>, payload: &[u8], out: &mut [u8]) -
     Ok(context.put(&InitResponse { status: Status::OK, server_nvm_id, client_nvm_id }, out))
 }
 
-fn available<P: Platform>(
-    context: &mut Context<'_, P>,
-    payload: &[u8],
-    out: &mut [u8],
-) -> Result<usize, Status> {
-    let AvailableRequest {} = request(context, payload)?;
-    let available = context.locked(|keys| keys.shared.store.available().map_err(|error| error.status()))?;
-    let response = AvailableResponse {
-        status: Status::OK,
-        free_size: available.size,
-        reclaimable_size: available.reclaimable_size,
-        free_objects: available.objects,
-        reclaimable_objects: available.reclaimable_objects,
-    };
-    Ok(context.put(&response, out))
-}
-
 fn add<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
     let (request, tail) = AddRequest::decode(payload, context.order).map_err(|_| Status::ABORTED)?;
     let data = request.data(tail).map_err(|_| Status::ABORTED)?;
@@ -161,56 +143,35 @@ fn add_object<P: Platform>(
     })
 }
 
-fn list<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> Result<usize, Status> {
-    let ListRequest { start, .. } = request(context, payload)?;
-    let reach = context.reach();
-    let (count, id) = context.locked(|keys| next_object(keys, start, reach))?;
-    Ok(context.put(&ListResponse { status: Status::OK, count, id }, out))
-}
-
-/// The first reachable object after `start` (from the beginning if that is 0) and how many reachable ones there are
-/// from it to the end; zeros at the end or if `start` is no reachable object.
-fn next_object<P: Platform>(
-    keys: &mut KeyStore<'_, P>,
-    start: ObjectId,
+/// What LIST looks for: the first reachable object after the one to begin with (from the beginning if that is 0) and how
+/// many reachable ones there are from it to the end; zeros at the end or if none has begun.
+struct Search {
     reach: Reach,
-) -> Result<(u16, ObjectId), Status> {
-    let mut passed_start = start == ObjectId::INVALID;
-    let mut first = ObjectId::INVALID;
-    let mut count: u16 = 0;
-    keys.shared
-        .store
-        .visit(&mut |object| {
-            if !reach.has(object.id) {
-            } else if !passed_start {
-                passed_start = object.id == start;
-            } else {
-                if count == 0 {
-                    first = object.id;
-                }
-                count = count.saturating_add(1);
-            }
-            ControlFlow::Continue(())
-        })
-        .map_err(|error| error.status())?;
-    Ok((count, first))
+    start: ObjectId,
+    begun: bool,
+    first: ObjectId,
+    count: u16,
 }
 
-fn metadata<P: Platform>(
-    context: &mut Context<'_, P>,
-    payload: &[u8],
-    out: &mut [u8],
-) -> Result<usize, Status> {
-    let MetadataRequest { id } = request(context, payload)?;
-    context.name(id)?;
-    let mut metadata = Metadata::default();
-    context.locked(|keys| keys.stored(id, &mut metadata))?;
-    Ok(context.put(&MetadataResponse { status: Status::OK, metadata }, out))
+impl Search {
+    fn visit(&mut self, id: ObjectId) {
+        if !self.reach.has(id) {
+            return;
+        }
+        if !self.begun {
+            self.begun = id == self.start;
+            return;
+        }
+        if self.count == 0 {
+            self.first = id;
+        }
+        self.count = self.count.saturating_add(1);
+    }
 }
 
 fn destroy<P: Platform>(context: &mut Context<'_, P>, payload: &[u8]) -> Result<(), Status> {
-    let list: DestroyRequest = request(context, payload)?;
-    let list = list.ids().map_err(|_| Status::ABORTED)?;
+    let mut ids = [ObjectId::INVALID; DESTROY_LIST_LENGTH];
+    let list = DestroyRequest::list(payload, context.order, &mut ids).map_err(|_| Status::ABORTED)?;
     let reach = context.reach();
     if let Some(&foreign) = list.iter().find(|&&id| !reach.has(id)) {
         context.session.subject = foreign;
@@ -255,22 +216,79 @@ pub(crate) fn check_readable(isolation: Isolation, object: Attributes) -> Result
     if is_protected || is_slot { Err(Status::ACCESS) } else { Ok(()) }
 }
 
+/// What changes nothing: AVAILABLE, LIST, METADATA and READ.
+///
 /// READ checks in the original's order: the length asked for, existence, offset, then the policy.
-fn read<P: Platform>(context: &mut Context<'_, P>, payload: &[u8], out: &mut [u8]) -> Result<usize, Status> {
-    let ReadRequest { id, offset, length } = request(context, payload)?;
+fn look<P: Platform>(
+    context: &mut Context<'_, P>,
+    action: u8,
+    payload: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let order = context.order;
+    let ReadRequest { id, offset, length } = match action {
+        action::AVAILABLE => {
+            let AvailableRequest {} = request(context, payload)?;
+            ReadRequest { id: ObjectId::INVALID, offset: 0, length: 0 }
+        }
+        action::LIST => {
+            let ListRequest { start, .. } = request(context, payload)?;
+            ReadRequest { id: start, offset: 0, length: 0 }
+        }
+        action::METADATA => {
+            let MetadataRequest { id } = request(context, payload)?;
+            context.name(id)?;
+            ReadRequest { id, offset: 0, length: 0 }
+        }
+        _ => {
+            let request: ReadRequest = request(context, payload)?;
+            let named = context.name(request.id);
+            if usize::from(request.length) > out.len().saturating_sub(StatusResponse::SIZE) {
+                return Err(Status::ABORTED);
+            }
+            named?;
+            request
+        }
+    };
+    let reach = context.reach();
     let isolation = context.server.config().isolation;
-    let named = context.name(id);
-    let data = out.get_mut(StatusResponse::SIZE..).unwrap_or_default();
-    let data = data.get_mut(..usize::from(length)).ok_or(Status::ABORTED)?;
-    named?;
-    let length = context.locked(|keys| {
-        let object = keys.stored_attributes(id)?;
-        let length = clamp(object, offset, length)?;
-        check_readable(isolation, object)?;
-        keys.read_stored(id, offset, data.get_mut(..length).unwrap_or_default())?;
-        Ok(length)
-    })?;
-    Ok(context.put(&StatusResponse { status: Status::OK }, out).saturating_add(length))
+    context.locked(|keys| match action {
+        action::AVAILABLE => {
+            let available = keys.shared.store.available().map_err(|error| error.status())?;
+            let response = AvailableResponse {
+                status: Status::OK,
+                free_size: available.size,
+                reclaimable_size: available.reclaimable_size,
+                free_objects: available.objects,
+                reclaimable_objects: available.reclaimable_objects,
+            };
+            Ok(put(&response, order, out))
+        }
+        action::LIST => {
+            let (begun, first) = (id == ObjectId::INVALID, ObjectId::INVALID);
+            let mut search = Search { reach, start: id, begun, first, count: 0 };
+            let visited = keys.shared.store.visit(&mut |object| {
+                search.visit(object.id);
+                ControlFlow::Continue(())
+            });
+            visited.map_err(|error| error.status())?;
+            let Search { count, first: id, .. } = search;
+            Ok(put(&ListResponse { status: Status::OK, count, id }, order, out))
+        }
+        action::METADATA => {
+            let mut response = MetadataResponse { status: Status::OK, metadata: Metadata::default() };
+            keys.stored(id, &mut response.metadata)?;
+            Ok(put(&response, order, out))
+        }
+        _ => {
+            let object = keys.stored_attributes(id)?;
+            let length = clamp(object, offset, length)?;
+            check_readable(isolation, object)?;
+            let (head, data) = out.split_at_mut_checked(StatusResponse::SIZE).unwrap_or_default();
+            keys.read_stored(id, offset, data.get_mut(..length).unwrap_or_default())?;
+            Ok(put(&StatusResponse { status: Status::OK }, order, head).saturating_add(length))
+        }
+    })
 }
 
 #[cfg(test)]
