@@ -25,9 +25,14 @@ impl Label {
     #[must_use]
     pub fn truncated(&self, length: u32) -> Self {
         let mut label = *self;
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        label.0.get_mut(length..).unwrap_or_default().fill(0);
+        label.truncate(length);
         label
+    }
+
+    /// Makes this label what [`truncated`](Self::truncated) says.
+    pub fn truncate(&mut self, length: u32) {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.0.get_mut(length..).unwrap_or_default().fill(0);
     }
 
     /// The bytes before the first zero.

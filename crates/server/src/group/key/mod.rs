@@ -82,17 +82,20 @@ fn cache<P: Platform>(
     payload: &[u8],
     out: &mut [u8],
 ) -> Result<usize, Status> {
-    let driver = context.server.platform().crypto(Affinity::Accelerated);
-    let (CacheRequest { flags, label_length, id, label, .. }, source) = if action == action::CACHE {
+    let mut label;
+    let (id, flags, label_length, source) = if action == action::CACHE {
         let (request, tail): (CacheRequest, _) = request(context, payload)?;
         let key = request.key(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-        (request, Source::Client(key))
+        label = request.label;
+        (request.id, request.flags, request.label_length, Source::Client(key))
     } else {
-        let (CacheRandomRequest { flags, label_length, length, id, label }, _) = request(context, payload)?;
-        let source = Source::Random(driver, usize::from(length));
-        (CacheRequest { flags, length: u32::from(length), label_length, id, label }, source)
+        let (request, _): (CacheRandomRequest, _) = request(context, payload)?;
+        label = request.label;
+        let source = Source::Random(context.crypto(Affinity::Accelerated), usize::from(request.length));
+        (request.id, request.flags, request.label_length, source)
     };
-    let wanted = Wanted { id, flags, label: &label.truncated(label_length) };
+    label.truncate(label_length);
+    let wanted = Wanted { id, flags, label: &label };
     let id = context.locked(|keys| keys.create(&wanted, &source))?;
     Ok(context.put(&CacheResponse { status: Status::OK, id }, out))
 }
