@@ -67,7 +67,6 @@ pub(super) fn generate<P: Platform>(
 }
 
 /// Makes a key and gives it, with the private key's encoding before it, to `deliver`.
-#[inline(never)]
 pub(super) fn generate_key<'c, P: Platform, R>(
     context: &mut Context<'c, P>,
     driver: &dyn Driver,
@@ -124,7 +123,6 @@ pub(super) type MessageAndRoom<'m> = (&'m [u8], &'m mut [u8]);
 
 /// Signs the message that `obtain` gets once the key is there. `obtain` also gives the room for the signature, which
 /// comes back.
-#[inline(never)]
 pub(super) fn sign_message<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
     driver: &dyn Driver,
@@ -181,7 +179,6 @@ pub(super) fn public<'b>(
 }
 
 /// Whether the signature of the message is good that `obtain` gets, in this order, once the key is there.
-#[inline(never)]
 pub(super) fn verify_message<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
     driver: &dyn Driver,

@@ -51,7 +51,6 @@ pub(super) fn encode_public(public: &[u8], out: &mut [u8]) -> Result<usize, Enco
 }
 
 /// Makes a key and gives its private and its public half to `deliver`.
-#[inline(never)]
 pub(super) fn generate_key<'c, P: Platform, R>(
     context: &mut Context<'c, P>,
     driver: &dyn Driver,
@@ -92,7 +91,6 @@ const fn ml_kem_status(error: CryptoError) -> Status {
 }
 
 /// Encapsulates for a key into the room that `obtain` gives once the key is there. The ciphertext comes back.
-#[inline(never)]
 pub(super) fn encapsulate_for<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
     driver: &dyn Driver,
@@ -114,7 +112,6 @@ pub(super) fn encapsulate_for<'c, 'm, P: Platform>(
 }
 
 /// Decapsulates the ciphertext that `obtain` gets once the key is there.
-#[inline(never)]
 pub(super) fn decapsulate_with<'c, 'm, P: Platform>(
     context: &mut Context<'c, P>,
     driver: &dyn Driver,
