@@ -66,6 +66,11 @@ pub(super) fn load<'r, P: Platform>(
     })
 }
 
+/// What a result holds, left where it lies: `?` on the result itself would move it, which takes code for large values.
+pub(super) fn held<T>(result: &Result<T, Status>) -> Result<&T, Status> {
+    result.as_ref().map_err(|status| *status)
+}
+
 /// No usage flag is needed.
 pub(super) const ANY_USAGE: Usage = Usage::All(Flags::NONE);
 

@@ -122,7 +122,8 @@ fn export_rsa<P: Platform>(
 ) -> Result<usize, Status> {
     let mut room = Secret::<{ rsa::KEY_ROOM }>::zero();
     let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
-    let key = RsaKey::decode(bytes).map_err(number_status)?;
+    let key = RsaKey::decode(bytes);
+    let key = key.as_ref().map_err(|error| number_status(*error))?;
     encode_rsa_public(&key.public(), out).map_err(encoding_status)
 }
 
@@ -136,9 +137,10 @@ fn export_ml_dsa<P: Platform>(
 ) -> Result<usize, Status> {
     let mut room = Secret::<{ ml_dsa::KEY_ROOM }>::zero();
     let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
-    let key = MlDsaKey::decode(bytes).map_err(number_status)?;
+    let key = MlDsaKey::decode(bytes);
+    let key = key.as_ref().map_err(|error| number_status(*error))?;
     let mut buffer = [0; MlDsaSet::MlDsa87.public_size()];
-    let public = ml_dsa::public(context.crypto(Affinity::Accelerated), &key, &mut buffer)?;
+    let public = ml_dsa::public(context.crypto(Affinity::Accelerated), key, &mut buffer)?;
     let key = MlDsaKey { set: key.set, private: None, seed: None, public: Some(public) };
     key.encode_public(out).map_err(encoding_status)
 }

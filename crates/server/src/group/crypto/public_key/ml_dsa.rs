@@ -1,6 +1,6 @@
 //! ML-DSA (document 05, §7). The stored key says which parameter set it is of; the level in a message does not count.
 
-use super::common::{Lent, deliver_key, load, number_status};
+use super::common::{Lent, deliver_key, held, load, number_status};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -131,15 +131,17 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<MessageAndRoom<'m>, Status>,
 ) -> Result<&'m [u8], Status> {
     let mut key_room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, key, Usage::All(Flags::USAGE_SIGN), &mut key_room)?;
+    let key = load_key(context, key, Usage::All(Flags::USAGE_SIGN), &mut key_room);
+    let key = held(&key)?;
     let (bytes, room) = obtain(context, key.set)?;
-    let message = message(prehash, bytes)?;
+    let message = message(prehash, bytes);
+    let message = *held(&message)?;
     let signature = room.get_mut(..key.set.signature_size()).ok_or(Status::BUFFER)?;
     let mut expanded = Secret::<{ LARGEST.private_size() }>::zero();
     let mut public = [0; LARGEST.public_size()];
     let private = match key.private {
         Some(private) => private,
-        None => expand(driver, &key, &mut expanded, &mut public)?.0,
+        None => expand(driver, key, &mut expanded, &mut public)?.0,
     };
     driver.ml_dsa_sign(key.set, private, message, context_string, signature).map_err(ml_dsa_status)?;
     Ok(signature)
@@ -187,9 +189,11 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     obtain: impl FnOnce(&mut Context<'c, P>, MlDsaSet) -> Result<(&'m [u8], &'m [u8]), Status>,
 ) -> Result<u32, Status> {
     let mut key_room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, key, Usage::All(Flags::USAGE_VERIFY), &mut key_room)?;
+    let key = load_key(context, key, Usage::All(Flags::USAGE_VERIFY), &mut key_room);
+    let key = held(&key)?;
     let (signature, bytes) = obtain(context, key.set)?;
-    let message = message(prehash, bytes)?;
+    let message = message(prehash, bytes);
+    let message = *held(&message)?;
     if signature.len() != key.set.signature_size() {
         return Err(Status::BUFFER);
     }
@@ -197,7 +201,7 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
         return Err(Status::SIGNATURE_VERIFICATION);
     }
     let mut buffer = [0; LARGEST.public_size()];
-    let public = public(driver, &key, &mut buffer)?;
+    let public = public(driver, key, &mut buffer)?;
     match driver.ml_dsa_verify(key.set, public, message, context_string, signature) {
         Ok(()) => Ok(1),
         Err(CryptoError::Authentication) => Ok(0),

@@ -1,6 +1,6 @@
 //! ML-KEM (document 05, §8). Keys are stored raw; the level in a message must be the key's.
 
-use super::common::{Lent, deliver_key, load};
+use super::common::{Lent, deliver_key, held, load};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -78,8 +78,11 @@ fn load_key<'r, P: Platform>(
         Status::ASN_PARSE => Status::BUFFER,
         status => status,
     })?;
-    let key = MlKemKey::decode(bytes).map_err(|_| Status::BUFFER)?;
-    if key.set == set { Ok(key) } else { Err(Status::BAD_ARGUMENTS) }
+    match MlKemKey::decode(bytes) {
+        Ok(key) if key.set == set => Ok(key),
+        Ok(_) => Err(Status::BAD_ARGUMENTS),
+        Err(_) => Err(Status::BUFFER),
+    }
 }
 
 /// A key that fails its check, like a ciphertext of the wrong length, is a buffer of the wrong size to peers.
@@ -101,7 +104,8 @@ pub(super) fn encapsulate_for<'c, 'm, P: Platform>(
 ) -> Result<&'m [u8], Status> {
     let set = named_set(level)?;
     let mut key_room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, key, set, &mut key_room)?;
+    let key = load_key(context, key, set, &mut key_room);
+    let key = held(&key)?;
     let room = obtain(context, set)?;
     let ciphertext = room.get_mut(..set.ciphertext_size()).ok_or(Status::BAD_ARGUMENTS)?;
     if let Some(private) = key.private {
@@ -122,8 +126,8 @@ pub(super) fn decapsulate_with<'c, 'm, P: Platform>(
 ) -> Result<(), Status> {
     let set = named_set(level)?;
     let mut key_room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, key, set, &mut key_room)?;
-    let private = key.private.ok_or(Status::BAD_STATE)?;
+    let key = load_key(context, key, set, &mut key_room);
+    let private = held(&key)?.private.ok_or(Status::BAD_STATE)?;
     let ciphertext = obtain(context, set)?;
     driver.ml_kem_decapsulate(set, private, ciphertext, secret).map_err(ml_kem_status)
 }

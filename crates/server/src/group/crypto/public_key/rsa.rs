@@ -1,6 +1,6 @@
 //! RSA: the raw operations (document 05, §3). Padding is the client's affair.
 
-use super::common::{ANY_USAGE, Lent, load, number_status};
+use super::common::{ANY_USAGE, Lent, held, load, number_status};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -45,7 +45,8 @@ pub(super) fn operate<P: Platform>(
     };
     lent.one(request.options, request.key);
     let mut room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, request.key, usage, &mut room)?;
+    let key = load_key(context, request.key, usage, &mut room);
+    let key = held(&key)?;
     let size = key.public().modulus.len();
     if input.is_empty() || input.len() > size || request.capacity == 0 {
         return Err(Status::CRYPTO_ARGUMENT);
@@ -59,7 +60,7 @@ pub(super) fn operate<P: Platform>(
     data.get_mut(..zeros).unwrap_or_default().fill(0);
     data.get_mut(zeros..).unwrap_or_default().copy_from_slice(input);
     let driver = operation.driver;
-    let result = match &key {
+    let result = match key {
         key if !is_private => driver.rsa_public(&key.public(), data),
         RsaKey::Private(key) => driver.rsa_private(key, data),
         RsaKey::Public(_) => return Err(Status::CRYPTO_ARGUMENT),
@@ -79,7 +80,8 @@ pub(super) fn size<P: Platform>(
         RsaSizeRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     lent.one(request.options, request.key);
     let mut room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
+    let key = load_key(context, request.key, ANY_USAGE, &mut room);
+    let key = held(&key)?;
     let size = u32::try_from(key.public().modulus.len()).unwrap_or(0);
     Ok(context.put(&RsaSizeResponse { size }, operation.out))
 }
