@@ -15,7 +15,7 @@ mod ml_dsa;
 mod ml_kem;
 mod rsa;
 
-pub use curve25519::{Ed25519Key, X25519Key};
+pub use curve25519::{Curve25519Key, Curve25519Use, Ed25519Key, X25519Key};
 pub use ec::{EcKey, decode_ecdsa_signature, decode_point, encode_ecdsa_signature, encode_point};
 pub use ml_dsa::MlDsaKey;
 pub use ml_kem::MlKemKey;

@@ -7,14 +7,13 @@ use crate::group::crypto::Operation;
 use crate::group::crypto::new_key::Slots;
 use crate::keys::{Usage, Wanted};
 use crate::platform::Platform;
-use casemate_crypto::encoding::{Ed25519Key, EncodingError, X25519Key};
+use casemate_crypto::encoding::{Curve25519Key, Curve25519Use};
 use casemate_crypto::{Driver, Ed25519Mode, Error as CryptoError, Secret};
 use casemate_protocol::message::public_key::{
     Ed25519KeyGenerationRequest, Ed25519SignRequest, Ed25519VerifyRequest, Ed25519VerifyResponse,
     SignatureResponse, X25519KeyGenerationRequest, X25519Request, ed25519_mode,
 };
 use casemate_protocol::{Flags, KeyId, Layout, Status};
-use zeroize::Zeroizing;
 
 /// Room for every encoding of a key of this family, attributes included.
 pub(super) const KEY_ROOM: usize = 256;
@@ -23,39 +22,43 @@ pub(super) const KEY_ROOM: usize = 256;
 const BIG_ENDIAN: u32 = 1;
 
 #[inline(never)]
-pub(super) fn x25519_generate<P: Platform>(
+pub(super) fn generate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
+    kind: Curve25519Use,
 ) -> Result<usize, Status> {
-    let (request, _) = X25519KeyGenerationRequest::decode(operation.body, context.order)
-        .map_err(|_| Status::BAD_ARGUMENTS)?;
-    if request.size != 32 {
-        return Err(Status::ECC_ARGUMENT);
+    let (id, flags, label);
+    match kind {
+        Curve25519Use::X25519 => {
+            let (request, _) = X25519KeyGenerationRequest::decode(operation.body, context.order)
+                .map_err(|_| Status::BAD_ARGUMENTS)?;
+            if request.size != 32 {
+                return Err(Status::ECC_ARGUMENT);
+            }
+            (id, flags, label) = (request.key, request.flags, request.label);
+        }
+        Curve25519Use::Ed25519 => {
+            let (request, _) = Ed25519KeyGenerationRequest::decode(operation.body, context.order)
+                .map_err(|_| Status::BAD_ARGUMENTS)?;
+            (id, flags, label) = (request.key, request.flags, request.label);
+        }
     }
     let driver = operation.driver;
-    let mut private = Zeroizing::new([0; 32]);
+    let mut key = Curve25519Key::empty(kind);
+    let mut encoded = Secret::<{ Curve25519Key::MAX_ENCODING }>::zero();
+    let private = key.private.insert(Secret::zero());
     driver.fill(private.as_mut_slice()).map_err(crypto_status)?;
-    // Clamped as RFC 7748, §5, so that peers which store scalars clamped find it so.
-    let [first, .., last] = &mut *private;
-    *first &= 0xF8;
-    *last = *last & 0x7F | 0x40;
-    let mut public = [0; 32];
-    driver.x25519_public(&private, &mut public).map_err(crypto_status)?;
-    let key = X25519Key { private: Some(private), public: Some(public) };
-    let mut encoded = Secret::<{ X25519Key::MAX_ENCODING }>::zero();
+    if kind == Curve25519Use::X25519 {
+        // Clamped as RFC 7748, §5, so that peers which store scalars clamped find it so.
+        let [first, .., last] = &mut **private;
+        *first &= 0xF8;
+        *last = *last & 0x7F | 0x40;
+    }
+    key.complete(driver).map_err(encoding_status)?;
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
-    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
+    let wanted = Wanted { id: KeyId::from_u32(id), flags, label: &label };
     deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, &|out| key.encode_public(out))
-}
-
-/// The public half of a key that a peer or the server itself holds, computed if only the private one is stored.
-pub(super) fn x25519_public<'k>(driver: &dyn Driver, key: &'k mut X25519Key) -> Result<&'k [u8; 32], Status> {
-    if let (None, Some(private)) = (&key.public, &key.private) {
-        let public = key.public.insert([0; 32]);
-        driver.x25519_public(private, public).map_err(crypto_status)?;
-    }
-    key.public.as_ref().ok_or(Status::ECC_ARGUMENT)
 }
 
 #[inline(never)]
@@ -68,17 +71,15 @@ pub(super) fn x25519_agree<P: Platform>(
         X25519Request::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let X25519Request { options, private_key, public_key, endianness, flags, key, label } = request;
     lent.pair(options, public_key, private_key);
-    let mut own = X25519Key { private: None, public: None };
-    load_x25519(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own)?;
-    let mut peer = X25519Key { private: None, public: None };
-    load_x25519(context, public_key, ANY_USAGE, &mut peer)?;
+    let mut own = Curve25519Key::empty(Curve25519Use::X25519);
+    let mut peer = Curve25519Key::empty(Curve25519Use::X25519);
+    let mut secret = Secret::<32>::zero();
+    load_key(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own)?;
+    load_key(context, public_key, ANY_USAGE, &mut peer)?;
     let driver = operation.driver;
     let private = own.private.as_ref().ok_or(Status::ECC_ARGUMENT)?;
-    let public = x25519_public(driver, &mut peer)?;
-    if public[31] >= 0x80 {
-        return Err(Status::ECC_ARGUMENT);
-    }
-    let mut secret = Secret::<32>::zero();
+    peer.complete(driver).map_err(encoding_status)?;
+    let public = peer.public.as_ref().filter(|public| public[31] < 0x80).ok_or(Status::ECC_ARGUMENT)?;
     driver.x25519(private, public, &mut secret).map_err(|error| match error {
         CryptoError::Key => Status::ECC_OUT_OF_RANGE,
         error => crypto_status(error),
@@ -88,39 +89,6 @@ pub(super) fn x25519_agree<P: Platform>(
     }
     let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
     deliver_secret(context, operation.out, &wanted, secret.as_mut_slice(), lent)
-}
-
-#[inline(never)]
-pub(super) fn ed25519_generate<P: Platform>(
-    context: &mut Context<'_, P>,
-    operation: Operation<'_>,
-) -> Result<usize, Status> {
-    let (request, _) = Ed25519KeyGenerationRequest::decode(operation.body, context.order)
-        .map_err(|_| Status::BAD_ARGUMENTS)?;
-    let driver = operation.driver;
-    let mut seed = Zeroizing::new([0; 32]);
-    driver.fill(seed.as_mut_slice()).map_err(crypto_status)?;
-    let mut public = [0; 32];
-    driver.ed25519_public(&seed, &mut public).map_err(crypto_status)?;
-    let key = Ed25519Key { seed: Some(seed), public: Some(public) };
-    let mut encoded = Secret::<{ Ed25519Key::MAX_ENCODING }>::zero();
-    let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
-    let encoded = encoded.get(..length).unwrap_or_default();
-    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
-    deliver_key(context, operation.out, &wanted, encoded, Slots::OfSize, &|out| key.encode_public(out))
-}
-
-/// The public half of a key, computed if only the seed is stored; and the seed, if there is one.
-pub(super) fn ed25519_halves<'k>(
-    driver: &dyn Driver,
-    key: &'k mut Ed25519Key,
-) -> Result<(&'k [u8; 32], Option<&'k [u8; 32]>), Status> {
-    let seed = key.seed.as_deref();
-    if let (None, Some(seed)) = (&key.public, seed) {
-        let public = key.public.insert([0; 32]);
-        driver.ed25519_public(seed, public).map_err(crypto_status)?;
-    }
-    Ok((key.public.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?, seed))
 }
 
 /// The variant that a message names. A context belongs to no message of the pure variant.
@@ -148,33 +116,14 @@ const fn ed25519_status(error: CryptoError) -> Status {
 /// Loads the key that a message names. Not inlined: the room for its encoding is given back before the curve is computed
 /// with.
 #[inline(never)]
-fn load_x25519<P: Platform>(
+fn load_key<P: Platform>(
     context: &mut Context<'_, P>,
     key: u32,
     usage: Usage,
-    loaded: &mut X25519Key,
+    loaded: &mut Curve25519Key,
 ) -> Result<(), Status> {
     let mut room = Secret::<KEY_ROOM>::zero();
-    let bytes = load(context, key, usage, room.as_mut_slice())?;
-    *loaded = X25519Key::decode(bytes).map_err(encoding_status)?;
-    Ok(())
-}
-
-/// As [`load_x25519`].
-#[inline(never)]
-fn load_ed25519<P: Platform>(
-    context: &mut Context<'_, P>,
-    key: u32,
-    usage: Usage,
-    loaded: &mut Ed25519Key,
-) -> Result<(), Status> {
-    let mut room = Secret::<KEY_ROOM>::zero();
-    let bytes = load(context, key, usage, room.as_mut_slice())?;
-    *loaded = Ed25519Key::decode(bytes).map_err(|error| match error {
-        EncodingError::Missing => Status::CRYPTO_ARGUMENT,
-        error => encoding_status(error),
-    })?;
-    Ok(())
+    loaded.decode(load(context, key, usage, room.as_mut_slice())?).map_err(encoding_status)
 }
 
 /// The signature of the message that `obtain` gets once the key is there.
@@ -187,11 +136,13 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     obtain: impl FnOnce(&mut Context<'c, P>) -> Result<&'m [u8], Status>,
     signature: &mut [u8; 64],
 ) -> Result<(), Status> {
-    let mut stored = Ed25519Key { seed: None, public: None };
-    load_ed25519(context, key, Usage::All(Flags::USAGE_SIGN), &mut stored)?;
+    let mut stored = Curve25519Key::empty(Curve25519Use::Ed25519);
+    load_key(context, key, Usage::All(Flags::USAGE_SIGN), &mut stored)?;
     let message = obtain(context)?;
-    let (public, seed) = ed25519_halves(driver, &mut stored)?;
-    let seed = seed.ok_or(Status::CRYPTO_ARGUMENT)?;
+    stored.complete(driver).map_err(encoding_status)?;
+    let (Some(seed), Some(public)) = (&stored.private, &stored.public) else {
+        return Err(Status::CRYPTO_ARGUMENT);
+    };
     driver.ed25519_sign(seed, public, mode, message, signature).map_err(ed25519_status)
 }
 
@@ -204,11 +155,12 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     mode: Ed25519Mode<'_>,
     obtain: impl FnOnce(&mut Context<'c, P>) -> Result<(&'m [u8], &'m [u8]), Status>,
 ) -> Result<(), Status> {
-    let mut stored = Ed25519Key { seed: None, public: None };
-    load_ed25519(context, key, Usage::All(Flags::USAGE_VERIFY), &mut stored)?;
+    let mut stored = Curve25519Key::empty(Curve25519Use::Ed25519);
+    load_key(context, key, Usage::All(Flags::USAGE_VERIFY), &mut stored)?;
     let (signature, message) = obtain(context)?;
     let signature: &[u8; 64] = signature.try_into().map_err(|_| Status::CRYPTO_ARGUMENT)?;
-    let (public, _) = ed25519_halves(driver, &mut stored)?;
+    stored.complete(driver).map_err(encoding_status)?;
+    let public = stored.public.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?;
     driver.ed25519_verify(public, mode, message, signature).map_err(ed25519_status)
 }
 

@@ -16,7 +16,7 @@ use super::rsa;
 use crate::context::Context;
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::encoding::{
-    EcKey, Ed25519Key, EncodingError, MlDsaKey, MlKemKey, RsaKey, X25519Key, encode_rsa_public,
+    Curve25519Key, Curve25519Use, EcKey, EncodingError, MlDsaKey, MlKemKey, RsaKey, encode_rsa_public,
 };
 use casemate_crypto::{Curve, MlDsaSet, Secret};
 use casemate_protocol::message::key::KeyAlgorithm;
@@ -41,9 +41,9 @@ pub(crate) fn export_public<P: Platform>(
         #[cfg(feature = "elliptic-curves")]
         KeyAlgorithm::ECC => export_elliptic_curve(context, id, out, label),
         #[cfg(feature = "curve25519")]
-        KeyAlgorithm::X25519 => export_x25519(context, id, out, label),
+        KeyAlgorithm::X25519 => export_curve25519(context, id, Curve25519Use::X25519, out, label),
         #[cfg(feature = "curve25519")]
-        KeyAlgorithm::ED25519 => export_ed25519(context, id, out, label),
+        KeyAlgorithm::ED25519 => export_curve25519(context, id, Curve25519Use::Ed25519, out, label),
         #[cfg(feature = "rsa")]
         KeyAlgorithm::RSA => export_rsa(context, id, out, label),
         #[cfg(feature = "ml-dsa")]
@@ -79,36 +79,25 @@ fn export_elliptic_curve<P: Platform>(
 
 #[cfg(feature = "curve25519")]
 #[inline(never)]
-fn export_x25519<P: Platform>(
+fn export_curve25519<P: Platform>(
     context: &mut Context<'_, P>,
     id: ObjectId,
+    kind: Curve25519Use,
     out: &mut [u8],
     label: &mut Label,
 ) -> Result<usize, Status> {
+    let mut key = Curve25519Key::empty(kind);
     let mut room = Secret::<{ curve25519::KEY_ROOM }>::zero();
     let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
-    let mut key = X25519Key::decode(bytes).map_err(encoding_status)?;
-    curve25519::x25519_public(context.crypto(Affinity::Accelerated), &mut key)?;
-    key.encode_public(out).map_err(encoding_status)
-}
-
-#[cfg(feature = "curve25519")]
-#[inline(never)]
-fn export_ed25519<P: Platform>(
-    context: &mut Context<'_, P>,
-    id: ObjectId,
-    out: &mut [u8],
-    label: &mut Label,
-) -> Result<usize, Status> {
-    let mut room = Secret::<{ curve25519::KEY_ROOM }>::zero();
-    let bytes = copy_key(context, id, Status::ASN_PARSE, room.as_mut_slice(), label)?;
-    let mut key = Ed25519Key::decode(bytes).map_err(encoding_status)?;
+    key.decode(bytes).map_err(encoding_status)?;
     let driver = context.crypto(Affinity::Accelerated);
-    key.check(driver).map_err(|error| match error {
-        EncodingError::Mismatch => Status::ASN_PARSE,
-        error => encoding_status(error),
-    })?;
-    curve25519::ed25519_halves(driver, &mut key)?;
+    if kind == Curve25519Use::Ed25519 {
+        key.check(driver).map_err(|error| match error {
+            EncodingError::Mismatch => Status::ASN_PARSE,
+            error => encoding_status(error),
+        })?;
+    }
+    key.complete(driver).map_err(encoding_status)?;
     key.encode_public(out).map_err(encoding_status)
 }
 

@@ -28,6 +28,7 @@
 use super::Operation;
 use crate::context::Context;
 use crate::platform::Platform;
+use casemate_crypto::encoding::Curve25519Use;
 use casemate_protocol::Status;
 use casemate_protocol::message::public_key::{algorithm, sub_algorithm};
 
@@ -86,11 +87,11 @@ fn run<P: Platform>(
         #[cfg(feature = "elliptic-curves")]
         algorithm::EC_CHECK_PUBLIC => elliptic_curve::check_public(context, operation, lent),
         #[cfg(feature = "curve25519")]
-        algorithm::X25519_KEY_GENERATION => curve25519::x25519_generate(context, operation),
+        algorithm::X25519_KEY_GENERATION => curve25519::generate(context, operation, Curve25519Use::X25519),
         #[cfg(feature = "curve25519")]
         algorithm::X25519 => curve25519::x25519_agree(context, operation, lent),
         #[cfg(feature = "curve25519")]
-        algorithm::ED25519_KEY_GENERATION => curve25519::ed25519_generate(context, operation),
+        algorithm::ED25519_KEY_GENERATION => curve25519::generate(context, operation, Curve25519Use::Ed25519),
         #[cfg(feature = "curve25519")]
         algorithm::ED25519_SIGN => curve25519::ed25519_sign(context, operation, lent),
         #[cfg(feature = "curve25519")]
