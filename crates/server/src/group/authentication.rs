@@ -14,6 +14,7 @@ use casemate_protocol::message::authentication::{
 };
 use casemate_protocol::{Layout, Status};
 
+#[inline(never)]
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,

@@ -8,6 +8,7 @@ use casemate_protocol::{Layout, Status};
 
 /// The action is the callback's number. There is no answer to a number that no callback can have, nor to a message of
 /// another size.
+#[inline(never)]
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,

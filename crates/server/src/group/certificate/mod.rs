@@ -29,6 +29,7 @@ use verify::{Chain, verify_attribute, verify_chain};
 #[cfg(feature = "images")]
 pub(crate) use verify::{OwnChainError, verify_own_chain};
 
+#[inline(never)]
 pub(crate) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,

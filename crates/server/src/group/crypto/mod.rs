@@ -51,6 +51,7 @@ pub(crate) fn handle<P: Platform>(
 
 /// Messages whose data lies in client memory.
 #[cfg(feature = "dma")]
+#[inline(never)]
 pub(crate) fn handle_dma<P: Platform>(
     context: &mut Context<'_, P>,
     action: u8,
