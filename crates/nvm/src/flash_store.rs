@@ -6,12 +6,11 @@
 //! partition and makes that one valid.
 
 use crate::checksum::Checksum;
-use crate::medium::{CHUNK, Medium, Side, is_between, is_filled, newer, to_u32, to_usize};
+use crate::medium::{CHUNK, Medium, Piece, Side, is_between, is_filled, newer, to_u32, to_usize};
 use crate::object_store::{Attributes, Available, ObjectStore};
 use crate::{Error, Flash, Geometry, MountError, Unusable, record};
 use casemate_protocol::{Metadata, ObjectId};
 use core::ops::ControlFlow;
-use zeroize::Zeroizing;
 
 /// Bytes in a unit: a state word, and the granularity of data.
 const UNIT: u32 = 8;
@@ -577,7 +576,10 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
     /// The entry of an object, and what is known of it. Not inlined: nearly every operation begins with it.
     #[inline(never)]
     fn object(&self, id: ObjectId) -> Result<(u32, Attributes), Error<F::Error>> {
-        self.objects().find(|(_, object)| object.id == id).ok_or(Error::NotFound)
+        // Entries that are still to be written hold none.
+        let mut written = (0..self.next_entry).zip(self.directory.as_ref());
+        let found = written.find(|(_, entry)| entry.0.id == id).filter(|_| id != ObjectId::INVALID);
+        found.map(|(index, entry)| (index, entry.0)).ok_or(Error::NotFound)
     }
 
     /// Reads the entry of an object that the directory in RAM knows.
@@ -626,9 +628,9 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             self.medium.program(side, offset, whole)?;
         }
         if !tail.is_empty() {
-            let mut last = Zeroizing::new([0; WORD]);
+            let mut last = Piece::<WORD>::new();
             last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-            self.medium.program(side, offset.wrapping_add(to_u32(whole.len())), last.as_slice())?;
+            self.medium.program(side, offset.wrapping_add(to_u32(whole.len())), &last)?;
         }
         Ok(())
     }
@@ -679,7 +681,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let from = core::mem::replace(&mut entry.start, start);
         let side = self.active.other();
         self.begin_entry(side, to, &entry)?;
-        let mut buffer = Zeroizing::new([0; CHUNK]);
+        let mut buffer = Piece::<CHUNK>::new();
         let mut rest = usize::from(entry.metadata.length);
         let mut moved = 0_u32;
         let mut checksum = Checksum::new();
@@ -757,7 +759,7 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         if F::READ_SIZE == 1 {
             return self.medium.read(self.active, offset, out);
         }
-        let mut buffer = Zeroizing::new([0; CHUNK]);
+        let mut buffer = Piece::<CHUNK>::new();
         let mut aligned = offset & !7;
         let mut skip = to_usize(offset & 7);
         let mut out = out;

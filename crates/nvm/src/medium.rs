@@ -1,10 +1,41 @@
 //! Two equal partitions on flash, and what both layouts do with them.
 
 use crate::{Error, Flash, Geometry, MountError};
-use zeroize::Zeroizing;
+use core::ops::{Deref, DerefMut};
+use zeroize::optimization_barrier;
 
 /// Flash is copied, compared and checked in pieces of this many bytes.
 pub(crate) const CHUNK: usize = 64;
+
+/// Room for a piece of flash. It is wiped when dropped, in one fill: `Zeroizing` writes byte by byte, and nearly every
+/// operation has such a room several times.
+pub(crate) struct Piece<const N: usize>([u8; N]);
+
+impl<const N: usize> Piece<N> {
+    pub(crate) const fn new() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Deref for Piece<N> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Piece<N> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Drop for Piece<N> {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        optimization_barrier(&self.0);
+    }
+}
 
 /// One of the two partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +115,7 @@ impl<F: Flash> Medium<F> {
     }
 
     /// Shows `length` bytes in order, in pieces; `visitor` also gets each piece's offset.
+    #[inline(never)]
     fn scan(
         &mut self,
         side: Side,
@@ -91,7 +123,7 @@ impl<F: Flash> Medium<F> {
         length: u32,
         visitor: &mut dyn FnMut(u32, &[u8]) -> bool,
     ) -> Result<bool, Error<F::Error>> {
-        let mut buffer = Zeroizing::new([0; CHUNK]);
+        let mut buffer = Piece::<CHUNK>::new();
         let mut offset = offset;
         let mut rest = to_usize(length);
         while rest > 0 {
@@ -150,7 +182,9 @@ impl<F: Flash> Medium<F> {
         let address = self.address(side, offset);
         self.flash.write(address, bytes)?;
         let mut pieces = bytes.chunks(CHUNK);
-        if self.scan(side, offset, to_u32(bytes.len()), &mut |_, piece| pieces.next() == Some(piece))? {
+        if self.scan(side, offset, to_u32(bytes.len()), &mut |_, piece| {
+            pieces.next().is_some_and(|written| is_same(piece, written))
+        })? {
             Ok(())
         } else {
             Err(Error::NotVerified)
@@ -187,6 +221,16 @@ impl<F: Flash> Medium<F> {
     pub(crate) fn lock(&mut self) -> Result<(), Error<F::Error>> {
         Ok(self.flash.lock(0, self.partition.wrapping_mul(2))?)
     }
+}
+
+/// Whether two pieces are equal. Word by word, as in [`is_filled`].
+#[inline(never)]
+fn is_same(first: &[u8], second: &[u8]) -> bool {
+    let ((words, rest), (others, other_rest)) = (first.as_chunks::<4>(), second.as_chunks::<4>());
+    let mut pairs = words.iter().zip(others);
+    first.len() == second.len()
+        && pairs.all(|(word, other)| u32::from_ne_bytes(*word) == u32::from_ne_bytes(*other))
+        && rest == other_rest
 }
 
 /// Whether every byte of `bytes` is `value`. Word by word: whole partitions are looked through.
