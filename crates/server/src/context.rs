@@ -38,7 +38,7 @@ fn catch_up<P: Platform>(cache: &mut KeyCache<P::Cache>, shared: &mut Shared<P>)
 
 /// Whether the store holds just this key.
 fn is_stored<S: ObjectStore>(store: &mut S, metadata: &Metadata, key: &[u8]) -> bool {
-    if !store.metadata(metadata.id).is_ok_and(|stored| stored == *metadata) {
+    if !matches!(&store.metadata(metadata.id), Ok(stored) if stored == metadata) {
         return false;
     }
     let mut piece = Secret::<32>::zero();
