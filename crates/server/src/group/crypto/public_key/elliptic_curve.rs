@@ -13,10 +13,10 @@ use casemate_crypto::encoding::{
 use casemate_crypto::{Curve, Driver, Error as CryptoError, Secret, constant_time_equal};
 use casemate_protocol::message::public_key::{
     EcCheckPublicRequest, EcCheckPublicResponse, EcKeyGenerationRequest, EcMakePublicRequest,
-    EcMakePublicResponse, EcdhRequest, EcdsaSignRequest, EcdsaVerifyRequest, EcdsaVerifyResponse,
-    SignatureResponse, curve, option,
+    EcdhRequest, EcdsaSignRequest, EcdsaVerifyRequest, EcdsaVerifyResponse,
+    SignatureResponse, algorithm, curve, option,
 };
-use casemate_protocol::{Flags, KeyId, Layout, Status};
+use casemate_protocol::{ByteOrder, Flags, KeyId, Layout, Malformed, Status};
 
 /// Room for every encoding of an elliptic-curve key, attributes of a PKCS#8 key included.
 pub(super) const KEY_ROOM: usize = 384;
@@ -87,26 +87,91 @@ fn check_digest(digest: &[u8]) -> Result<(), Status> {
     Ok(())
 }
 
+/// A request of any operation with one key.
+struct Request<'r> {
+    options: u32,
+    key: u32,
+    /// The digest, or the client's idea of the public point.
+    input: &'r [u8],
+    signature: &'r [u8],
+}
+
+impl<'r> Request<'r> {
+    fn decode(algorithm: u32, body: &'r [u8], order: ByteOrder) -> Result<Self, Malformed> {
+        // The others begin in the same way.
+        let (EcMakePublicRequest { options, key }, _) = EcMakePublicRequest::decode(body, order)?;
+        let (input, signature): (_, &[u8]) = match algorithm {
+            algorithm::ECDSA_SIGN => {
+                let (request, tail) = EcdsaSignRequest::decode(body, order)?;
+                (request.tail(tail)?, &[])
+            }
+            algorithm::ECDSA_VERIFY => {
+                let (request, tail) = EcdsaVerifyRequest::decode(body, order)?;
+                let tails = request.tails(tail)?;
+                (tails.message, tails.signature)
+            }
+            algorithm::EC_CHECK_PUBLIC => {
+                let (request, tail) = EcCheckPublicRequest::decode(body, order)?;
+                (request.tail(tail)?, &[])
+            }
+            _ => (&[], &[]),
+        };
+        Ok(Self { options, key, input, signature })
+    }
+}
+
+/// Any operation with one key.
 #[inline(never)]
-pub(super) fn sign<P: Platform>(
+pub(super) fn operate<P: Platform>(
     context: &mut Context<'_, P>,
     operation: Operation<'_>,
     lent: &mut Lent,
 ) -> Result<usize, Status> {
-    let (request, tail) =
-        EcdsaSignRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let digest = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let Operation { algorithm, driver, body, out } = operation;
+    let request =
+        &Request::decode(algorithm, body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     lent.one(request.options, request.key);
     let mut room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, request.key, Usage::All(Flags::USAGE_SIGN), &mut room)?;
-    check_digest(digest)?;
-    let private = key.private.ok_or(Status::ECC_ARGUMENT)?;
-    let mut signature = [0; Curve::MAX_POINT];
-    let signature = signature.get_mut(..key.curve.point_size()).ok_or(Status::ABORTED)?;
-    let driver = operation.driver;
-    driver.ecdsa_sign(key.curve, private, digest, signature).map_err(private_key_status)?;
-    let (head, tail) = operation.out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
-    let length = encode_ecdsa_signature(signature, tail).map_err(encoding_status)?;
+    let usage = match algorithm {
+        algorithm::ECDSA_SIGN => Flags::USAGE_SIGN,
+        algorithm::ECDSA_VERIFY => Flags::USAGE_VERIFY,
+        _ => Flags::NONE,
+    };
+    let key = &load_key(context, request.key, Usage::All(usage), &mut room)?;
+    match algorithm {
+        algorithm::ECDSA_VERIFY => verify(context, driver, key, request, out),
+        algorithm::EC_CHECK_PUBLIC => {
+            check_public(driver, key, request.input)?;
+            Ok(context.put(&EcCheckPublicResponse { valid: 1 }, out))
+        }
+        _ => compute(context, driver, key, request, algorithm == algorithm::ECDSA_SIGN, out),
+    }
+}
+
+/// Signs a digest, or computes the public point.
+#[inline(never)]
+fn compute<P: Platform>(
+    context: &Context<'_, P>,
+    driver: &dyn Driver,
+    key: &EcKey<'_>,
+    request: &Request<'_>,
+    is_signature: bool,
+    out: &mut [u8],
+) -> Result<usize, Status> {
+    let mut computed = [0; Curve::MAX_POINT];
+    let computed = if is_signature {
+        check_digest(request.input)?;
+        let private = key.private.ok_or(Status::ECC_ARGUMENT)?;
+        let signature = computed.get_mut(..key.curve.point_size()).ok_or(Status::ABORTED)?;
+        driver.ecdsa_sign(key.curve, private, request.input, signature).map_err(private_key_status)?;
+        signature
+    } else {
+        computed_public(driver, key, &mut computed)?
+    };
+    // EcMakePublicResponse looks the same.
+    let (head, tail) = out.split_at_mut_checked(SignatureResponse::SIZE).ok_or(Status::BUFFER)?;
+    let encode = if is_signature { encode_ecdsa_signature } else { encode_point };
+    let length = encode(computed, tail).map_err(encoding_status)?;
     let response = SignatureResponse { length: u32::try_from(length).unwrap_or(0) };
     Ok(context.put(&response, head).saturating_add(length))
 }
@@ -120,26 +185,22 @@ const fn private_key_status(error: CryptoError) -> Status {
 }
 
 #[inline(never)]
-pub(super) fn verify<P: Platform>(
-    context: &mut Context<'_, P>,
-    operation: Operation<'_>,
-    lent: &mut Lent,
+fn verify<P: Platform>(
+    context: &Context<'_, P>,
+    driver: &dyn Driver,
+    key: &EcKey<'_>,
+    request: &Request<'_>,
+    out: &mut [u8],
 ) -> Result<usize, Status> {
-    let (request, tail) =
-        EcdsaVerifyRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    lent.one(request.options, request.key);
-    let mut room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, request.key, Usage::All(Flags::USAGE_VERIFY), &mut room)?;
-    check_digest(tails.message)?;
-    let driver = operation.driver;
+    let digest = request.input;
+    check_digest(digest)?;
     let mut buffer = [0; Curve::MAX_POINT];
     let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
     let mut signature = [0; Curve::MAX_POINT];
-    let valid = match decode_ecdsa_signature(key.curve, tails.signature, &mut signature) {
+    let valid = match decode_ecdsa_signature(key.curve, request.signature, &mut signature) {
         Ok(length) => {
             let signature = signature.get(..length).unwrap_or_default();
-            match driver.ecdsa_verify(key.curve, public, tails.message, signature) {
+            match driver.ecdsa_verify(key.curve, public, digest, signature) {
                 Ok(()) => true,
                 Err(CryptoError::Authentication) => false,
                 Err(error) => return Err(public_key_status(error)),
@@ -148,7 +209,7 @@ pub(super) fn verify<P: Platform>(
         Err(EncodingError::SignatureRange) => false,
         Err(error) => return Err(encoding_status(error)),
     };
-    let (head, tail) = operation.out.split_at_mut_checked(EcdsaVerifyResponse::SIZE).ok_or(Status::BUFFER)?;
+    let (head, tail) = out.split_at_mut_checked(EcdsaVerifyResponse::SIZE).ok_or(Status::BUFFER)?;
     let length = if wants(request.options, option::EXPORT_PUBLIC) {
         let key = EcKey { curve: key.curve, private: None, public: Some(public) };
         key.encode_public(tail).map_err(encoding_status)?
@@ -206,52 +267,22 @@ fn computed_public<'b>(
     Ok(public)
 }
 
+/// Checks the public half of a key, that it belongs to the private one, and that a client has the same.
 #[inline(never)]
-pub(super) fn make_public<P: Platform>(
-    context: &mut Context<'_, P>,
-    operation: Operation<'_>,
-    lent: &mut Lent,
-) -> Result<usize, Status> {
-    let (request, _) =
-        EcMakePublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    lent.one(request.options, request.key);
-    let mut room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
-    let mut buffer = [0; Curve::MAX_POINT];
-    let public = computed_public(operation.driver, &key, &mut buffer)?;
-    let (head, tail) =
-        operation.out.split_at_mut_checked(EcMakePublicResponse::SIZE).ok_or(Status::BUFFER)?;
-    let length = encode_point(public, tail).map_err(encoding_status)?;
-    let response = EcMakePublicResponse { length: u32::try_from(length).unwrap_or(0) };
-    Ok(context.put(&response, head).saturating_add(length))
-}
-
-#[inline(never)]
-pub(super) fn check_public<P: Platform>(
-    context: &mut Context<'_, P>,
-    operation: Operation<'_>,
-    lent: &mut Lent,
-) -> Result<usize, Status> {
-    let (request, tail) =
-        EcCheckPublicRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let theirs = request.tail(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    lent.one(request.options, request.key);
-    let mut room = Secret::<KEY_ROOM>::zero();
-    let key = load_key(context, request.key, ANY_USAGE, &mut room)?;
-    let driver = operation.driver;
+fn check_public(driver: &dyn Driver, key: &EcKey<'_>, theirs: &[u8]) -> Result<(), Status> {
     let mut buffer = [0; Curve::MAX_POINT];
     let public = key.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
     driver.ec_check(key.curve, public).map_err(public_key_status)?;
     if key.private.is_some() {
         let mut buffer = [0; Curve::MAX_POINT];
-        if !constant_time_equal(computed_public(driver, &key, &mut buffer)?, public) {
+        if !constant_time_equal(computed_public(driver, key, &mut buffer)?, public) {
             return Err(Status::ECC_PRIVATE_KEY);
         }
     }
     if !theirs.is_empty() && !matches!(theirs, [4, coordinates @ ..] if coordinates == public) {
         return Err(Status::ECC_PRIVATE_KEY);
     }
-    Ok(context.put(&EcCheckPublicResponse { valid: 1 }, operation.out))
+    Ok(())
 }
 
 #[cfg(test)]

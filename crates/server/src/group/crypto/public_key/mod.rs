@@ -77,15 +77,12 @@ fn run<P: Platform>(
         #[cfg(feature = "elliptic-curves")]
         algorithm::EC_KEY_GENERATION => elliptic_curve::generate(context, operation),
         #[cfg(feature = "elliptic-curves")]
-        algorithm::ECDSA_SIGN => elliptic_curve::sign(context, operation, lent),
-        #[cfg(feature = "elliptic-curves")]
-        algorithm::ECDSA_VERIFY => elliptic_curve::verify(context, operation, lent),
-        #[cfg(feature = "elliptic-curves")]
         algorithm::ECDH => elliptic_curve::agree(context, operation, lent),
         #[cfg(feature = "elliptic-curves")]
-        algorithm::EC_MAKE_PUBLIC => elliptic_curve::make_public(context, operation, lent),
-        #[cfg(feature = "elliptic-curves")]
-        algorithm::EC_CHECK_PUBLIC => elliptic_curve::check_public(context, operation, lent),
+        algorithm::ECDSA_SIGN
+        | algorithm::ECDSA_VERIFY
+        | algorithm::EC_MAKE_PUBLIC
+        | algorithm::EC_CHECK_PUBLIC => elliptic_curve::operate(context, operation, lent),
         #[cfg(feature = "curve25519")]
         algorithm::X25519_KEY_GENERATION => curve25519::generate(context, operation, Curve25519Use::X25519),
         #[cfg(feature = "curve25519")]
