@@ -28,6 +28,7 @@ impl Curve25519Use {
     }
 
     /// Turns octets from the order of an encoding to the RFC's, or back.
+    #[inline(never)]
     fn reorder(self, octets: &mut [u8; 32]) {
         if self == Self::X25519 {
             octets.reverse();

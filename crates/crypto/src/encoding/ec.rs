@@ -2,7 +2,7 @@
 
 use super::{
     Algorithm, Elements, EncodingError, Malformed, Output, PrivateKeyInfo, PublicKeyInfo, element_size,
-    significant, tag, unsigned_size,
+    elements_size, significant, tag, unsigned_size,
 };
 use crate::{Curve, EllipticCurve, Error, constant_time_equal};
 use core::fmt;
@@ -174,6 +174,7 @@ impl<'a> EcKey<'a> {
     /// # Errors
     /// [`EncodingError::Missing`] if there is no private half, [`EncodingError::PrivateKey`] or
     /// [`EncodingError::Point`] if a half has the wrong length, [`EncodingError::OutputLength`].
+    #[inline(never)]
     pub fn encode_private(&self, output: &mut [u8]) -> Result<usize, EncodingError> {
         let private = self.private.ok_or(EncodingError::Missing)?;
         if private.len() != self.curve.field_size() {
@@ -183,9 +184,7 @@ impl<'a> EcKey<'a> {
         // Of the public half: the octet for unused bits, the one for the form, and the coordinates.
         let bits = self.curve.point_size().saturating_add(2);
         let point = element_size(bits);
-        let content = element_size(1)
-            .saturating_add(element_size(private.len()))
-            .saturating_add(element_size(name.len()))
+        let content = elements_size(&[1, private.len(), name.len()])
             .saturating_add(self.public.map_or(0, |_| element_size(point)));
         let mut output = Output::new(output, element_size(content))?;
         output.header(tag::SEQUENCE, content);
@@ -278,6 +277,7 @@ pub fn encode_point(public: &[u8], output: &mut [u8]) -> Result<usize, EncodingE
 /// [`EncodingError::Signature`] if the form is wrong: no DER, a negative number, something after the end.
 /// [`EncodingError::SignatureZero`]; [`EncodingError::SignatureRange`] if a number does not fit
 /// [`Curve::field_size`] bytes; [`EncodingError::OutputLength`].
+#[inline(never)]
 pub fn decode_ecdsa_signature(
     curve: Curve,
     signature: &[u8],

@@ -252,10 +252,7 @@ pub(crate) fn encode_private_key_info(
 ) -> Result<usize, EncodingError> {
     let inner = element_size(private_key.len());
     let public_size = public_key.map_or(0, |key| element_size(key.len()));
-    let content = element_size(1)
-        .saturating_add(element_size(algorithm.content_size()))
-        .saturating_add(element_size(inner))
-        .saturating_add(public_size);
+    let content = elements_size(&[1, algorithm.content_size(), inner]).saturating_add(public_size);
     let mut output = Output::new(output, element_size(content))?;
     output.header(tag::SEQUENCE, content);
     output.element(tag::INTEGER, &[u8::from(public_key.is_some())]);
@@ -292,7 +289,7 @@ pub(crate) fn encode_public_key_info(
     output: &mut [u8],
 ) -> Result<usize, EncodingError> {
     let bits = public_key.iter().map(|part| part.len()).fold(1, usize::saturating_add);
-    let content = element_size(algorithm.content_size()).saturating_add(element_size(bits));
+    let content = elements_size(&[algorithm.content_size(), bits]);
     let mut output = Output::new(output, element_size(content))?;
     output.header(tag::SEQUENCE, content);
     algorithm.encode(&mut output);
@@ -320,6 +317,12 @@ pub(crate) const fn element_size(content: usize) -> usize {
         _ => 6,
     };
     header.saturating_add(content)
+}
+
+/// The size of elements of these contents together.
+#[inline(never)]
+pub(crate) fn elements_size(contents: &[usize]) -> usize {
+    contents.iter().fold(0, |size, &content| size.saturating_add(element_size(content)))
 }
 
 /// Writes DER into a slice, front to back.

@@ -12,9 +12,8 @@ use casemate_crypto::encoding::{
 };
 use casemate_crypto::{Curve, Driver, Error as CryptoError, Secret, constant_time_equal};
 use casemate_protocol::message::public_key::{
-    EcCheckPublicRequest, EcCheckPublicResponse, EcKeyGenerationRequest, EcMakePublicRequest,
-    EcdhRequest, EcdsaSignRequest, EcdsaVerifyRequest, EcdsaVerifyResponse,
-    SignatureResponse, algorithm, curve, option,
+    EcCheckPublicRequest, EcCheckPublicResponse, EcKeyGenerationRequest, EcMakePublicRequest, EcdhRequest,
+    EcdsaSignRequest, EcdsaVerifyRequest, EcdsaVerifyResponse, SignatureResponse, algorithm, curve, option,
 };
 use casemate_protocol::{ByteOrder, Flags, KeyId, Layout, Malformed, Status};
 
@@ -128,8 +127,7 @@ pub(super) fn operate<P: Platform>(
     lent: &mut Lent,
 ) -> Result<usize, Status> {
     let Operation { algorithm, driver, body, out } = operation;
-    let request =
-        &Request::decode(algorithm, body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+    let request = &Request::decode(algorithm, body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     lent.one(request.options, request.key);
     let mut room = Secret::<KEY_ROOM>::zero();
     let usage = match algorithm {
@@ -177,6 +175,7 @@ fn compute<P: Platform>(
 }
 
 /// The status of an operation with a private key.
+#[inline(never)]
 const fn private_key_status(error: CryptoError) -> Status {
     match error {
         CryptoError::Key | CryptoError::KeyLength => Status::ECC_PRIVATE_KEY,
@@ -222,6 +221,7 @@ fn verify<P: Platform>(
 }
 
 /// The status of an operation with somebody's public key.
+#[inline(never)]
 const fn public_key_status(error: CryptoError) -> Status {
     match error {
         CryptoError::Key | CryptoError::KeyLength => Status::POINT,
@@ -240,15 +240,15 @@ pub(super) fn agree<P: Platform>(
     let EcdhRequest { options, private_key, public_key, flags, key, label } = request;
     lent.pair(options, public_key, private_key);
     let mut own_room = Secret::<KEY_ROOM>::zero();
-    let own = load_key(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own_room)?;
     let mut peer_room = Secret::<KEY_ROOM>::zero();
+    let mut secret = Secret::<{ Curve::MAX_POINT }>::zero();
+    let own = load_key(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own_room)?;
     let peer = load_key(context, public_key, ANY_USAGE, &mut peer_room)?;
     let private = own.private.filter(|_| own.curve == peer.curve).ok_or(Status::ECC_ARGUMENT)?;
     let driver = operation.driver;
     let mut buffer = [0; Curve::MAX_POINT];
     let public = peer.public_or_derived(driver, &mut buffer).map_err(encoding_status)?;
     driver.ec_check(peer.curve, public).map_err(public_key_status)?;
-    let mut secret = Secret::<{ Curve::MAX_POINT }>::zero();
     let secret = secret.get_mut(..own.curve.field_size()).ok_or(Status::ABORTED)?;
     driver.ecdh(own.curve, private, public, secret).map_err(private_key_status)?;
     let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
