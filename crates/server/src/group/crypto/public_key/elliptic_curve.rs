@@ -1,6 +1,6 @@
 //! Elliptic curves: key generation, ECDSA, ECDH, public points (document 05, §4).
 
-use super::common::{ANY_USAGE, Lent, deliver_key, deliver_secret, encoding_status, load, wants};
+use super::common::{ANY_USAGE, Lent, deliver_key, deliver_secret, encoding_status, held, load, wants};
 use crate::context::Context;
 use crate::error::crypto_status;
 use crate::group::crypto::Operation;
@@ -135,7 +135,8 @@ pub(super) fn operate<P: Platform>(
         algorithm::ECDSA_VERIFY => Flags::USAGE_VERIFY,
         _ => Flags::NONE,
     };
-    let key = &load_key(context, request.key, Usage::All(usage), &mut room)?;
+    let key = load_key(context, request.key, Usage::All(usage), &mut room);
+    let key = held(&key)?;
     match algorithm {
         algorithm::ECDSA_VERIFY => verify(context, driver, key, request, out),
         algorithm::EC_CHECK_PUBLIC => {
@@ -242,8 +243,10 @@ pub(super) fn agree<P: Platform>(
     let mut own_room = Secret::<KEY_ROOM>::zero();
     let mut peer_room = Secret::<KEY_ROOM>::zero();
     let mut secret = Secret::<{ Curve::MAX_POINT }>::zero();
-    let own = load_key(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own_room)?;
-    let peer = load_key(context, public_key, ANY_USAGE, &mut peer_room)?;
+    let own = load_key(context, private_key, Usage::All(Flags::USAGE_DERIVE), &mut own_room);
+    let own = held(&own)?;
+    let peer = load_key(context, public_key, ANY_USAGE, &mut peer_room);
+    let peer = held(&peer)?;
     let private = own.private.filter(|_| own.curve == peer.curve).ok_or(Status::ECC_ARGUMENT)?;
     let driver = operation.driver;
     let mut buffer = [0; Curve::MAX_POINT];
