@@ -24,7 +24,7 @@ use crate::rsa::{check_public, significant};
 use crate::secret::Secret;
 use crate::{Error, RSA_MAX_BYTES, Random, Rsa, RsaPrivateKey, RsaPublicKey, Software};
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{Limb, Odd, Uint};
+use crypto_bigint::{Limb, MontyForm, MontyMultiplier, Odd, Uint};
 use zeroize::Zeroizing;
 
 /// The largest width of the modulus in bits.
@@ -129,38 +129,85 @@ impl<R: Random> Rsa for Software<R> {
     }
 }
 
-/// `base`^`exponent` modulo `modulus` for a public exponent that is not zero, by squarings and multiplications. The result is
-/// in the Montgomery form, which the base must not be.
-///
-/// Not inlined, as other steps below: what they need of the stack is given back, a form of a number modulo 2048 bits being
-/// 1.3 KB.
+/// What is needed to compute modulo a public number. The steps below are functions of their own, so that each gives back
+/// the stack that it needs: this one takes 6 KB. Between them numbers are kept bare, in the Montgomery form or not: with
+/// its modulus, a number of 2048 bits takes 1 KB.
+#[inline(never)]
+fn public_modulus<const N: usize>(modulus: &[u8]) -> Result<FixedMontyParams<N>, Error> {
+    Ok(FixedMontyParams::new_vartime(odd(&read::<N>(modulus)?)?))
+}
+
+/// What a result holds, left where it lies: `?` on the result itself would take the stack for two.
+fn held<T>(result: &Result<T, Error>) -> Result<&T, Error> {
+    result.as_ref().map_err(|error| *error)
+}
+
+/// The Montgomery form of a number, reduced, which may be anything that fits into the width.
+#[inline(never)]
+fn form<const L: usize>(value: &Uint<L>, modulus: &FixedMontyParams<L>) -> Zeroizing<Uint<L>> {
+    Zeroizing::new(*Zeroizing::new(FixedMontyForm::new(value, modulus)).as_montgomery())
+}
+
+/// The number with this Montgomery form.
+#[inline(never)]
+fn retrieve<const L: usize>(form: &Uint<L>, modulus: &FixedMontyParams<L>) -> Zeroizing<Uint<L>> {
+    Zeroizing::new(Zeroizing::new(FixedMontyForm::from_montgomery(*form, modulus)).retrieve())
+}
+
+/// Multiplies two Montgomery forms.
+#[inline(never)]
+fn product<const L: usize>(
+    left: &Uint<L>,
+    right: &Uint<L>,
+    modulus: &FixedMontyParams<L>,
+) -> Zeroizing<Uint<L>> {
+    let mut product = Zeroizing::new(FixedMontyForm::from_montgomery(*left, modulus));
+    let right = Zeroizing::new(FixedMontyForm::from_montgomery(*right, modulus));
+    multiplier(modulus).mul_assign(&mut product, &right);
+    Zeroizing::new(*product.as_montgomery())
+}
+
+fn multiplier<const L: usize>(
+    modulus: &FixedMontyParams<L>,
+) -> <FixedMontyForm<L> as MontyForm>::Multiplier<'_> {
+    modulus.into()
+}
+
+/// The form of `base`, which is no form, to the power of a public exponent that is not zero, by squarings and
+/// multiplications.
 #[inline(never)]
 fn power_vartime<const N: usize>(
     base: &Uint<N>,
-    exponent: &Uint<N>,
+    exponent: &[u8],
     modulus: &FixedMontyParams<N>,
-) -> Zeroizing<FixedMontyForm<N>> {
+) -> Zeroizing<Uint<N>> {
     let base = Zeroizing::new(FixedMontyForm::new(base, modulus));
-    let mut result = base.clone();
-    let mut squarings = 0_u32;
-    for position in (0..exponent.bits_vartime().saturating_sub(1)).rev() {
-        squarings = squarings.saturating_add(1);
-        if exponent.bit_vartime(position) {
-            *result = result.square_repeat_vartime(squarings).mul(&base);
-            squarings = 0;
+    let mut power = base.clone();
+    let mut multiplier = multiplier(modulus);
+    let bits = exponent.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 != 0));
+    for bit in bits.skip_while(|bit| !bit).skip(1) {
+        multiplier.square_assign(&mut power);
+        if bit {
+            multiplier.mul_assign(&mut power, &base);
         }
     }
-    *result = result.square_repeat_vartime(squarings);
-    result
+    Zeroizing::new(*power.as_montgomery())
 }
 
 #[inline(never)]
 fn public<const P: usize, const N: usize>(key: &RsaPublicKey<'_>, data: &mut [u8]) -> Result<(), Error> {
-    let modulus = FixedMontyParams::new_vartime(odd(&read::<N>(key.modulus)?)?);
-    // Conversion reduces whatever fits into the width.
-    let input = Zeroizing::new(read::<N>(data)?);
-    let result = power_vartime(&input, &read(key.exponent)?, &modulus);
-    write(data, &Zeroizing::new(result.retrieve()));
+    let modulus = public_modulus::<N>(key.modulus);
+    public_power(held(&modulus)?, key.exponent, data)
+}
+
+#[inline(never)]
+fn public_power<const N: usize>(
+    modulus: &FixedMontyParams<N>,
+    exponent: &[u8],
+    data: &mut [u8],
+) -> Result<(), Error> {
+    let power = power_vartime(&*Zeroizing::new(read::<N>(data)?), exponent, modulus);
+    write(data, &*retrieve(&power, modulus));
     Ok(())
 }
 
@@ -177,97 +224,179 @@ fn prime_bytes<const P: usize, const N: usize>() -> Result<usize, Error> {
     Ok(Uint::<P>::BYTES)
 }
 
-/// A prime factor, ready to compute with.
-struct Prime<const P: usize> {
-    modulus: Zeroizing<FixedMontyParams<P>>,
-    exponent: Zeroizing<Uint<P>>,
-    bits: u32,
+/// A prime factor, and the private exponent modulo the prime less one.
+struct Factor<'a> {
+    prime: &'a [u8],
+    exponent: &'a [u8],
 }
 
-impl<const P: usize> Prime<P> {
-    fn new(prime: &[u8], exponent: &[u8]) -> Result<Self, Error> {
-        let prime = Zeroizing::new(odd(&*Zeroizing::new(read::<P>(prime)?))?);
-        let exponent = Zeroizing::new(read::<P>(exponent)?);
+impl Factor<'_> {
+    /// The prime.
+    fn prime<const P: usize>(&self) -> Result<Zeroizing<Odd<Uint<P>>>, Error> {
+        Ok(Zeroizing::new(odd(&*Zeroizing::new(read::<P>(self.prime)?))?))
+    }
+
+    /// Checks what can be seen without computing.
+    #[inline(never)]
+    fn check<const P: usize>(&self) -> Result<(), Error> {
+        let prime = self.prime::<P>()?;
         let bits = Odd::as_ref(&prime).bits();
-        if bits < 2 || exponent.bits() > bits {
+        if bits < 2 || Zeroizing::new(read::<P>(self.exponent)?).bits() > bits {
             return Err(Error::Key);
         }
-        Ok(Self { modulus: Zeroizing::new(FixedMontyParams::new(*prime)), exponent, bits })
+        Ok(())
     }
 
-    fn value(&self) -> &Uint<P> {
-        self.modulus.modulus().as_ref()
-    }
-
-    /// A number modulo the prime.
-    fn reduce(&self, value: &Uint<P>) -> FixedMontyForm<P> {
-        FixedMontyForm::new(value, &self.modulus)
-    }
-
-    /// A number of up to twice the width, modulo the prime.
+    /// What is needed to compute modulo the prime.
     #[inline(never)]
-    fn reduce_wide<const N: usize>(&self, value: &Uint<N>) -> Zeroizing<FixedMontyForm<P>> {
-        let (lower, upper) = value.split_resize::<P, P>();
-        // The representation of R = 2^(width) is R².
-        let radix = FixedMontyForm::from_montgomery(*self.modulus.r2(), &self.modulus);
-        Zeroizing::new(self.reduce(&upper).mul(&radix).add(&self.reduce(&lower)))
+    fn modulus<const P: usize>(&self) -> Result<Zeroizing<FixedMontyParams<P>>, Error> {
+        Ok(Zeroizing::new(FixedMontyParams::new(*self.prime()?)))
     }
 
-    /// The inverse of a number.
+    /// The form of blinded^exponent / random modulo the prime.
     #[inline(never)]
-    fn invert(&self, value: &FixedMontyForm<P>) -> Result<Zeroizing<FixedMontyForm<P>>, Error> {
-        // A number without an inverse is a multiple of the prime: if that is one, rarer than broken hardware.
-        value.invert().into_option().map(Zeroizing::new).ok_or(Error::Hardware)
-    }
-
-    /// A number to the power of the private exponent.
-    #[inline(never)]
-    fn raise(&self, base: &FixedMontyForm<P>) -> Zeroizing<FixedMontyForm<P>> {
-        Zeroizing::new(base.pow_amm_bounded_exp(&self.exponent, self.bits))
-    }
-
-    /// (blinded^exponent) / random modulo the prime.
-    #[inline(never)]
-    fn power<const N: usize>(
+    fn power<const P: usize, const N: usize>(
         &self,
+        modulus: &FixedMontyParams<P>,
         blinded: &Uint<N>,
         random: &Uint<N>,
     ) -> Result<Zeroizing<Uint<P>>, Error> {
-        let unblinding = self.invert(&*self.reduce_wide(random))?;
-        let power = self.raise(&*self.reduce_wide(blinded));
-        Ok(Zeroizing::new(Zeroizing::new(power.mul(&unblinding)).retrieve()))
+        let unblinding = inverse(&*form_wide(random, modulus), modulus);
+        let unblinding = held(&unblinding)?;
+        let power = self.raise(&*form_wide(blinded, modulus), modulus);
+        Ok(product(held(&power)?, unblinding, modulus))
+    }
+
+    /// A form to the power of the private exponent.
+    #[inline(never)]
+    fn raise<const P: usize>(
+        &self,
+        base: &Uint<P>,
+        modulus: &FixedMontyParams<P>,
+    ) -> Result<Zeroizing<Uint<P>>, Error> {
+        let exponent = Zeroizing::new(read::<P>(self.exponent)?);
+        let base = Zeroizing::new(FixedMontyForm::from_montgomery(*base, modulus));
+        let bits = modulus.modulus().as_ref().bits();
+        Ok(Zeroizing::new(*Zeroizing::new(base.pow_amm_bounded_exp(&exponent, bits)).as_montgomery()))
     }
 }
 
-/// `value` · `random`^`exponent`, and `value` in the Montgomery form.
+/// The form of a number of up to twice the width, modulo a prime.
 #[inline(never)]
-fn blind<const N: usize>(
+fn form_wide<const P: usize, const N: usize>(
     value: &Uint<N>,
-    random: &Uint<N>,
-    exponent: &Uint<N>,
-    modulus: &FixedMontyParams<N>,
-) -> (Zeroizing<Uint<N>>, Zeroizing<Uint<N>>) {
-    let value = Zeroizing::new(FixedMontyForm::new(value, modulus));
-    let factor = power_vartime(random, exponent, modulus);
-    let blinded = Zeroizing::new(value.mul(&factor));
-    (Zeroizing::new(blinded.retrieve()), Zeroizing::new(*value.as_montgomery()))
+    modulus: &FixedMontyParams<P>,
+) -> Zeroizing<Uint<P>> {
+    let (lower, upper) = value.split_resize::<P, P>();
+    // The form of a number is the number times 2^(width).
+    let upper = form(&*form(&*Zeroizing::new(upper), modulus), modulus);
+    let lower = form(&*Zeroizing::new(lower), modulus);
+    Zeroizing::new(upper.add_mod(&lower, modulus.modulus().as_nz_ref()))
 }
 
-/// m₂ + q · ((m₁ - m₂) · qInv mod p).
+/// The inverse of a form modulo a prime.
+#[inline(never)]
+fn inverse<const P: usize>(
+    form: &Uint<P>,
+    modulus: &FixedMontyParams<P>,
+) -> Result<Zeroizing<Uint<P>>, Error> {
+    let value = Zeroizing::new(FixedMontyForm::from_montgomery(*form, modulus));
+    // A number without an inverse is a multiple of the prime: if that is one, rarer than broken hardware.
+    let inverse = Zeroizing::new(value.invert().into_option().ok_or(Error::Hardware)?);
+    Ok(Zeroizing::new(*inverse.as_montgomery()))
+}
+
+/// `value` · `random`^`exponent`.
+#[inline(never)]
+fn blind<const N: usize>(
+    value: &[u8],
+    random: &Uint<N>,
+    exponent: &[u8],
+    modulus: &FixedMontyParams<N>,
+) -> Result<Zeroizing<Uint<N>>, Error> {
+    let factor = power_vartime(random, exponent, modulus);
+    let value = form(&*Zeroizing::new(read(value)?), modulus);
+    Ok(retrieve(&*product(&value, &factor, modulus), modulus))
+}
+
+/// Whether `root`^`exponent` is `value`.
+#[inline(never)]
+fn is_root<const N: usize>(
+    root: &Uint<N>,
+    exponent: &[u8],
+    value: &[u8],
+    modulus: &FixedMontyParams<N>,
+) -> Result<bool, Error> {
+    let power = power_vartime(root, exponent, modulus);
+    Ok(power == form(&*Zeroizing::new(read(value)?), modulus))
+}
+
+/// Checks that the primes multiply to the modulus.
+#[inline(never)]
+fn check_product<const P: usize, const N: usize>(
+    p: &Factor<'_>,
+    q: &Factor<'_>,
+    modulus: &FixedMontyParams<N>,
+) -> Result<(), Error> {
+    let (p, q) = (p.prime::<P>()?, q.prime::<P>()?);
+    if Odd::as_ref(&p).widening_mul(Odd::as_ref(&q)) == modulus.modulus().as_ref().split_resize::<P, P>() {
+        Ok(())
+    } else {
+        Err(Error::Key)
+    }
+}
+
+/// The power modulo q.
+#[inline(never)]
+fn power_q<const P: usize, const N: usize>(
+    q: &Factor<'_>,
+    blinded: &Uint<N>,
+    random: &Uint<N>,
+) -> Result<Zeroizing<Uint<P>>, Error> {
+    let modulus = q.modulus::<P>();
+    let modulus = held(&modulus)?;
+    Ok(retrieve(&*q.power(modulus, blinded, random)?, modulus))
+}
+
+/// (m₁ - m₂) · qInv mod p, where m₁ is the power modulo p, and m₂ that modulo q.
+#[inline(never)]
+fn difference<const P: usize, const N: usize>(
+    p: &Factor<'_>,
+    coefficient: &[u8],
+    m2: &Uint<P>,
+    blinded: &Uint<N>,
+    random: &Uint<N>,
+) -> Result<Zeroizing<Uint<P>>, Error> {
+    let modulus = p.modulus::<P>();
+    let modulus = held(&modulus)?;
+    let m1 = p.power(modulus, blinded, random);
+    subtract_and_multiply(held(&m1)?, m2, coefficient, modulus)
+}
+
+/// (`left` - `right`) · `factor`, where `left` is a form.
+#[inline(never)]
+fn subtract_and_multiply<const P: usize>(
+    left: &Uint<P>,
+    right: &Uint<P>,
+    factor: &[u8],
+    modulus: &FixedMontyParams<P>,
+) -> Result<Zeroizing<Uint<P>>, Error> {
+    let difference = Zeroizing::new(left.sub_mod(&*form(right, modulus), modulus.modulus().as_nz_ref()));
+    let factor = form(&*Zeroizing::new(read(factor)?), modulus);
+    Ok(retrieve(&*product(&difference, &factor, modulus), modulus))
+}
+
+/// m₂ + q · h.
 #[inline(never)]
 fn combine<const P: usize, const N: usize>(
-    p: &Prime<P>,
-    q: &Prime<P>,
-    m1: &Uint<P>,
     m2: &Uint<P>,
-    coefficient: &Uint<P>,
-) -> Zeroizing<Uint<N>> {
-    let coefficient = Zeroizing::new(p.reduce(coefficient));
-    let difference = Zeroizing::new(p.reduce(m1).sub(&Zeroizing::new(p.reduce(m2))));
-    let h = Zeroizing::new(Zeroizing::new(difference.mul(&coefficient)).retrieve());
-    let (lower, upper) = q.value().widening_mul(&*h);
+    q: &Factor<'_>,
+    h: &Uint<P>,
+) -> Result<Zeroizing<Uint<N>>, Error> {
+    let q = q.prime::<P>()?;
+    let (lower, upper) = Odd::as_ref(&q).widening_mul(h);
     let product = Zeroizing::new(lower.concat_resize::<P, N>(&upper));
-    Zeroizing::new(product.wrapping_add(&Zeroizing::new(m2.resize::<N>())))
+    Ok(Zeroizing::new(product.wrapping_add(&Zeroizing::new(m2.resize::<N>()))))
 }
 
 /// The private operation. `data` is changed only on success.
@@ -277,26 +406,50 @@ fn private_sized<const P: usize, const N: usize>(
     key: &RsaPrivateKey<'_>,
     data: &mut [u8],
 ) -> Result<(), Error> {
-    let modulus = FixedMontyParams::new_vartime(odd(&read::<N>(key.public.modulus)?)?);
-    let exponent = read::<N>(key.public.exponent)?;
-    let p = Prime::<P>::new(key.prime_p, key.exponent_p)?;
-    let q = Prime::<P>::new(key.prime_q, key.exponent_q)?;
-    if p.value().widening_mul(q.value()) != modulus.modulus().as_ref().split_resize::<P, P>() {
-        return Err(Error::Key);
-    }
+    let modulus = public_modulus::<N>(key.public.modulus);
+    private_power::<P, N>(random, key, held(&modulus)?, data)
+}
 
-    let random = random_bits::<N>(random)?;
-    let (blinded, input) = blind(&*Zeroizing::new(read::<N>(data)?), &random, &exponent, &modulus);
+#[inline(never)]
+fn private_power<const P: usize, const N: usize>(
+    random: &dyn Random,
+    key: &RsaPrivateKey<'_>,
+    modulus: &FixedMontyParams<N>,
+    data: &mut [u8],
+) -> Result<(), Error> {
+    let exponent = key.public.exponent;
+    let p = Factor { prime: key.prime_p, exponent: key.exponent_p };
+    let q = Factor { prime: key.prime_q, exponent: key.exponent_q };
+    p.check::<P>()?;
+    q.check::<P>()?;
+    check_product::<P, N>(&p, &q, modulus)?;
 
-    // m₁ = c^dP mod p, m₂ = c^dQ mod q.
-    let m1 = p.power(&blinded, &random)?;
-    let m2 = q.power(&blinded, &random)?;
-    let coefficient = Zeroizing::new(read::<P>(key.coefficient)?);
-    let result = combine::<P, N>(&p, &q, &m1, &m2, &coefficient);
+    let random = random_bits::<N>(random);
+    let random = held(&random)?;
+    let blinded = blind(data, random, exponent, modulus);
+    let blinded = held(&blinded)?;
+    // m₂ = c^dQ mod q; h = (c^dP mod p - m₂) · qInv mod p.
+    let m2 = power_q::<P, N>(&q, blinded, random);
+    let m2 = held(&m2)?;
+    let h = difference(&p, key.coefficient, m2, blinded, random);
+    finish(m2, &q, held(&h)?, exponent, modulus, data)
+}
 
-    if power_vartime(&result, &exponent, &modulus).as_montgomery() != &*input {
+/// Puts the two results together, and confirms that what came out is right before it leaves.
+#[inline(never)]
+fn finish<const P: usize, const N: usize>(
+    m2: &Uint<P>,
+    q: &Factor<'_>,
+    h: &Uint<P>,
+    exponent: &[u8],
+    modulus: &FixedMontyParams<N>,
+    data: &mut [u8],
+) -> Result<(), Error> {
+    let result = combine::<P, N>(m2, q, h);
+    let result = held(&result)?;
+    if !is_root(result, exponent, data, modulus)? {
         return Err(Error::Hardware);
     }
-    write(data, &*result);
+    write(data, result);
     Ok(())
 }
