@@ -358,8 +358,7 @@ impl<S: CacheStorage> KeyCache<S> {
 
     fn occupy(&mut self, index: usize, metadata: &Metadata, committed: bool) -> Result<&mut [u8], Status> {
         self.remove(metadata.id);
-        self.clear(index);
-        let (slot, data) = self.storage.slot_mut(index).ok_or(Status::NO_SPACE)?;
+        let (slot, data) = self.clear(index).ok_or(Status::NO_SPACE)?;
         *slot = Slot { metadata: *metadata, committed };
         data.get_mut(..usize::from(metadata.length)).ok_or(Status::BAD_ARGUMENTS)
     }
@@ -375,19 +374,21 @@ impl<S: CacheStorage> KeyCache<S> {
         }
     }
 
-    /// Wipes and frees a slot. The bytes behind a key's length were never written.
-    fn clear(&mut self, index: usize) {
-        if let Some((slot, data)) = self.storage.slot_mut(index) {
-            if let Some(key) = data.get_mut(..usize::from(slot.metadata.length)) {
-                wipe(key);
-            }
-            *slot = Slot::default();
+    /// Wipes and frees a slot, and shows it. The bytes behind a key's length were never written.
+    #[inline(never)]
+    fn clear(&mut self, index: usize) -> Option<(&mut Slot, &mut [u8])> {
+        let (slot, data) = self.storage.slot_mut(index)?;
+        if let Some(key) = data.get_mut(..usize::from(slot.metadata.length)) {
+            wipe(key);
         }
+        *slot = Slot::default();
+        Some((slot, data))
     }
 }
 
 impl<S: CacheStorage> KeyCache<S> {
     /// Wipes and frees every slot.
+    #[inline(never)]
     pub(crate) fn clear_all(&mut self) {
         for index in self.indices() {
             self.clear(index);
