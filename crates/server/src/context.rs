@@ -53,6 +53,20 @@ fn is_stored<S: ObjectStore>(store: &mut S, metadata: &Metadata, key: &[u8]) -> 
     true
 }
 
+/// Works with the object store and the keys, then lets the other sessions go on.
+fn with<P: Platform, R>(
+    mut locked: Result<KeyStore<'_, P>, Status>,
+    work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
+) -> Result<R, Status> {
+    // Matched in its place: `?` would move it.
+    let result = match &mut locked {
+        Ok(keys) => work(keys),
+        Err(status) => return Err(*status),
+    };
+    release(locked);
+    result
+}
+
 /// Lets the other sessions go on. Not inlined: every message would carry it.
 #[inline(never)]
 fn release<P: Platform>(_: Result<KeyStore<'_, P>, Status>) {}
@@ -67,13 +81,7 @@ impl<P: Platform> Caller<'_, P> {
         &mut self,
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
-        let mut locked = self.lock();
-        let result = match &mut locked {
-            Ok(keys) => work(keys),
-            Err(status) => return Err(*status),
-        };
-        release(locked);
-        result
+        with(self.lock(), work)
     }
 
     /// As [`into_keys`](Self::into_keys), of a caller that goes on afterwards.
@@ -153,14 +161,7 @@ impl<'a, P: Platform> Context<'a, P> {
         &mut self,
         work: impl FnOnce(&mut KeyStore<'_, P>) -> Result<R, Status>,
     ) -> Result<R, Status> {
-        let mut locked = self.lock();
-        // Matched in its place: `?` would move it.
-        let result = match &mut locked {
-            Ok(keys) => work(keys),
-            Err(status) => return Err(*status),
-        };
-        release(locked);
-        result
+        with(self.lock(), work)
     }
 
     /// As [`Caller::into_keys`].
