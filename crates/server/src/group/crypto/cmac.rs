@@ -114,15 +114,15 @@ pub(super) fn cmac<P: Platform>(
     let (head, rest) = operation.out.split_at_mut_checked(CmacResponse::SIZE).ok_or(Status::BAD_ARGUMENTS)?;
     let mac = rest.get_mut(..mac_length).ok_or(Status::BAD_ARGUMENTS)?;
 
-    let CmacRequest { mut state, .. } = request;
+    let key = if mac_length == 0 { request.key } else { KeyId::NONE };
+    // The state changes where the response has it.
+    let mut response = CmacResponse { state: request.state, mac_length: request.mac_length, key };
     if mac_length != 0 && !tails.input.is_empty() {
-        state = CmacState::INITIAL;
+        response.state = CmacState::INITIAL;
         casemate_crypto::cmac(driver, keyed.key, &[tails.input], mac).map_err(crypto_status)?;
     } else {
-        step(context, driver, &keyed, &mut state, tails.input, mac)?;
+        step(context, driver, &keyed, &mut response.state, tails.input, mac)?;
     }
-    let key = if mac_length == 0 { request.key } else { KeyId::NONE };
-    let response = CmacResponse { state, mac_length: request.mac_length, key };
     Ok(context.put(&response, head).saturating_add(mac_length))
 }
 
