@@ -461,7 +461,10 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let is_complete = epoch.complete().is_some()
             && count.complete_or_checksum() == Some(units)
             && entry.metadata.id != ObjectId::INVALID;
-        let kind = if filled(erased) {
+        let kind = if is_complete && end.is_some() {
+            // First: most are, and no byte that fills an entry makes it complete.
+            Kind::Live
+        } else if filled(erased) {
             Kind::Free
         } else if filled(0x00) || filled(0xFF) {
             Kind::OtherErased
@@ -469,8 +472,6 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
             Kind::Disordered
         } else if count.blank {
             Kind::Unfinished
-        } else if is_complete && end.is_some() {
-            Kind::Live
         } else if start.complete().is_some() && count.complete() == Some(units) {
             Kind::Unchecked
         } else {
