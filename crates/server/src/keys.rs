@@ -564,13 +564,13 @@ impl<P: Platform> KeyStore<'_, P> {
         let flags = &mut cached.metadata.flags;
         let is_revoked = flags.contains(Flags::NONMODIFIABLE) && !flags.intersects(Flags::USAGE_ANY);
         // Clients make stateful keys without usage flags, so that their absence says nothing.
-        let mark = cached.key.get(STATEFUL_REVOKED).copied();
         let is_stateful = is_stateful_private(cached.key);
-        if is_revoked && *cached.committed && !(is_stateful && mark == Some(0)) {
+        let mark = cached.key.get_mut(STATEFUL_REVOKED).filter(|_| is_stateful);
+        if is_revoked && *cached.committed && mark.as_deref() != Some(&0) {
             return Ok(());
         }
         *flags = flags.with(Flags::NONMODIFIABLE).without(Flags::USAGE_ANY);
-        if is_stateful && let Some(mark) = cached.key.get_mut(STATEFUL_REVOKED) {
+        if let Some(mark) = mark {
             *mark = 1;
         }
         // Revoked in the cache already, whatever becomes of the stored copy; no copy of that until it is written.
