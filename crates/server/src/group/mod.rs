@@ -1,5 +1,7 @@
 //! The message groups, one module each. A handler takes the action and the payload and writes the response payload;
 //! it returns the response's length, 0 where the protocol has no other way to refuse.
+//!
+//! They are not inlined: the variables of one group would take stack under the requests of all.
 
 #[cfg(feature = "authentication")]
 pub(crate) mod authentication;
