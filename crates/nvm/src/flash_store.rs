@@ -557,16 +557,19 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         Ok(disordered && !damaged_behind)
     }
 
-    /// Takes an entry into the directory in RAM; an older version of the object goes out.
+    /// Takes the entry behind all others into the directory in RAM; an older version of the object goes out.
     #[inline(never)]
     fn insert(&mut self, index: u32, metadata: &Metadata) {
+        self.next_entry = index;
+        let old = self.object(metadata.id).map(|(old, _)| old);
         let directory = self.directory.as_mut();
-        for old in directory.iter_mut().filter(|old| old.0.id == metadata.id) {
+        if let Some(old) = old.ok().and_then(|old| directory.get_mut(to_usize(old))) {
             *old = DirectoryEntry::EMPTY;
         }
         if let Some(slot) = directory.get_mut(to_usize(index)) {
             *slot = DirectoryEntry(metadata.into());
         }
+        self.next_entry = index.wrapping_add(1);
     }
 
     /// The objects, with the numbers of their entries.
@@ -841,7 +844,6 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> ObjectStore
             return Err(error);
         }
         self.insert(index, &entry.metadata);
-        self.next_entry = index.wrapping_add(1);
         self.next_unit = end;
         Ok(())
     }
