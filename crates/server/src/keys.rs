@@ -207,7 +207,7 @@ impl<P: Platform> KeyStore<'_, P> {
     ///
     /// # Errors
     /// As [`stored_key_attributes`](Self::stored_key_attributes).
-    fn stored_key(&mut self, id: ObjectId, metadata: &mut Metadata) -> Result<(), Status> {
+    pub(crate) fn stored_key(&mut self, id: ObjectId, metadata: &mut Metadata) -> Result<(), Status> {
         self.stored_key_attributes(id)?;
         self.stored(id, metadata)
     }
@@ -228,7 +228,7 @@ impl<P: Platform> KeyStore<'_, P> {
     ///
     /// # Errors
     /// What the store answers.
-    #[cfg(any(feature = "she", feature = "hash-signatures"))]
+    #[cfg(any(all(feature = "she", feature = "key-wrap"), feature = "hash-signatures"))]
     pub(crate) fn find_stored(&mut self, id: ObjectId) -> Result<Option<Metadata>, Status> {
         let mut metadata = Metadata::default();
         match self.stored_key(id, &mut metadata) {

@@ -48,7 +48,8 @@ impl<P: Platform> KeyStore<'_, P> {
     /// Reads a slot: a key that is nowhere but in the cache, else the stored one. MASTER_ECU_KEY is all zeros until it
     /// is set.
     ///
-    /// `metadata` are those of the [empty slot](unlabelled). Those of a key, and its bytes, are put where they are to be.
+    /// `metadata` are those of the [empty slot](unlabelled). Those of a key, and its bytes, are put where they are to be; of
+    /// an object that is no key they say nothing.
     ///
     /// # Errors
     /// AUTH_PERMISSION if the session's user may not use it; what the store answers.
@@ -66,20 +67,20 @@ impl<P: Platform> KeyStore<'_, P> {
                 None => Slot::Short,
             });
         }
-        let Some(stored) = self.find_stored(id)? else {
-            if id.number() == slot::MASTER_ECU_KEY {
+        match self.stored_key(id, metadata) {
+            Err(Status::NOT_FOUND) if id.number() == slot::MASTER_ECU_KEY => {
                 *to = Block::default();
                 return Ok(Slot::Key);
             }
-            return Ok(Slot::Absent);
-        };
-        match stored.length {
+            Err(Status::NOT_FOUND) => return Ok(Slot::Absent),
+            result => result?,
+        }
+        match metadata.length {
             0..KEY_LENGTH => return Ok(Slot::Short),
             KEY_LENGTH => {}
             _ => return Ok(Slot::Long),
         }
         self.read_stored(id, 0, to)?;
-        *metadata = stored;
         Ok(Slot::Key)
     }
 
