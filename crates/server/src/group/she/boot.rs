@@ -9,8 +9,8 @@ use crate::error::crypto_status;
 use crate::platform::Platform;
 use casemate_crypto::she::boot_mac_header;
 use casemate_crypto::{Driver, Secret, constant_time_equal};
-use casemate_protocol::Status;
 use casemate_protocol::message::she::{SecureBootInitRequest, SecureBootUpdateRequest, action, slot};
+use casemate_protocol::{Metadata, Status};
 
 /// The boot MAC does not match; clients see GENERAL_ERROR.
 pub(super) const MISMATCH: Status = Status::MAC_COMPARE_FAILED;
@@ -83,8 +83,8 @@ fn finish<P: Platform>(state: &mut State, command: &mut Command<'_, P>) -> Resul
         return Err(Status::SHE_SEQUENCE_ERROR);
     }
     let mut expected = Secret::<16>::zero();
-    let outcome = match command.read_key(slot::BOOT_MAC, &mut expected) {
-        Ok(_) => {
+    let outcome = match command.read_key(slot::BOOT_MAC, &mut Metadata::default(), &mut expected) {
+        Ok(()) => {
             let Measurement { key, mac, .. } = &state.measurement;
             let mut computed = [0; 16];
             command.driver().cmac_finish(key.as_slice(), mac, &mut computed).map_err(crypto_status)?;

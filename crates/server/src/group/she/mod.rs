@@ -91,12 +91,12 @@ impl<'a, P: Platform> Command<'a, P> {
         self.caller.locked(|keys| keys.slot(metadata, to))
     }
 
-    /// Reads a slot that must hold a key.
+    /// Reads a slot that must hold a key, whose metadata are put where they are to be.
     #[inline(never)]
-    fn read_key(&mut self, number: u8, to: &mut Block) -> Result<Metadata, Status> {
-        let mut metadata = unlabelled(self.slot(number));
-        match self.read_slot(&mut metadata, to)? {
-            Slot::Key => Ok(metadata),
+    fn read_key(&mut self, number: u8, metadata: &mut Metadata, to: &mut Block) -> Result<(), Status> {
+        *metadata = unlabelled(self.slot(number));
+        match self.read_slot(metadata, to)? {
+            Slot::Key => Ok(()),
             Slot::Absent | Slot::Short | Slot::Long => Err(Status::SHE_KEY_NOT_AVAILABLE),
         }
     }

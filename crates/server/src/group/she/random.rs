@@ -11,8 +11,8 @@ use casemate_protocol::{Metadata, Status};
 
 impl<P: Platform> Command<'_, P> {
     /// Reads SECRET_KEY or the seed.
-    fn random_key(&mut self, number: u8, to: &mut Block) -> Result<Metadata, Status> {
-        self.read_key(number, to).map_err(|_| Status::SHE_KEY_NOT_AVAILABLE)
+    fn random_key(&mut self, number: u8, metadata: &mut Metadata, to: &mut Block) -> Result<(), Status> {
+        self.read_key(number, metadata, to).map_err(|_| Status::SHE_KEY_NOT_AVAILABLE)
     }
 
     /// Stores a new seed; the slot keeps its label.
@@ -28,12 +28,15 @@ pub(super) fn init<P: Platform>(state: &mut State, command: &mut Command<'_, P>)
         return Err(Status::SHE_SEQUENCE_ERROR);
     }
     let (mut secret, mut seed) = (Secret::zero(), Secret::zero());
-    command.random_key(slot::SECRET_KEY, &mut secret)?;
-    let old = command.random_key(slot::PRNG_SEED, &mut seed)?;
-    let prng = Prng::start(command.driver(), &secret, &mut seed).map_err(crypto_status)?;
-    command.set_seed(&old, &seed)?;
-    state.prng = Some(prng);
-    Ok(())
+    let mut old = Metadata::default();
+    command.random_key(slot::SECRET_KEY, &mut old, &mut secret)?;
+    command.random_key(slot::PRNG_SEED, &mut old, &mut seed)?;
+    state.prng = Some(Prng::start(command.driver(), &secret, &mut seed).map_err(crypto_status)?);
+    let stored = command.set_seed(&old, &seed);
+    if stored.is_err() {
+        state.prng = None;
+    }
+    stored
 }
 
 /// RANDOM.
@@ -49,8 +52,8 @@ pub(super) fn extend<P: Platform>(state: &mut State, command: &mut Command<'_, P
     let (ExtendSeedRequest { entropy }, _) = command.request()?;
     let prng = state.prng.as_mut().ok_or(Status::SHE_RNG_SEED)?;
     prng.extend(command.driver(), &entropy).map_err(crypto_status)?;
-    let mut seed = Secret::zero();
-    let old = command.random_key(slot::PRNG_SEED, &mut seed)?;
+    let (mut seed, mut old) = (Secret::zero(), Metadata::default());
+    command.random_key(slot::PRNG_SEED, &mut old, &mut seed)?;
     extend_seed(command.driver(), &mut seed, &entropy).map_err(crypto_status)?;
     command.set_seed(&old, &seed)
 }

@@ -119,8 +119,9 @@ pub(super) fn export_ram_key<P: Platform>(
     }
     let uid = state.uid(command.options()).ok_or(Status::SHE_SEQUENCE_ERROR)?;
     let (mut secret, mut key) = (Secret::zero(), Secret::zero());
-    command.read_key(slot::SECRET_KEY, &mut secret)?;
-    command.read_key(slot::RAM_KEY, &mut key)?;
+    let mut metadata = Metadata::default();
+    command.read_key(slot::SECRET_KEY, &mut metadata, &mut secret)?;
+    command.read_key(slot::RAM_KEY, &mut metadata, &mut key)?;
     let number = |number| KeyNumber::new(number).ok_or(Status::SHE_GENERAL_ERROR);
     let update = KeyUpdate {
         uid: *uid,
