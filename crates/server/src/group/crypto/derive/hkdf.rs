@@ -34,17 +34,18 @@ pub(in crate::group::crypto) fn hkdf<P: Platform>(
     let (request, tail) =
         HkdfRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
     let tails = request.tails(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let named = KeyId::from_u32(request.key_in);
+    let HkdfRequest { flags, key_in, key_out, hash, length, label, .. } = request;
+    let named = KeyId::from_u32(key_in);
     let mut room = Secret::<LONGEST_INPUT>::zero();
     let input = if tails.key.is_empty() && named.is_some() {
         fetch(context, named, DERIVE, room.as_mut_slice())?
     } else {
         tails.key
     };
-    let (head, key) = split(operation.out, request.length)?;
-    let algorithm = hash_algorithm(request.hash)?;
+    let (head, key) = split(operation.out, length)?;
+    let algorithm = hash_algorithm(hash)?;
     casemate_crypto::hkdf(operation.driver, algorithm, tails.salt, input, tails.info, key)
         .map_err(crypto_status)?;
-    let wanted = Wanted { id: KeyId::from_u32(request.key_out), flags: request.flags, label: &request.label };
+    let wanted = Wanted { id: KeyId::from_u32(key_out), flags, label: &label };
     deliver(context, head, key, &wanted)
 }

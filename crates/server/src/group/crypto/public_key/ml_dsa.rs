@@ -60,8 +60,9 @@ pub(super) fn generate<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, _) = MlDsaKeyGenerationRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
-    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
-    generate_key(context, operation.driver, request.level, |context, private, key| {
+    let MlDsaKeyGenerationRequest { level, key, flags, label, .. } = request;
+    let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
+    generate_key(context, operation.driver, level, |context, private, key| {
         deliver_key(context, operation.out, &wanted, private, Slots::OfSize, &|out| key.encode_public(out))
     })
 }

@@ -35,8 +35,9 @@ pub(super) fn generate<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, _) = MlKemKeyGenerationRequest::decode(operation.body, context.order)
         .map_err(|_| Status::BAD_ARGUMENTS)?;
-    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
-    generate_key(context, operation.driver, request.level, |context, private, public| {
+    let MlKemKeyGenerationRequest { level, key, flags, label, .. } = request;
+    let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
+    generate_key(context, operation.driver, level, |context, private, public| {
         deliver_key(context, operation.out, &wanted, private, Slots::OfSize, &|out| {
             encode_public(public, out)
         })
