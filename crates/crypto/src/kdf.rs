@@ -59,6 +59,7 @@ pub fn hkdf_expand<D: Mac + ?Sized>(
 ///
 /// # Errors
 /// As for [`hkdf_expand`].
+#[inline(never)]
 pub fn hkdf<D: Mac + ?Sized>(
     driver: &D,
     algorithm: HashAlgorithm,
