@@ -197,6 +197,7 @@ impl ObjectId {
     }
 
     /// How clients name this key.
+    #[inline(never)]
     pub const fn to_key(self, features: IdFeatures) -> KeyId {
         let mut key = u16::from_be_bytes([0, self.number()]);
         if features.global_keys && self.owner().0 == 0 {

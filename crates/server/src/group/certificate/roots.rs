@@ -37,26 +37,33 @@ pub(super) struct StoredRoots<'s, P: Platform> {
 }
 
 impl<'s, P: Platform> StoredRoots<'s, P> {
+    /// None so far. One at a time will be loaded to `space`.
+    pub(super) const fn new(server: &'s Server<P>, space: &'s mut [u8]) -> Self {
+        let ids = [ObjectId::INVALID; MAX_VERIFY_ROOTS];
+        let digests = [None; MAX_VERIFY_ROOTS];
+        Self { server, ids, count: 0, space, loaded: None, digests, status: None }
+    }
+
+    /// Finds those of the roots that exist.
+    ///
     /// # Errors
-    /// BUFFER_SIZE if a root is larger than `space`, NOT_FOUND if there is none that a client may name, what the store
+    /// BUFFER_SIZE if a root is larger than the space, NOT_FOUND if there is none that a client may name, what the store
     /// answers.
-    pub(super) fn find(server: &'s Server<P>, roots: &RootIds, space: &'s mut [u8]) -> Result<Self, Status> {
-        let isolation = server.config().isolation;
-        Self::find_among(server, roots, space, |id| may_be_root(isolation, id))
+    pub(super) fn find(&mut self, roots: &RootIds) -> Result<(), Status> {
+        let isolation = self.server.config().isolation;
+        self.find_among(roots, |id| may_be_root(isolation, id))
     }
 
     /// As [`find`](Self::find), with another opinion on what may be a root.
     pub(super) fn find_among(
-        server: &'s Server<P>,
+        &mut self,
         roots: &RootIds,
-        space: &'s mut [u8],
         may_be_root: impl Fn(ObjectId) -> bool,
-    ) -> Result<Self, Status> {
-        let mut ids = [ObjectId::INVALID; MAX_VERIFY_ROOTS];
-        let mut count = 0_usize;
+    ) -> Result<(), Status> {
+        let Self { server, ids, count, space, .. } = self;
         let found = server.with_shared(|shared| {
             for &id in roots.as_slice() {
-                if ids.get(..count).is_some_and(|known| known.contains(&id)) || !may_be_root(id) {
+                if ids.get(..*count).is_some_and(|known| known.contains(&id)) || !may_be_root(id) {
                     continue;
                 }
                 match shared.store.attributes(id) {
@@ -64,8 +71,8 @@ impl<'s, P: Platform> StoredRoots<'s, P> {
                         return Err(Status::BUFFER_SIZE);
                     }
                     Ok(_) => {
-                        *ids.get_mut(count).ok_or(Status::BAD_ARGUMENTS)? = id;
-                        count = count.saturating_add(1);
+                        *ids.get_mut(*count).ok_or(Status::BAD_ARGUMENTS)? = id;
+                        *count = count.saturating_add(1);
                     }
                     Err(StoreError::NotFound) => {}
                     Err(error) => return Err(error.status()),
@@ -74,11 +81,7 @@ impl<'s, P: Platform> StoredRoots<'s, P> {
             Ok(())
         });
         found.unwrap_or(Err(Status::ABORTED))?;
-        if count == 0 {
-            return Err(Status::NOT_FOUND);
-        }
-        let digests = [None; MAX_VERIFY_ROOTS];
-        Ok(Self { server, ids, count, space, loaded: None, digests, status: None })
+        if *count == 0 { Err(Status::NOT_FOUND) } else { Ok(()) }
     }
 
     fn load(&mut self, index: usize) -> Result<usize, Status> {

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::keys::{Source, Wanted};
 use crate::platform::{Affinity, Platform};
 use crate::server::Server;
+use casemate_crypto::Driver;
 use casemate_protocol::message::certificate::{FLAG_CACHE_LEAF_KEY, RootIds};
 use casemate_protocol::{Flags, KeyId, Label, ObjectId, Status};
 use casemate_x509::{AttributeCertificate, Certificate, ChainError, Error, Policy, Verifier};
@@ -22,21 +23,18 @@ pub(super) struct Chain<'p> {
     pub(super) bytes: &'p [u8],
 }
 
-impl<P: Platform> Context<'_, P> {
-    fn certificate_policy(&self) -> Policy {
-        policy(self.server)
-    }
-}
-
-fn policy<P: Platform>(server: &Server<P>) -> Policy {
+/// What the server's owner demands of certificates, and the driver that checks their signatures.
+#[inline(never)]
+fn verifier<'s, P: Platform>(server: &'s Server<P>) -> Verifier<'s, dyn Driver + 's> {
     let options = &server.config().certificates;
-    Policy {
+    let policy = Policy {
         time: server.platform().now(),
         require_key_cert_sign: options.require_key_cert_sign,
         require_authority_anchors: options.require_authority_anchors,
         minimum_rsa_bits: options.minimum_rsa_bits,
         strict_attributes: options.strict_attributes,
-    }
+    };
+    Verifier::new(server.platform().crypto(Affinity::Accelerated), policy)
 }
 
 /// Why a chain that the server's owner asks about does not verify.
@@ -61,10 +59,9 @@ pub(crate) fn verify_own_chain<'c, P: Platform>(
     chain: &'c [u8],
     space: &mut [u8],
 ) -> Result<casemate_x509::Verified<'c>, OwnChainError> {
-    let mut roots = StoredRoots::find_among(server, &RootIds::single(root), space, |_| true)
-        .map_err(OwnChainError::Root)?;
-    let verifier = Verifier::new(server.platform().crypto(Affinity::Accelerated), policy(server));
-    let result = verifier.verify_chain(chain, &mut roots, &mut OwnHooks { server });
+    let mut roots = StoredRoots::new(server, space);
+    roots.find_among(&RootIds::single(root), |_| true).map_err(OwnChainError::Root)?;
+    let result = verifier(server).verify_chain(chain, &mut roots, &mut OwnHooks { server });
     result.map_err(|error| match (error, roots.status) {
         (ChainError::Anchor { error: Error::Unavailable, .. }, Some(status)) => OwnChainError::Root(status),
         (error, _) => OwnChainError::Chain(error),
@@ -82,8 +79,7 @@ pub(crate) fn verify_issued_by<P: Platform>(
     certificate: &Certificate<'_>,
 ) -> Result<(), ChainError> {
     let mut anchors: &[&[u8]] = &[root];
-    let verifier = Verifier::new(server.platform().crypto(Affinity::Accelerated), policy(server));
-    verifier.verify_chain(certificate.encoding, &mut anchors, &mut OwnHooks { server }).map(|_| ())
+    verifier(server).verify_chain(certificate.encoding, &mut anchors, &mut OwnHooks { server }).map(|_| ())
 }
 
 /// Verifies a chain, and caches the key of its leaf if that is asked for: what became of it, and the identifier for the
@@ -125,10 +121,10 @@ fn check_chain<'p, P: Platform>(
         return Err(Status::BAD_ARGUMENTS);
     }
     let server = context.server;
-    let policy = context.certificate_policy();
+    let verifier = verifier(server);
     context.session.subject = chain.roots.as_slice().first().copied().unwrap_or_default();
-    let mut roots = StoredRoots::find(server, &chain.roots, space)?;
-    let verifier = Verifier::new(server.platform().crypto(Affinity::Accelerated), policy);
+    let mut roots = StoredRoots::new(server, space);
+    roots.find(&chain.roots)?;
     let own: &mut VerifyCache = &mut context.session.verify_cache;
     let result = verifier.verify_chain(chain.bytes, &mut roots, &mut ServerHooks { server, own });
     match result {
@@ -152,9 +148,10 @@ pub(super) fn verify_attribute<P: Platform>(
     certificate: &[u8],
     space: &mut [u8],
 ) -> Result<(), Status> {
-    let policy = context.certificate_policy();
+    let verifier = verifier(context.server);
     context.session.subject = root;
-    let mut roots = StoredRoots::find(context.server, &RootIds::single(root), space)?;
+    let mut roots = StoredRoots::new(context.server, space);
+    roots.find(&RootIds::single(root))?;
     let root = roots.first()?;
     if certificate.is_empty() {
         return Err(Status::CRYPTO_ARGUMENT);
@@ -164,7 +161,5 @@ pub(super) fn verify_attribute<P: Platform>(
     let (Ok((root, _)), Ok((certificate, _))) = (&root, &certificate) else {
         return Err(Status::ASN_PARSE);
     };
-    Verifier::new(context.crypto(Affinity::Accelerated), policy)
-        .verify_attribute(certificate, root)
-        .map_err(|_| Status::CERTIFICATE_VERIFICATION)
+    verifier.verify_attribute(certificate, root).map_err(|_| Status::CERTIFICATE_VERIFICATION)
 }
