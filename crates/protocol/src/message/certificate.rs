@@ -309,16 +309,13 @@ impl VerifyMultiRootRequest {
     /// # Errors
     /// [`Malformed`] if no root is named or too many are, or the tail is shorter than count and length say.
     pub fn tails<'a>(&self, order: ByteOrder, tail: &'a [u8]) -> Result<(RootIds, &'a [u8]), Malformed> {
-        if usize::from(self.roots) > MAX_VERIFY_ROOTS {
-            return Err(Malformed);
-        }
+        let count = usize::from(self.roots);
+        let mut roots = RootIds { ids: [ObjectId::INVALID; MAX_VERIFY_ROOTS], count };
+        let used = roots.ids.get_mut(..count).filter(|used| !used.is_empty()).ok_or(Malformed)?;
         let mut reader = Reader::new(tail, order);
-        let mut ids = [ObjectId::INVALID; MAX_VERIFY_ROOTS];
-        let used = ids.get_mut(..usize::from(self.roots)).ok_or(Malformed)?;
-        for id in used.iter_mut() {
+        for id in used {
             *id = reader.get()?;
         }
-        let roots = RootIds::new(used.iter().copied()).ok_or(Malformed)?;
         Ok((roots, reader.take_u32(self.length)?))
     }
 }

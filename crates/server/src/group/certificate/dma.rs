@@ -2,7 +2,7 @@
 //! memory if that is larger; the rest of it holds the roots.
 
 use super::verify::{Chain, verify_attribute, verify_chain};
-use super::{Root, add, done, readable_length};
+use super::{add, done, readable_length};
 use crate::context::Context;
 use crate::memory::Access;
 use crate::platform::Platform;
@@ -11,7 +11,7 @@ use casemate_protocol::message::certificate::{
     AddTrustedDmaRequest, ReadTrustedDmaRequest, RootIds, VerifyAttributeDmaRequest, VerifyDmaRequest,
     VerifyMultiRootDmaRequest, VerifyResponse, action,
 };
-use casemate_protocol::{DmaBuffer, Flags, KeyId, Layout, Status};
+use casemate_protocol::{DmaBuffer, Flags, KeyId, Layout, Metadata, Status};
 
 pub(super) fn handle<P: Platform>(
     context: &mut Context<'_, P>,
@@ -116,7 +116,7 @@ fn add_from_memory<P: Platform>(
     let request = AddTrustedDmaRequest::decode_exact(payload, context.order).map_err(|_| Status::ABORTED)?;
     let AddTrustedDmaRequest { address, length, id, access, flags, label } = request;
     copied(context, address, length, space, |context, certificate, _| {
-        add(context, Root { id, access, flags, label }, certificate)
+        add(context, Metadata { id, access, flags, length: 0, label }, certificate)
     })
 }
 

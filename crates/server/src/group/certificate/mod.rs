@@ -11,7 +11,7 @@ use casemate_protocol::message::certificate::{
     VerifyAttributeRequest, VerifyCacheSetEnabledRequest, VerifyMultiRootRequest, VerifyRequest,
     VerifyResponse, action,
 };
-use casemate_protocol::{Flags, KeyId, Label, Layout, Metadata, ObjectId, Status};
+use casemate_protocol::{Flags, KeyId, Layout, Metadata, ObjectId, Status};
 use casemate_x509::Certificate;
 
 mod cache;
@@ -37,28 +37,22 @@ pub(crate) fn handle<P: Platform>(
     out: &mut [u8],
 ) -> usize {
     let order = context.order;
-    match action {
+    let result = match action {
         action::INIT => {
             hooks::clear_own(context);
-            done(context, Ok(()), out)
+            Ok(())
         }
-        action::ADD_TRUSTED => {
-            let result = AddTrustedRequest::decode(payload, order)
-                .and_then(|(request, tail)| Ok((request, request.certificate(tail)?)))
-                .map_err(|_| Status::BAD_ARGUMENTS)
-                .and_then(|(request, certificate)| {
-                    let AddTrustedRequest { id, access, flags, label, .. } = request;
-                    add(context, Root { id, access, flags, label }, certificate)
-                });
-            done(context, result, out)
-        }
-        action::ERASE_TRUSTED => {
-            let result = EraseTrustedRequest::decode(payload, order)
-                .map_err(|_| Status::BAD_ARGUMENTS)
-                .and_then(|(request, _)| erase(context, request.id, out));
-            done(context, result, out)
-        }
-        action::READ_TRUSTED => read(context, payload, out),
+        action::ADD_TRUSTED => AddTrustedRequest::decode(payload, order)
+            .and_then(|(request, tail)| Ok((request, request.certificate(tail)?)))
+            .map_err(|_| Status::BAD_ARGUMENTS)
+            .and_then(|(request, certificate)| {
+                let AddTrustedRequest { id, access, flags, label, .. } = request;
+                add(context, Metadata { id, access, flags, length: 0, label }, certificate)
+            }),
+        action::ERASE_TRUSTED => EraseTrustedRequest::decode(payload, order)
+            .map_err(|_| Status::BAD_ARGUMENTS)
+            .and_then(|(request, _)| erase(context, request.id, out)),
+        action::READ_TRUSTED => return read(context, payload, out),
         action::VERIFY => {
             let chain = VerifyRequest::decode(payload, order).map_err(|_| Status::ABORTED).and_then(
                 |(request, tail)| {
@@ -67,7 +61,7 @@ pub(crate) fn handle<P: Platform>(
                     Ok(Chain { roots: RootIds::single(root), flags, key_flags, key, bytes })
                 },
             );
-            verified(context, chain, out)
+            return verified(context, chain, out);
         }
         action::VERIFY_MULTI_ROOT => {
             let chain = VerifyMultiRootRequest::decode(payload, order).map_err(|_| Status::ABORTED).and_then(
@@ -77,31 +71,23 @@ pub(crate) fn handle<P: Platform>(
                     Ok(Chain { roots, flags, key_flags, key, bytes })
                 },
             );
-            verified(context, chain, out)
+            return verified(context, chain, out);
         }
-        action::VERIFY_CACHE_CLEAR => {
-            let result = hooks::clear(context);
-            done(context, result, out)
-        }
-        action::VERIFY_CACHE_SET_ENABLED => {
-            let result = VerifyCacheSetEnabledRequest::decode_exact(payload, order)
-                .map_err(|_| Status::ABORTED)
-                .and_then(|request| hooks::set_enabled(context, request.enable != 0));
-            done(context, result, out)
-        }
-        action::VERIFY_ATTRIBUTE => {
-            let result = VerifyAttributeRequest::decode(payload, order)
-                .map_err(|_| Status::ABORTED)
-                .and_then(|(request, tail)| {
-                    let certificate = request.certificate(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
-                    verify_attribute(context, request.root, certificate, out)
-                });
-            done(context, result, out)
-        }
+        action::VERIFY_CACHE_CLEAR => hooks::clear(context),
+        action::VERIFY_CACHE_SET_ENABLED => VerifyCacheSetEnabledRequest::decode_exact(payload, order)
+            .map_err(|_| Status::ABORTED)
+            .and_then(|request| hooks::set_enabled(context, request.enable != 0)),
+        action::VERIFY_ATTRIBUTE => VerifyAttributeRequest::decode(payload, order)
+            .map_err(|_| Status::ABORTED)
+            .and_then(|(request, tail)| {
+                let certificate = request.certificate(tail).map_err(|_| Status::BAD_ARGUMENTS)?;
+                verify_attribute(context, request.root, certificate, out)
+            }),
         #[cfg(feature = "dma")]
-        _ if context.dma.is_present() => dma::handle(context, action, payload, out),
-        _ => 0,
-    }
+        _ if context.dma.is_present() => return dma::handle(context, action, payload, out),
+        _ => return 0,
+    };
+    done(context, result, out)
 }
 
 fn done<P: Platform>(context: &Context<'_, P>, result: Result<(), Status>, out: &mut [u8]) -> usize {
@@ -124,6 +110,7 @@ fn verified<P: Platform>(
 impl<P: Platform> Context<'_, P> {
     /// # Errors
     /// ACCESS if the object cannot be a trusted root.
+    #[inline(never)]
     fn check_root(&mut self, id: ObjectId) -> Result<(), Status> {
         self.session.subject = id;
         let config = self.server.config();
@@ -135,33 +122,29 @@ impl<P: Platform> Context<'_, P> {
     }
 }
 
-/// A root to be stored.
-struct Root {
-    id: ObjectId,
-    access: u16,
-    flags: Flags,
-    label: Label,
-}
-
-fn add<P: Platform>(context: &mut Context<'_, P>, root: Root, certificate: &[u8]) -> Result<(), Status> {
+/// Stores a root, whose metadata lack the length.
+fn add<P: Platform>(
+    context: &mut Context<'_, P>,
+    mut root: Metadata,
+    certificate: &[u8],
+) -> Result<(), Status> {
     if certificate.is_empty() {
         return Err(Status::BAD_ARGUMENTS);
     }
-    context.check_root(root.id)?;
+    let id = root.id;
+    context.check_root(id)?;
     if is_stateful_private(certificate) {
         return Err(Status::ACCESS);
     }
     if context.server.config().certificates.check_when_added && Certificate::decode(certificate).is_err() {
         return Err(Status::BAD_ARGUMENTS);
     }
-    let length = u16::try_from(certificate.len()).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let Root { id, access, flags, label } = root;
-    let metadata = Metadata { id, access, flags, length, label };
+    root.length = u16::try_from(certificate.len()).map_err(|_| Status::BAD_ARGUMENTS)?;
     context.locked(|keys| {
         keys.drop_copies(id);
-        keys.shared.store.add_checked(&metadata, certificate).map_err(|error| error.status())?;
-        let flags = flags.without(Flags::SERVER_ONLY);
-        keys.recorder.record(Event::ObjectStored { object: id, flags, length });
+        keys.shared.store.add_checked(&root, certificate).map_err(|error| error.status())?;
+        let flags = root.flags.without(Flags::SERVER_ONLY);
+        keys.recorder.record(Event::ObjectStored { object: id, flags, length: root.length });
         Ok(())
     })
 }
