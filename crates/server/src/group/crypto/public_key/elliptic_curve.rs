@@ -59,7 +59,8 @@ pub(super) fn generate<P: Platform>(
 ) -> Result<usize, Status> {
     let (request, _) =
         EcKeyGenerationRequest::decode(operation.body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
-    let curve = named_curve(request.curve, request.size)?;
+    let EcKeyGenerationRequest { size, curve, key, flags, label, .. } = request;
+    let curve = named_curve(curve, size)?;
     let mut private = Secret::<{ Curve::MAX_POINT }>::zero();
     let private = private.get_mut(..curve.field_size()).ok_or(Status::ABORTED)?;
     let mut public = [0; Curve::MAX_POINT];
@@ -68,11 +69,11 @@ pub(super) fn generate<P: Platform>(
         CryptoError::Unsupported => Status::ECC_CURVE,
         error => crypto_status(error),
     })?;
+    let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
     let key = EcKey { curve, private: Some(private), public: Some(public) };
     let mut encoded = Secret::<{ EcKey::MAX_ENCODING }>::zero();
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
-    let wanted = Wanted { id: KeyId::from_u32(request.key), flags: request.flags, label: &request.label };
     deliver_key(context, operation.out, &wanted, encoded, Slots::BigFirst, &|out| key.encode_public(out))
 }
 

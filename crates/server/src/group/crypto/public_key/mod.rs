@@ -96,9 +96,7 @@ fn run<P: Platform>(
         #[cfg(feature = "rsa-generation")]
         algorithm::RSA_KEY_GENERATION => rsa_generation::generate(context, operation),
         #[cfg(feature = "rsa")]
-        algorithm::RSA => rsa::operate(context, operation, lent),
-        #[cfg(feature = "rsa")]
-        algorithm::RSA_SIZE => rsa::size(context, operation, lent),
+        algorithm::RSA | algorithm::RSA_SIZE => rsa::operate(context, operation, lent),
         algorithm::KEM_KEY_GENERATION | algorithm::KEM_ENCAPSULATE | algorithm::KEM_DECAPSULATE
             if sub != sub_algorithm::ML_KEM =>
         {
