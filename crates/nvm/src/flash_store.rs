@@ -383,15 +383,12 @@ impl<F: Flash, D: AsRef<[DirectoryEntry]> + AsMut<[DirectoryEntry]>> FlashStore<
         let mut words = [Word::default(); 3];
         self.read_words(side, &mut words)?;
         let [epoch, start, count] = words;
-        if words.iter().all(|word| word.blank) {
+        if epoch.blank && start.blank && count.blank {
             return Ok(State::Blank);
         }
-        let (Some(epoch), Some(start), Some(count)) = (epoch.complete(), start.complete(), count.complete())
-        else {
-            return Ok(match epoch.complete() {
-                Some(_) => State::Begun,
-                None => State::Foreign,
-            });
+        let Some(epoch) = epoch.complete() else { return Ok(State::Foreign) };
+        let (Some(start), Some(count)) = (start.complete(), count.complete()) else {
+            return Ok(State::Begun);
         };
         if start != self.shape.data {
             let entries = start.saturating_sub(STATE_UNITS);
