@@ -169,8 +169,14 @@ impl<P: Platform> KeyStore<'_, P> {
     /// NOT_FOUND, or what the store answers.
     #[inline(never)]
     pub(crate) fn stored(&mut self, id: ObjectId, metadata: &mut Metadata) -> Result<(), Status> {
-        *metadata = self.shared.store.metadata(id).map_err(|error| error.status())?;
-        Ok(())
+        // By reference, as the metadata: `?` would move what was found.
+        match &self.shared.store.metadata(id) {
+            Ok(found) => {
+                *metadata = *found;
+                Ok(())
+            }
+            Err(error) => Err(error.status()),
+        }
     }
 
     /// Identifier, flags and length of a stored object.
