@@ -127,18 +127,17 @@ impl SignatureAlgorithm {
     ) -> Result<(), Error> {
         let mut digest = [0; MAX_DIGEST];
         match (self, key) {
-            (Self::RsaPkcs1(hash), PublicKey::Rsa(key)) => {
+            (Self::RsaPkcs1(hash) | Self::RsaPss { hash, .. }, PublicKey::Rsa(key)) => {
                 let digest = hashed(driver, *hash, message, &mut digest)?;
                 let mut block = [0; RSA_MAX_BYTES];
                 let block = opened(driver, key, signature, &mut block)?;
-                pkcs1_signature_verify(*hash, digest, block).map_err(refused)
-            }
-            (Self::RsaPss { hash, mask_hash, salt_length }, PublicKey::Rsa(key)) => {
-                let digest = hashed(driver, *hash, message, &mut digest)?;
-                let mut block = [0; RSA_MAX_BYTES];
-                let block = opened(driver, key, signature, &mut block)?;
-                let parameters = Pss { hash: *hash, mask_hash: *mask_hash, salt_length: *salt_length };
-                parameters.verify(driver, key.bits(), digest, block).map_err(refused)
+                match *self {
+                    Self::RsaPss { hash, mask_hash, salt_length } => {
+                        Pss { hash, mask_hash, salt_length }.verify(driver, key.bits(), digest, block)
+                    }
+                    _ => pkcs1_signature_verify(*hash, digest, block),
+                }
+                .map_err(refused)
             }
             (Self::Ecdsa(hash), PublicKey::EllipticCurve { curve, point }) => {
                 let digest = hashed(driver, *hash, message, &mut digest)?;
