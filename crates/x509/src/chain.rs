@@ -245,10 +245,12 @@ impl<'d, D: Driver + ?Sized> Verifier<'d, D> {
         let mut rest = chain;
         loop {
             let failed = |error| ChainError::Certificate { index: verified.count, error };
-            let (certificate, after) = Certificate::decode_first(rest).map_err(failed)?;
-            self.step(&mut walk, &certificate).map_err(failed)?;
+            let decoded = Certificate::decode_first(rest);
+            // Looked at in its place: `?` would move it.
+            let (certificate, after) = decoded.as_ref().map_err(|error| failed(*error))?;
+            self.step(&mut walk, certificate).map_err(failed)?;
             if !certificate.is_authority() {
-                verified.leaf = Some(certificate);
+                verified.leaf = Some(*certificate);
             }
             verified.count = verified.count.saturating_add(1);
             rest = after;
@@ -259,8 +261,9 @@ impl<'d, D: Driver + ?Sized> Verifier<'d, D> {
     }
 
     fn anchor_facts(&self, walk: &mut Walk<'_, '_>, index: usize) -> Result<AnchorFacts, Error> {
-        let (anchor, _) = Certificate::decode_first(walk.anchors.anchor(index)?)?;
-        self.check_anchor(&anchor)?;
+        let decoded = Certificate::decode_first(walk.anchors.anchor(index)?);
+        let (anchor, _) = decoded.as_ref().map_err(|error| *error)?;
+        self.check_anchor(anchor)?;
         Ok(AnchorFacts {
             subject_hash: name_hash(anchor.subject),
             has_name_constraints: anchor.extensions.name_constraints.is_some(),
@@ -297,6 +300,7 @@ impl<'d, D: Driver + ?Sized> Verifier<'d, D> {
     }
 
     /// The authority that issued a certificate, and how many authorities may stand below it.
+    #[inline(never)]
     fn find_issuer<'c>(
         &self,
         walk: &mut Walk<'c, '_>,
@@ -338,7 +342,8 @@ impl<'d, D: Driver + ?Sized> Verifier<'d, D> {
                 if facts.subject_hash != name_hash(certificate.issuer) {
                     continue;
                 }
-                let (anchor, _) = Certificate::decode_first(walk.anchors.anchor(index)?)?;
+                let decoded = Certificate::decode_first(walk.anchors.anchor(index)?);
+                let (anchor, _) = decoded.as_ref().map_err(|error| *error)?;
                 if anchor.subject != certificate.issuer
                     || contradicts(wanted, anchor.extensions.subject_key_identifier) != last_round
                 {
@@ -348,8 +353,8 @@ impl<'d, D: Driver + ?Sized> Verifier<'d, D> {
                 if attempts > MAX_ATTEMPTS {
                     return Err(Error::TooMany);
                 }
-                let remaining = path_length(&anchor);
-                let issuer = Issuer { public_key: anchor.public_key, may_sign: may_sign(&anchor), remaining };
+                let remaining = path_length(anchor);
+                let issuer = Issuer { public_key: anchor.public_key, may_sign: may_sign(anchor), remaining };
                 let result = self
                     .check_path(&issuer, certificate)
                     .and_then(|()| {
@@ -472,7 +477,8 @@ impl Walk<'_, '_> {
                     if !self.facts.get(index).is_some_and(|facts| facts.has_name_constraints) {
                         return Ok(());
                     }
-                    let (anchor, _) = Certificate::decode_first(self.anchors.anchor(index)?)?;
+                    let decoded = Certificate::decode_first(self.anchors.anchor(index)?);
+                    let (anchor, _) = decoded.as_ref().map_err(|error| *error)?;
                     return check_constraints(anchor.extensions.name_constraints, certificate, &mut budget);
                 }
             }
