@@ -17,9 +17,9 @@ use crate::keys::{KeyStore, Source, Usage};
 use crate::platform::{Affinity, Platform};
 use casemate_crypto::{Secret, wipe};
 use casemate_protocol::message::key::{
-    DATA_WRAP_CONTEXT, DataWrapRequest, DataWrapResponse, KEY_WRAP_CONTEXT, UnwrapCacheResponse,
-    UnwrapExportRequest, UnwrapExportResponse, WRAP_CIPHER_AES_GCM, WRAP_HEADER_SIZE, WRAPPED_KEY_OVERHEAD,
-    WrapExportRequest, WrapRequest, WrapResponse, action,
+    DATA_WRAP_CONTEXT, DataWrapRequest, DataWrapResponse, KEY_WRAP_CONTEXT, UnwrapExportRequest,
+    UnwrapExportResponse, WRAP_CIPHER_AES_GCM, WRAP_HEADER_SIZE, WRAPPED_KEY_OVERHEAD, WrapExportRequest,
+    WrapRequest, WrapResponse, action,
 };
 use casemate_protocol::{
     ByteOrder, ClientId, Field, Flags, KeyId, Layout, Malformed, Metadata, ObjectId, ObjectType, Reader,
@@ -176,26 +176,24 @@ impl<'p> Request<'p> {
     fn decode(action: u8, payload: &'p [u8], order: ByteOrder) -> Result<Self, Malformed> {
         let no_source = (KeyId::NONE, ObjectType::CRYPTO);
         let (length, kek, cipher, source, tail) = match action {
-            action::WRAP => {
-                let (WrapRequest { length, kek, cipher }, tail) = WrapRequest::decode(payload, order)?;
-                (u32::from(length), kek, cipher, no_source, tail)
-            }
             action::WRAP_EXPORT => {
                 let (request, tail) = WrapExportRequest::decode(payload, order)?;
                 let [_, low] = request.object_type.to_be_bytes();
                 (0, request.kek, request.cipher, (request.id, ObjectType(low & 0x0F)), tail)
             }
-            // UNWRAP_CACHE looks the same.
-            action::UNWRAP_EXPORT | action::UNWRAP_CACHE => {
-                let (UnwrapExportRequest { length, kek, cipher }, tail) =
-                    UnwrapExportRequest::decode(payload, order)?;
-                (u32::from(length), kek, cipher, no_source, tail)
-            }
             // DATA_UNWRAP looks the same.
-            _ => {
+            action::DATA_WRAP | action::DATA_UNWRAP => {
                 let (DataWrapRequest { length, kek, cipher }, tail) =
                     DataWrapRequest::decode(payload, order)?;
                 (length, kek, cipher, no_source, tail)
+            }
+            // UNWRAP_EXPORT and UNWRAP_CACHE look the same, but for padding.
+            _ => {
+                let (WrapRequest { length, kek, cipher }, mut tail) = WrapRequest::decode(payload, order)?;
+                if action != action::WRAP {
+                    tail = payload.get(UnwrapExportRequest::SIZE..).ok_or(Malformed)?;
+                }
+                (u32::from(length), kek, cipher, no_source, tail)
             }
         };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -231,16 +229,25 @@ pub(super) fn handle<P: Platform>(
             (status, 0)
         }
     };
-    let length = u16::try_from(size).unwrap_or(0);
+    let length = u32::try_from(size).unwrap_or(0);
     let Answer { cipher, id, metadata } = answer;
     let fixed = match action {
-        action::UNWRAP_EXPORT => context.put(&UnwrapExportResponse { status, length, cipher, metadata }, out),
-        action::UNWRAP_CACHE => context.put(&UnwrapCacheResponse { status, id, cipher }, out),
         action::DATA_WRAP | action::DATA_UNWRAP => {
-            let length = u32::try_from(size).unwrap_or(0);
             context.put(&DataWrapResponse { status, length, cipher }, out)
         }
-        _ => context.put(&WrapResponse { status, length, cipher }, out),
+        // UnwrapCacheResponse has the identifier in the place of the length, and UnwrapExportResponse metadata behind.
+        _ => {
+            let length =
+                if action == action::UNWRAP_CACHE { id.0 } else { u16::try_from(length).unwrap_or(0) };
+            let fixed = context.put(&WrapResponse { status, length, cipher }, out);
+            if action == action::UNWRAP_EXPORT {
+                let place = out.get_mut(WrapResponse::SIZE..).unwrap_or_default();
+                let fits = metadata.put(&mut Writer::new(place, context.order)).is_ok();
+                if fits { UnwrapExportResponse::SIZE } else { 0 }
+            } else {
+                fixed
+            }
+        }
     };
     fixed.saturating_add(size)
 }
