@@ -102,12 +102,9 @@ impl<'a> Reader<'a> {
 
     /// As [`take_array`](Self::take_array), of bytes that have been checked: zeros if they run out all the same.
     pub(crate) fn read_array<const N: usize>(&mut self) -> [u8; N] {
-        let mut array = [0; N];
-        if let Some((head, rest)) = self.rest.split_first_chunk::<N>() {
-            array = *head;
-            self.rest = rest;
-        }
-        array
+        let Some((head, rest)) = self.rest.split_first_chunk::<N>() else { return [0; N] };
+        self.rest = rest;
+        *head
     }
 
     /// Succeeds only when nothing is left: for messages whose size must match exactly.

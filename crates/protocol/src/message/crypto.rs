@@ -3,7 +3,7 @@
 //! is the header alone.
 
 use crate::codec::layout;
-use crate::{ByteOrder, Group, KeyId, Label, Layout, Malformed, Reader, Status};
+use crate::{ByteOrder, Field, Group, KeyId, Label, Layout, Malformed, Overflow, Reader, Status, Writer};
 
 /// Actions of the group.
 pub mod action {
@@ -299,6 +299,30 @@ layout! {
         total: u32;
     }
 
+    /// CMAC request (document 04, §7); data, then the inline key, follow: [`CmacRequest::tails`].
+    CmacRequest: 56 {
+        /// Length of the MAC wanted; 0 to absorb only.
+        mac_length: u32;
+        /// Length of the data in bytes.
+        length: u32;
+        /// Length of the inline key in bytes; 0 with a key identifier.
+        key_length: u32;
+        /// The key, unless inline.
+        key: KeyId, pad 2;
+        /// Where to resume.
+        state: CmacState;
+    }
+
+    /// CMAC response; the MAC follows.
+    CmacResponse: 48 {
+        /// The new state; zero when finished.
+        state: CmacState;
+        /// Length of the MAC that follows.
+        mac_length: u32;
+        /// The request's key identifier when unfinished, else 0.
+        key: KeyId, pad 2;
+    }
+
     /// The response to an HKDF or two-step CMAC derivation; an exported key follows.
     KdfResponse: 8 {
         /// The cached key's identifier; 0 for an exported key.
@@ -352,79 +376,16 @@ layout! {
     }
 }
 
-/// CMAC request (document 04, §7); data, then the inline key, follow: [`CmacRequest::tails`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CmacRequest {
-    /// Length of the MAC wanted; 0 to absorb only.
-    pub mac_length: u32,
-    /// Length of the data in bytes.
-    pub length: u32,
-    /// Length of the inline key in bytes; 0 with a key identifier.
-    pub key_length: u32,
-    /// The key, unless inline.
-    pub key: KeyId,
-    /// Where to resume.
-    pub state: CmacState,
-}
-
-/// CMAC response; the MAC follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CmacResponse {
-    /// The new state; zero when finished.
-    pub state: CmacState,
-    /// Length of the MAC that follows.
-    pub mac_length: u32,
-    /// The request's key identifier when unfinished, else 0.
-    pub key: KeyId,
-}
-
-layout! {
-    /// The scalars before the state in a CMAC request.
-    CmacRequestScalars: 16 {
-        /// Length of the MAC wanted.
-        mac_length: u32;
-        /// Length of the data in bytes.
-        length: u32;
-        /// Length of the inline key in bytes.
-        key_length: u32;
-        /// The key, unless inline.
-        key: KeyId, pad 2;
+impl Field for CmacState {
+    const SIZE: usize = 40;
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self { buffer: reader.read(), digest: reader.read(), buffered: reader.read(), total: reader.read() }
     }
-
-    /// The scalars after the state in a CMAC response.
-    CmacResponseScalars: 8 {
-        /// Length of the MAC that follows.
-        mac_length: u32;
-        /// The request's key identifier when unfinished, else 0.
-        key: KeyId, pad 2;
-    }
-}
-
-impl Layout for CmacRequest {
-    const SIZE: usize = CmacRequestScalars::SIZE + CmacState::SIZE;
-    fn decode(payload: &[u8], order: ByteOrder) -> Result<(Self, &[u8]), Malformed> {
-        let (scalars, rest) = CmacRequestScalars::decode(payload, order)?;
-        let (state, rest) = CmacState::decode(rest, order)?;
-        let CmacRequestScalars { mac_length, length, key_length, key } = scalars;
-        Ok((Self { mac_length, length, key_length, key, state }, rest))
-    }
-    fn encode<'o>(&self, order: ByteOrder, out: &'o mut [u8]) -> Result<&'o mut [u8], crate::Overflow> {
-        let Self { mac_length, length, key_length, key, state } = *self;
-        let rest = CmacRequestScalars { mac_length, length, key_length, key }.encode(order, out)?;
-        state.encode(order, rest)
-    }
-}
-
-impl Layout for CmacResponse {
-    const SIZE: usize = CmacState::SIZE + CmacResponseScalars::SIZE;
-    fn decode(payload: &[u8], order: ByteOrder) -> Result<(Self, &[u8]), Malformed> {
-        let (state, rest) = CmacState::decode(payload, order)?;
-        let (scalars, rest) = CmacResponseScalars::decode(rest, order)?;
-        Ok((Self { state, mac_length: scalars.mac_length, key: scalars.key }, rest))
-    }
-    fn encode<'o>(&self, order: ByteOrder, out: &'o mut [u8]) -> Result<&'o mut [u8], crate::Overflow> {
-        let rest = self.state.encode(order, out)?;
-        CmacResponseScalars { mac_length: self.mac_length, key: self.key }.encode(order, rest)
+    fn put(self, writer: &mut Writer<'_>) -> Result<(), Overflow> {
+        writer.put(self.buffer)?;
+        writer.put(self.digest)?;
+        writer.put(self.buffered)?;
+        writer.put(self.total)
     }
 }
 
