@@ -105,11 +105,10 @@ impl Curve25519Key {
         if algorithm == self.kind.algorithm() { Ok(()) } else { Err(Malformed) }
     }
 
-    /// Computes the public half if there is only the private one.
+    /// Computes the public half if there is only the private one. What an error leaves in the key is no public half.
     ///
     /// # Errors
     /// [`EncodingError::Driver`].
-    #[inline(never)]
     pub fn complete<D: Curve25519 + ?Sized>(&mut self, driver: &D) -> Result<(), EncodingError> {
         match (&self.private, &self.public) {
             (Some(private), None) => self.kind.public(driver, private, self.public.insert([0; 32])),

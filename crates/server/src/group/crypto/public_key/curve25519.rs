@@ -54,7 +54,7 @@ pub(super) fn generate<P: Platform>(
         *first &= 0xF8;
         *last = *last & 0x7F | 0x40;
     }
-    key.complete(driver).map_err(encoding_status)?;
+    complete(driver, &mut key)?;
     let length = key.encode_private(encoded.as_mut_slice()).map_err(encoding_status)?;
     let encoded = encoded.get(..length).unwrap_or_default();
     let wanted = Wanted { id: KeyId::from_u32(id), flags, label: &label };
@@ -78,7 +78,7 @@ pub(super) fn x25519_agree<P: Platform>(
     load_key(context, public_key, ANY_USAGE, &mut peer)?;
     let driver = operation.driver;
     let private = own.private.as_ref().ok_or(Status::ECC_ARGUMENT)?;
-    peer.complete(driver).map_err(encoding_status)?;
+    complete(driver, &mut peer)?;
     let public = peer.public.as_ref().filter(|public| public[31] < 0x80).ok_or(Status::ECC_ARGUMENT)?;
     driver.x25519(private, public, &mut secret).map_err(|error| match error {
         CryptoError::Key => Status::ECC_OUT_OF_RANGE,
@@ -89,6 +89,12 @@ pub(super) fn x25519_agree<P: Platform>(
     }
     let wanted = Wanted { id: KeyId::from_u32(key), flags, label: &label };
     deliver_secret(context, operation.out, &wanted, secret.as_mut_slice(), lent)
+}
+
+/// Computes the public half of a key that has only the private one.
+#[inline(never)]
+pub(super) fn complete(driver: &dyn Driver, key: &mut Curve25519Key) -> Result<(), Status> {
+    key.complete(driver).map_err(encoding_status)
 }
 
 /// The variant that a message names. A context belongs to no message of the pure variant.
@@ -104,6 +110,7 @@ pub(super) fn mode(number: u32, context: &[u8]) -> Result<Ed25519Mode<'_>, Statu
     }
 }
 
+#[inline(never)]
 const fn ed25519_status(error: CryptoError) -> Status {
     match error {
         CryptoError::Authentication => Status::SIGNATURE_VERIFICATION,
@@ -139,7 +146,7 @@ pub(super) fn sign_message<'c, 'm, P: Platform>(
     let mut stored = Curve25519Key::empty(Curve25519Use::Ed25519);
     load_key(context, key, Usage::All(Flags::USAGE_SIGN), &mut stored)?;
     let message = obtain(context)?;
-    stored.complete(driver).map_err(encoding_status)?;
+    complete(driver, &mut stored)?;
     let (Some(seed), Some(public)) = (&stored.private, &stored.public) else {
         return Err(Status::CRYPTO_ARGUMENT);
     };
@@ -159,7 +166,7 @@ pub(super) fn verify_message<'c, 'm, P: Platform>(
     load_key(context, key, Usage::All(Flags::USAGE_VERIFY), &mut stored)?;
     let (signature, message) = obtain(context)?;
     let signature: &[u8; 64] = signature.try_into().map_err(|_| Status::CRYPTO_ARGUMENT)?;
-    stored.complete(driver).map_err(encoding_status)?;
+    complete(driver, &mut stored)?;
     let public = stored.public.as_ref().ok_or(Status::CRYPTO_ARGUMENT)?;
     driver.ed25519_verify(public, mode, message, signature).map_err(ed25519_status)
 }

@@ -97,7 +97,7 @@ fn export_curve25519<P: Platform>(
             error => encoding_status(error),
         })?;
     }
-    key.complete(driver).map_err(encoding_status)?;
+    curve25519::complete(driver, &mut key)?;
     key.encode_public(out).map_err(encoding_status)
 }
 
