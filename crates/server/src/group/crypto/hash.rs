@@ -39,24 +39,23 @@ pub(super) fn hash<P: Platform>(context: &Context<'_, P>, operation: Operation<'
     let (mut state, variant, last, length, tail);
     match algorithm {
         HashAlgorithm::Sha224 | HashAlgorithm::Sha256 => {
-            let request;
-            (request, tail) =
-                Sha256Request::decode(body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+            let decoded = Sha256Request::decode(body, context.order);
+            let (request, rest) = decoded.as_ref().map_err(|_| Status::BAD_ARGUMENTS)?;
             let count = join(request.length_high, request.length_low);
             state = HashState::new(algorithm);
             *state.chain_mut() = Chain::Words32 { words: request.state, length: count };
-            (variant, last, length) = (number, request.last, request.length);
+            (variant, last, length, tail) = (number, request.last, request.length, *rest);
         }
         #[cfg(feature = "sha512")]
         HashAlgorithm::Sha384 | HashAlgorithm::Sha512 => {
-            let (request, executed);
-            (request, tail) =
-                Sha512Request::decode(body, context.order).map_err(|_| Status::BAD_ARGUMENTS)?;
+            let decoded = Sha512Request::decode(body, context.order);
+            let (request, rest) = decoded.as_ref().map_err(|_| Status::BAD_ARGUMENTS)?;
+            let executed;
             (executed, variant) = sha512_variant(algorithm, number, request.variant);
             let count = join(request.length_high, request.length_low);
             state = HashState::new(executed);
             *state.chain_mut() = Chain::Words64 { words: request.state, length: u128::from(count) };
-            (last, length) = (request.last, request.length);
+            (last, length, tail) = (request.last, request.length, *rest);
         }
         #[cfg(feature = "sha3")]
         _ => {
