@@ -50,8 +50,6 @@ macro_rules! parameter_set {
                 ciphertext: &mut [u8],
                 secret: &mut [u8; 32],
             ) -> Result<(), Error> {
-                let ciphertext =
-                    <&mut [u8; CIPHERTEXT]>::try_from(ciphertext).map_err(|_| Error::OutputLength)?;
                 operation::encapsulate(public, randomness, ciphertext, secret)
             }
 
@@ -61,7 +59,6 @@ macro_rules! parameter_set {
                 ciphertext: &[u8],
                 secret: &mut [u8; 32],
             ) -> Result<(), Error> {
-                let ciphertext = <&[u8; CIPHERTEXT]>::try_from(ciphertext).map_err(|_| Error::DataLength)?;
                 operation::decapsulate(private, ciphertext, secret)
             }
 
@@ -84,10 +81,12 @@ macro_rules! parameter_set {
                 pub(super) fn encapsulate(
                     public: &[u8],
                     randomness: &[u8; 32],
-                    ciphertext: &mut [u8; CIPHERTEXT],
+                    ciphertext: &mut [u8],
                     secret: &mut [u8; 32],
                 ) -> Result<(), Error> {
                     let key = checked_public(public)?;
+                    let ciphertext =
+                        <&mut [u8; CIPHERTEXT]>::try_from(ciphertext).map_err(|_| Error::OutputLength)?;
                     let (made, shared) = library::encapsulate(&key, *randomness);
                     *ciphertext = *made.as_slice();
                     *secret = *Secret::new(shared);
@@ -96,10 +95,12 @@ macro_rules! parameter_set {
 
                 pub(super) fn decapsulate(
                     private: &[u8],
-                    ciphertext: &[u8; CIPHERTEXT],
+                    ciphertext: &[u8],
                     secret: &mut [u8; 32],
                 ) -> Result<(), Error> {
                     let key = checked_private(private)?;
+                    let ciphertext =
+                        <&[u8; CIPHERTEXT]>::try_from(ciphertext).map_err(|_| Error::DataLength)?;
                     *secret = *Secret::new(library::decapsulate(&key.0, &ciphertext.into()));
                     Ok(())
                 }
@@ -149,11 +150,13 @@ macro_rules! parameter_set {
                 pub(super) fn encapsulate(
                     public: &[u8],
                     randomness: &[u8; 32],
-                    ciphertext: &mut [u8; CIPHERTEXT],
+                    ciphertext: &mut [u8],
                     secret: &mut [u8; 32],
                 ) -> Result<(), Error> {
                     let mut key = unpacked::init_public_key();
                     unpack_public(public, &mut key)?;
+                    let ciphertext =
+                        <&mut [u8; CIPHERTEXT]>::try_from(ciphertext).map_err(|_| Error::OutputLength)?;
                     encapsulate_to(&key, randomness, ciphertext, secret);
                     Ok(())
                 }
@@ -178,11 +181,13 @@ macro_rules! parameter_set {
 
                 pub(super) fn decapsulate(
                     private: &[u8],
-                    ciphertext: &[u8; CIPHERTEXT],
+                    ciphertext: &[u8],
                     secret: &mut [u8; 32],
                 ) -> Result<(), Error> {
                     let private = <&[u8; PRIVATE]>::try_from(private).map_err(|_| Error::KeyLength)?;
                     check(private)?;
+                    let ciphertext =
+                        <&[u8; CIPHERTEXT]>::try_from(ciphertext).map_err(|_| Error::DataLength)?;
                     let mut pair = empty_pair();
                     unpack_private(private, &mut pair);
                     decapsulate_with(&pair, ciphertext, secret);
@@ -219,6 +224,20 @@ macro_rules! parameter_set {
                     assert_eq!((ciphertexts[0], shared[0]), (ciphertexts[1], shared[1]));
                     in_steps::decapsulate(key, &ciphertexts[0], &mut shared[2]).unwrap();
                     assert_eq!(shared[2], shared[0]);
+
+                    // The key is looked at before the room for the ciphertext.
+                    for (public, expected) in
+                        [(&public[..], Error::OutputLength), (&public[1..], Error::KeyLength)]
+                    {
+                        let answers = [at_once::encapsulate, in_steps::encapsulate]
+                            .map(|work| work(public, &randomness, &mut [0; CIPHERTEXT - 1], &mut [0; 32]));
+                        assert_eq!(answers, [Err(expected); 2]);
+                    }
+                    for (key, expected) in [(&key[..], Error::DataLength), (&key[1..], Error::KeyLength)] {
+                        let answers = [at_once::decapsulate, in_steps::decapsulate]
+                            .map(|work| work(key, &[0; CIPHERTEXT - 1], &mut [0; 32]));
+                        assert_eq!(answers, [Err(expected); 2]);
+                    }
 
                     // Implicit rejection.
                     ciphertexts[0][usize::from(number) * 30] ^= 1;
