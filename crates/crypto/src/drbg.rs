@@ -3,7 +3,8 @@
 
 use crate::secret::Secret;
 use crate::software::CbcMac;
-use crate::software::aes::{Encryptor, WideCounter, in_place};
+use crate::software::aes::{Encryptor, WideCounter};
+use crate::software::in_place;
 use crate::{AES_BLOCK, Entropy, Error, Random};
 use core::cell::RefCell;
 

@@ -1,9 +1,10 @@
 //! AES-GCM and AES-CCM.
 
 #[cfg(any(feature = "ccm", feature = "gcm"))]
-use super::aes::{Encryptor, in_place};
+use super::aes::Encryptor;
 #[cfg(feature = "gcm")]
 use super::gcm::{Task, gcm};
+use super::in_place;
 #[cfg(feature = "ccm")]
 use super::{ccm::Ccm, verify};
 #[cfg(any(feature = "ccm", feature = "gcm"))]

@@ -25,12 +25,6 @@ pub(crate) enum Encryptor {
     Aes256(aes::Aes256Enc),
 }
 
-/// What was made, in its place: a key schedule has hundreds of bytes, and moving it out of its `Result` would take
-/// the stack for two.
-pub(crate) fn in_place<T>(made: &Result<T, Error>) -> Result<&T, Error> {
-    made.as_ref().map_err(|error| *error)
-}
-
 impl Encryptor {
     #[cfg_attr(aes_backend_soft = "compact", inline(never))]
     pub(crate) fn new(key: &[u8]) -> Result<Self, Error> {

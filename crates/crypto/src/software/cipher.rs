@@ -1,6 +1,7 @@
 //! AES-ECB, AES-CBC and AES-CTR.
 
-use super::aes::{Decryptor, Encryptor, WideCounter, in_place, xor};
+use super::aes::{Decryptor, Encryptor, WideCounter, xor};
+use super::in_place;
 use crate::{AES_BLOCK, Cipher, CtrState, Direction, Error, Software};
 
 /// Cuts `data` into blocks.

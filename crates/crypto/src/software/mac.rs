@@ -1,6 +1,7 @@
 //! AES-CMAC and HMAC.
 
-use super::aes::{Encryptor, in_place, xor};
+use super::aes::{Encryptor, xor};
+use super::in_place;
 use crate::secret::Secret;
 use crate::{AES_BLOCK, CmacState, Error, Mac, Software};
 #[cfg(feature = "hmac")]

@@ -43,29 +43,11 @@ macro_rules! parameter_set {
                 }
             }
 
-            #[inline(never)]
-            pub(super) fn encapsulate(
-                public: &[u8],
-                randomness: &[u8; 32],
-                ciphertext: &mut [u8],
-                secret: &mut [u8; 32],
-            ) -> Result<(), Error> {
-                operation::encapsulate(public, randomness, ciphertext, secret)
-            }
-
-            #[inline(never)]
-            pub(super) fn decapsulate(
-                private: &[u8],
-                ciphertext: &[u8],
-                secret: &mut [u8; 32],
-            ) -> Result<(), Error> {
-                operation::decapsulate(private, ciphertext, secret)
-            }
-
             #[cfg(feature = "std")]
             use at_once as operation;
             #[cfg(not(feature = "std"))]
             use in_steps as operation;
+            pub(super) use operation::{decapsulate, encapsulate};
 
             /// The library's functions for serialized keys, in the fastest form that the processor has.
             #[cfg(any(test, feature = "std"))]
@@ -78,7 +60,8 @@ macro_rules! parameter_set {
                     wipe(&mut key[0..]);
                 }
 
-                pub(super) fn encapsulate(
+                #[inline(never)]
+                pub(in crate::software::ml_kem) fn encapsulate(
                     public: &[u8],
                     randomness: &[u8; 32],
                     ciphertext: &mut [u8],
@@ -93,7 +76,8 @@ macro_rules! parameter_set {
                     Ok(())
                 }
 
-                pub(super) fn decapsulate(
+                #[inline(never)]
+                pub(in crate::software::ml_kem) fn decapsulate(
                     private: &[u8],
                     ciphertext: &[u8],
                     secret: &mut [u8; 32],
@@ -147,7 +131,8 @@ macro_rules! parameter_set {
                     *private = *key.0.as_slice();
                 }
 
-                pub(super) fn encapsulate(
+                #[inline(never)]
+                pub(in crate::software::ml_kem) fn encapsulate(
                     public: &[u8],
                     randomness: &[u8; 32],
                     ciphertext: &mut [u8],
@@ -179,7 +164,8 @@ macro_rules! parameter_set {
                     *secret = *Secret::new(shared);
                 }
 
-                pub(super) fn decapsulate(
+                #[inline(never)]
+                pub(in crate::software::ml_kem) fn decapsulate(
                     private: &[u8],
                     ciphertext: &[u8],
                     secret: &mut [u8; 32],

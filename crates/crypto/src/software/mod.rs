@@ -77,6 +77,12 @@ impl<R: Random> Random for Software<R> {
     }
 }
 
+/// What was made, in its place: a key schedule or a modulus has hundreds of bytes, and moving it out of its `Result` would
+/// take the stack for two.
+pub(crate) fn in_place<T>(made: &Result<T, Error>) -> Result<&T, Error> {
+    made.as_ref().map_err(|error| *error)
+}
+
 /// Whether `tag` is the beginning of `full`, the tag that a message has.
 #[cfg(any(feature = "ccm", feature = "gcm"))]
 fn verify(full: &[u8; AES_BLOCK], tag: &[u8]) -> Result<(), Error> {

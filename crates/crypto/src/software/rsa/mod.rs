@@ -20,6 +20,7 @@ mod prime;
 pub use components::RsaComponents;
 pub(crate) use components::check_private;
 
+use super::in_place;
 use crate::rsa::{check_public, significant};
 use crate::secret::Secret;
 use crate::{Error, RSA_MAX_BYTES, Random, Rsa, RsaPrivateKey, RsaPublicKey, Software};
@@ -137,11 +138,6 @@ fn public_modulus<const N: usize>(modulus: &[u8]) -> Result<FixedMontyParams<N>,
     Ok(FixedMontyParams::new_vartime(odd(&read::<N>(modulus)?)?))
 }
 
-/// What a result holds, left where it lies: `?` on the result itself would take the stack for two.
-fn held<T>(result: &Result<T, Error>) -> Result<&T, Error> {
-    result.as_ref().map_err(|error| *error)
-}
-
 /// The Montgomery form of a number, reduced, which may be anything that fits into the width.
 #[inline(never)]
 fn form<const L: usize>(value: &Uint<L>, modulus: &FixedMontyParams<L>) -> Zeroizing<Uint<L>> {
@@ -197,7 +193,7 @@ fn power_vartime<const N: usize>(
 #[inline(never)]
 fn public<const P: usize, const N: usize>(key: &RsaPublicKey<'_>, data: &mut [u8]) -> Result<(), Error> {
     let modulus = public_modulus::<N>(key.modulus);
-    public_power(held(&modulus)?, key.exponent, data)
+    public_power(in_place(&modulus)?, key.exponent, data)
 }
 
 #[inline(never)]
@@ -262,9 +258,9 @@ impl Factor<'_> {
         random: &Uint<N>,
     ) -> Result<Zeroizing<Uint<P>>, Error> {
         let unblinding = inverse(&*form_wide(random, modulus), modulus);
-        let unblinding = held(&unblinding)?;
+        let unblinding = in_place(&unblinding)?;
         let power = self.raise(&*form_wide(blinded, modulus), modulus);
-        Ok(product(held(&power)?, unblinding, modulus))
+        Ok(product(in_place(&power)?, unblinding, modulus))
     }
 
     /// A form to the power of the private exponent.
@@ -354,7 +350,7 @@ fn power_q<const P: usize, const N: usize>(
     random: &Uint<N>,
 ) -> Result<Zeroizing<Uint<P>>, Error> {
     let modulus = q.modulus::<P>();
-    let modulus = held(&modulus)?;
+    let modulus = in_place(&modulus)?;
     Ok(retrieve(&*q.power(modulus, blinded, random)?, modulus))
 }
 
@@ -368,9 +364,9 @@ fn difference<const P: usize, const N: usize>(
     random: &Uint<N>,
 ) -> Result<Zeroizing<Uint<P>>, Error> {
     let modulus = p.modulus::<P>();
-    let modulus = held(&modulus)?;
+    let modulus = in_place(&modulus)?;
     let m1 = p.power(modulus, blinded, random);
-    subtract_and_multiply(held(&m1)?, m2, coefficient, modulus)
+    subtract_and_multiply(in_place(&m1)?, m2, coefficient, modulus)
 }
 
 /// (`left` - `right`) · `factor`, where `left` is a form.
@@ -407,7 +403,7 @@ fn private_sized<const P: usize, const N: usize>(
     data: &mut [u8],
 ) -> Result<(), Error> {
     let modulus = public_modulus::<N>(key.public.modulus);
-    private_power::<P, N>(random, key, held(&modulus)?, data)
+    private_power::<P, N>(random, key, in_place(&modulus)?, data)
 }
 
 #[inline(never)]
@@ -425,14 +421,14 @@ fn private_power<const P: usize, const N: usize>(
     check_product::<P, N>(&p, &q, modulus)?;
 
     let random = random_bits::<N>(random);
-    let random = held(&random)?;
+    let random = in_place(&random)?;
     let blinded = blind(data, random, exponent, modulus);
-    let blinded = held(&blinded)?;
+    let blinded = in_place(&blinded)?;
     // m₂ = c^dQ mod q; h = (c^dP mod p - m₂) · qInv mod p.
     let m2 = power_q::<P, N>(&q, blinded, random);
-    let m2 = held(&m2)?;
+    let m2 = in_place(&m2)?;
     let h = difference(&p, key.coefficient, m2, blinded, random);
-    finish(m2, &q, held(&h)?, exponent, modulus, data)
+    finish(m2, &q, in_place(&h)?, exponent, modulus, data)
 }
 
 /// Puts the two results together, and confirms that what came out is right before it leaves.
@@ -446,7 +442,7 @@ fn finish<const P: usize, const N: usize>(
     data: &mut [u8],
 ) -> Result<(), Error> {
     let result = combine::<P, N>(m2, q, h);
-    let result = held(&result)?;
+    let result = in_place(&result)?;
     if !is_root(result, exponent, data, modulus)? {
         return Err(Error::Hardware);
     }
