@@ -31,12 +31,10 @@ pub(super) fn init<P: Platform>(state: &mut State, command: &mut Command<'_, P>)
     let mut old = Metadata::default();
     command.random_key(slot::SECRET_KEY, &mut old, &mut secret)?;
     command.random_key(slot::PRNG_SEED, &mut old, &mut seed)?;
-    state.prng = Some(Prng::start(command.driver(), &secret, &mut seed).map_err(crypto_status)?);
-    let stored = command.set_seed(&old, &seed);
-    if stored.is_err() {
-        state.prng = None;
-    }
-    stored
+    let prng = Prng::start(command.driver(), &secret, &mut seed).map_err(crypto_status)?;
+    command.set_seed(&old, &seed)?;
+    state.prng = Some(prng);
+    Ok(())
 }
 
 /// RANDOM.
